@@ -1,0 +1,286 @@
+"""The chat server: `python3 chat_server.py`, and every other machine joins with chat_client.py or nc.
+
+main -> ChatServer.start -> _accept_loop -> _welcome -> a thread with a server.session.Session for each client
+     -> waits for SIGINT or SIGTERM -> ChatServer.stop
+"""
+
+import argparse
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from loguru import logger
+
+from logfile import LogFileError, log_to
+from protocol import Bye, Error
+from server.channel import Channel
+from server.delivery import Delivery
+from server.journal import Journal, MemoryJournal
+from server.registry import Registry
+from server.session import BURST, RATE, House, Limits, Session
+
+__version__ = "0.1.0"
+
+HOST = "127.0.0.1"  # nobody else's machine, until its owner says so
+PORT = 4242
+MAX_CLIENTS = 10_000  # connections
+BACKLOG = 1_024  # connections that wait for accept
+SESSION_STACK_BYTES = 262_144  # of a client's thread; address space, of which an idle one touches some 10 KB
+SPARE_DESCRIPTORS = 64  # for the log, the journal, the listener and what the libraries open
+STOP_SECONDS = 4.0  # for everybody to be told and everything to be sent
+ACCEPT_PAUSE_SECONDS = 0.5  # when the system has no descriptor or thread left
+
+
+class ChatServer:
+    """A listening chat server; a context manager that starts and stops it. `start` and `stop` are for one thread."""
+
+    def __init__(
+        self,
+        host: str = HOST,
+        port: int = PORT,
+        *,
+        max_clients: int = MAX_CLIENTS,
+        limits: Limits | None = None,
+        journal: Journal | None = None,
+    ) -> None:
+        """Take the address; port 0 picks a free one. Raises OSError when it cannot be had."""
+        self._max_clients = max_clients
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        self._listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        self._listener.setblocking(False)
+        self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        self.failed = threading.Event()  # the server stopped by itself, of a bug
+        self._stopping = threading.Event()
+        self._stop_read, self._stop_write = socket.socketpair()
+        journal = journal or MemoryJournal()
+        delivery = Delivery(journal, on_failure=self._fail)
+        self._house = House(
+            registry=Registry(delivery),
+            delivery=delivery,
+            journal=journal,
+            stopping=self._stopping,
+            limits=limits or Limits(),
+        )
+        self._lock = threading.Lock()  # guards the table of sessions
+        self._sessions: dict[Session, threading.Thread] = {}
+        self._acceptor = threading.Thread(target=self._accept_loop, name="acceptor")  # joined by stop
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Serve from here on."""
+        self._house.delivery.start()
+        self._acceptor.start()
+
+    def stop(self) -> None:
+        """Stop accepting, say /bye, send what is kept, close, and join every thread, within 5 s. Idempotent."""
+        deadline = time.monotonic() + STOP_SECONDS
+        if not self._stopping.is_set():
+            self._stopping.set()
+            self._stop_write.send(b"\0")
+        if self._acceptor.ident is not None:
+            self._acceptor.join()
+        self._listener.close()
+        self._house.registry.stop()
+        with self._lock:
+            sessions = dict(self._sessions)
+        for session in sessions:
+            session.stop()
+        for thread in sessions.values():
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._house.delivery.stop(max(0.5, deadline - time.monotonic()))
+        for thread in sessions.values():
+            thread.join()
+        self._stop_read.close()
+        self._stop_write.close()
+
+    def _fail(self) -> None:
+        """Have the main thread stop a server whose delivery died."""
+        self.failed.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    # ----------------------------------------------------------------------------------------------- accepting
+
+    def _accept_loop(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            selector.register(self._stop_read, selectors.EVENT_READ)
+            while not self._stopping.is_set():
+                selector.select()
+                self._accept_waiting()
+
+    def _accept_waiting(self) -> None:
+        """Take every connection that waits. Running out of something is waited out; those inside go on."""
+        while not self._stopping.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                logger.error("cannot accept: {}; trying again", error)
+                self._stopping.wait(ACCEPT_PAUSE_SECONDS)
+                return
+            try:
+                self._welcome(connection)
+            except (OSError, RuntimeError) as error:  # it is gone already; or no thread is to be had
+                logger.error("cannot serve a client: {}", error)
+                connection.close()
+
+    def _welcome(self, connection: socket.socket) -> None:
+        """Give a client a thread of his own, or tell him that there is no room."""
+        with self._lock:
+            full = len(self._sessions) >= self._max_clients
+        if full:
+            self._refuse(connection)
+            return
+        session = Session(Channel(connection), self._house)
+        # A daemon, so that a bug in a session can never keep the process from ending; stop joins it all the same.
+        thread = threading.Thread(target=self._serve, args=(session,), name="session", daemon=True)
+        with self._lock:
+            self._sessions[session] = thread
+        try:
+            thread.start()
+        except RuntimeError:
+            self._forget(session)
+            raise
+
+    def _refuse(self, connection: socket.socket) -> None:
+        logger.warning("refused {}: server-full", connection.getpeername()[0])
+        text = f"{self._max_clients} people are here, and no more fit; try again later"
+        with contextlib.suppress(BlockingIOError), connection:
+            connection.setblocking(False)
+            connection.send(Error("server-full", text).encode() + Bye(text).encode())
+
+    def _serve(self, session: Session) -> None:
+        try:
+            session.run()
+        finally:
+            self._forget(session)
+
+    def _forget(self, session: Session) -> None:
+        with self._lock:
+            self._sessions.pop(session, None)
+
+
+# ---------------------------------------------------------------------------------------------------- the command line
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    options = argparse.ArgumentParser(prog="chat_server.py", description="Start a chat room.", allow_abbrev=False)
+    options.add_argument("--host", default=HOST, help=f"address to listen on ({HOST}; 0.0.0.0 opens it to the network)")
+    options.add_argument("--port", type=_port, default=PORT, help=f"port to listen on ({PORT}; 0 picks a free one)")
+    options.add_argument("--log-file", type=Path, default=Path("chat_server.log"), help="the log (chat_server.log)")
+    options.add_argument(
+        "--max-clients", type=_at_least_one, default=MAX_CLIENTS, help=f"how many may be connected ({MAX_CLIENTS})"
+    )
+    options.add_argument(
+        "--rate",
+        type=_rate,
+        default=RATE,
+        help=f"lines a second before a client is slowed down ({RATE:g}; 0: no limit)",
+    )
+    options.add_argument("--burst", type=_at_least_one, default=BURST, help=f"lines in one go before that ({BURST})")
+    options.add_argument("--version", action="version", version=f"chat-room {__version__}")
+    return options
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) <= 65_535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port; choose one from 0 to 65535")
+
+
+def _at_least_one(text: str) -> int:
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= 1_000_000:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000000")
+
+
+def _rate(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 <= (rate := float(text)) <= 1e6:
+            return rate
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of lines a second from 0 to 1000000")
+
+
+def raise_descriptor_limit(clients: int) -> str:
+    """Raise this process's limit of descriptors as far as may be. Return a warning if `clients` do not fit."""
+    import resource  # POSIX only, as the server is
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = clients + SPARE_DESCRIPTORS
+    if soft < wanted:
+        soft = min(wanted, hard) if hard != resource.RLIM_INFINITY else wanted
+        with contextlib.suppress(ValueError, OSError):  # macOS has a further limit; what counts is read back
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if soft >= wanted:
+        return ""
+    return (
+        f"--max-clients {clients} does not fit: this system allows {soft} open files, enough for "
+        f"{max(0, soft - SPARE_DESCRIPTORS)} clients; raise it with ulimit -n {wanted}"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the server until SIGINT or SIGTERM. Return the exit code: 0, 1 after a bug, 2 when it cannot start."""
+    options = parser().parse_args(arguments)
+    try:
+        log_to(options.log_file)
+        limits = Limits(rate=options.rate, burst=options.burst)
+        server = ChatServer(options.host, options.port, max_clients=options.max_clients, limits=limits)
+    except LogFileError as error:
+        return _complain(str(error))
+    except OSError as error:
+        return _complain(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
+    if warning := raise_descriptor_limit(options.max_clients):
+        logger.warning(warning)
+        _complain(warning)
+    return _serve_until_signal(server)
+
+
+def _complain(text: str) -> int:
+    print(f"chat_server: {text}", file=sys.stderr)
+    return 2
+
+
+def _serve_until_signal(server: ChatServer) -> int:
+    signals = {signal.SIGINT, signal.SIGTERM}
+    # Blocked in every thread that is started from here on, and taken by sigwait: no handler runs at a bad moment.
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    threading.stack_size(SESSION_STACK_BYTES)
+    with server:
+        host, port = server.address
+        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        logger.info("listening on {}", shown)
+        print(f"listening on {shown}", flush=True)
+        number = signal.sigwait(signals)
+        logger.info("stopping on {}", signal.Signals(number).name)
+    logger.info("stopped")
+    return 1 if server.failed.is_set() else 0
+
+
+def run() -> None:
+    """Be the console command `chat-server`."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

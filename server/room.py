@@ -1,0 +1,151 @@
+"""A room is a log, and a member is a place in it."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import islice
+from threading import Event
+from typing import NamedTuple, Protocol
+
+TAIL_LINES = 1_000  # of a room's log, in memory
+TAIL_BYTES = 1_048_576  # of a room's log, in memory
+
+
+class Outlet(Protocol):
+    """Where a member's bytes go: a `server.channel.Channel`, or a list in a test."""
+
+    broken: bool
+
+    def send(self, data: bytes) -> int:
+        """Return how many bytes were taken at once."""
+
+    def fileno(self) -> int:
+        """Return a descriptor for a selector."""
+
+    def end_reading(self) -> None:
+        """Wake the one who reads: it is over."""
+
+    def end_writing(self) -> None:
+        """Say that nothing more comes."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+
+@dataclass(eq=False, slots=True)
+class Room:
+    """A room as the registry knows it; the registry's lock guards `members`."""
+
+    name: str
+    key: str
+    members: dict[str, "Member"] = field(default_factory=dict)
+
+
+class TailLine(NamedTuple):
+    """A line as it was sent. `seq` is the room's last SEQ with it; one that is not `kept` has none of its own."""
+
+    data: bytes
+    seq: int
+    kept: bool
+
+
+class Tail:
+    """The last lines of a room's log, each with its index: 0, 1, 2 … since the log was opened."""
+
+    __slots__ = ("_size", "end", "floor", "lines", "seq")
+
+    def __init__(self, seq: int) -> None:
+        self.lines: deque[TailLine] = deque()
+        self.end = 0  # the index of the next line
+        self.seq = seq  # of the last line
+        self.floor = seq  # the lines up to this SEQ are no longer here
+        self._size = 0
+
+    @property
+    def start(self) -> int:
+        """The index of the oldest line here."""
+        return self.end - len(self.lines)
+
+    def append(self, data: bytes, seq: int | None) -> None:
+        """Add a line; without `seq` it is one that is not kept."""
+        self.seq = self.seq if seq is None else seq
+        self.lines.append(TailLine(data, self.seq, seq is not None))
+        self.end += 1
+        self._size += len(data)
+        while len(self.lines) > TAIL_LINES or self._size > TAIL_BYTES:
+            dropped = self.lines.popleft()
+            self._size -= len(dropped.data)
+            self.floor = dropped.seq
+
+    def read(self, place: int, size: int) -> list[TailLine]:
+        """Return the lines from index `place` on, up to about `size` bytes but at least one."""
+        lines = []
+        for line in islice(self.lines, place - self.start, None):
+            lines.append(line)
+            size -= len(line.data)
+            if size <= 0:
+                break
+        return lines
+
+    def seq_before(self, place: int) -> int:
+        """Return the room's last SEQ before the line with index `place`."""
+        return self.lines[place - 1 - self.start].seq if place > self.start else self.floor
+
+    def kept(self, after: int, upto: int) -> list[bytes]:
+        """Return the kept lines with after < SEQ <= upto; `after` must not be below the floor."""
+        return [line.data for line in self.lines if line.kept and after < line.seq <= upto]
+
+
+@dataclass(eq=False, slots=True)
+class Past:
+    """What a member is still to get before his place: first `head`, then after < SEQ <= upto of a room."""
+
+    head: bytes
+    log: "RoomLog | None" = None
+    after: int = 0
+    upto: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Member:
+    """One client: who he is, and what he has received.
+
+    `name`, `color` and `room` change under the registry's lock, by his own session's thread alone. All that stands
+    below `outlet` belongs to the delivery thread.
+    """
+
+    outlet: Outlet
+    name: str = ""
+    color: str = ""
+    room: Room | None = None
+    last_active: float = 0.0  # seconds of the monotonic clock; written by his own session's thread
+
+    send: Callable[[bytes], int] = field(init=False)
+    log: "RoomLog | None" = None  # of the room he receives
+    place: int = 0  # index of the next line for him; counts only while he is behind
+    seq: int = 0  # of the last line that he has; counts only while he is behind
+    outbox: list[bytes] = field(default_factory=list)  # goes out before all else: his answers, the rest of a cut line
+    past: list[Past] = field(default_factory=list)  # goes out before the log
+    marks: list[Event] = field(default_factory=list)  # to set when the outbox is empty
+    progress: float = 0.0  # seconds of the monotonic clock when he last took something; counts only while he is behind
+    finishing: bool = False  # nothing new comes; end writing when all is sent
+    closing: bool = False  # close when all is sent
+    closed: bool = False
+
+    def __post_init__(self) -> None:
+        self.send = self.outlet.send
+
+
+class RoomLog:
+    """A room as the delivery thread knows it: the log, and who receives it."""
+
+    __slots__ = ("batch", "behind", "in_step", "key", "name", "number", "tail")
+
+    def __init__(self, key: str, name: str, last: int) -> None:
+        self.key = key
+        self.name = name
+        self.number = last  # the last SEQ given away
+        self.tail = Tail(last)
+        self.batch: list[bytes] = []  # in the tail, but not yet sent to those in step
+        self.in_step: dict[Member, Callable[[bytes], int]] = {}  # whose place is the end, less the batch
+        self.behind: set[Member] = set()

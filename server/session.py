@@ -1,0 +1,378 @@
+"""A session is one client's thread: it reads lines, carries out commands, and says goodbye whatever ended it.
+
+run -> _greet -> _serve -> _receive (a wait with an end) -> _carry_out -> the handler of the command
+    -> _end: leaves the registry, sends what is left, closes
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from threading import Event as Flag
+from typing import Any
+
+from loguru import logger
+
+import protocol
+from protocol import (
+    LOBBY,
+    VERSION,
+    Acted,
+    Bye,
+    Command,
+    End,
+    Error,
+    Event,
+    Hello,
+    LineDecoder,
+    LineTooLongError,
+    Notice,
+    Pong,
+    ProtocolError,
+    Said,
+    Told,
+    Welcome,
+)
+from server.channel import Channel
+from server.delivery import Answer, Close, Delivery, Finish, Post, with_gaps
+from server.journal import Journal
+from server.registry import Registry
+from server.room import Member
+
+RATE = 10.0  # lines a second; nobody types faster, and a paste only waits
+BURST = 50  # lines in one go
+NAMING_SECONDS = 30.0  # to name oneself; a connection that says nothing is nobody's
+PING_SECONDS = 45.0  # of silence, then the server asks whether anybody is there
+SILENCE_SECONDS = 120.0  # of silence, then nobody is
+LINGER_SECONDS = 2.0  # after /bye, for the client to read it before the connection goes
+PIECE_LINES = 100  # of a long answer; the next piece waits until this one was taken
+TOKEN_BYTES = 16  # 128 random bits
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client may do. Seconds, and lines."""
+
+    rate: float = RATE  # lines a second before he is slowed down; 0 is no limit
+    burst: int = BURST  # lines in one go before that
+    naming_seconds: float = NAMING_SECONDS
+    ping_seconds: float = PING_SECONDS
+    silence_seconds: float = SILENCE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What all sessions share."""
+
+    registry: Registry
+    delivery: Delivery
+    journal: Journal
+    stopping: Flag
+    limits: Limits
+
+
+class EndedError(Exception):
+    """The session ends: `why` is one word for the room, `bye` what the client is told, if he is told anything."""
+
+    def __init__(self, why: str, bye: str = "") -> None:
+        super().__init__(why, bye)
+        self.why = why
+        self.bye = bye
+
+
+class Bucket:
+    """A token bucket: `burst` lines in one go, then `rate` a second. For one thread."""
+
+    __slots__ = ("_burst", "_clock", "_rate", "_tokens", "_when")
+
+    def __init__(self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._clock = clock
+        self._tokens = float(burst)
+        self._when = clock()
+
+    def take(self) -> float:
+        """Take one token and return how many seconds to wait before using it."""
+        if not self._rate:
+            return 0.0
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._when) * self._rate) - 1
+        self._when = now
+        return max(0.0, -self._tokens / self._rate)
+
+
+class Session:
+    """Serves one client from the first byte to the last. `run` is the thread; `stop` is for any other."""
+
+    __slots__ = ("_bucket", "_bye", "_channel", "_decoder", "_house", "_member", "_said", "_started", "_stopped")
+
+    def __init__(self, channel: Channel, house: House) -> None:
+        self._house = house
+        self._channel = channel
+        self._member = Member(channel)
+        self._decoder = LineDecoder()
+        self._bucket = Bucket(house.limits.rate, house.limits.burst)
+        self._said: list[Post] = []  # read, but not yet handed to the delivery
+        self._started = time.monotonic()
+        self._stopped = False
+
+    def run(self) -> None:
+        """Serve until the client goes, breaks a limit or is lost, or the server stops."""
+        ended = EndedError("lost")
+        try:
+            self._answer(Hello(VERSION, "-"))
+            self._serve()
+        except EndedError as error:
+            ended = error
+        except OSError as error:
+            logger.info("lost {} {!r}: {}", self._channel.address, self._member.name, error)
+        except Exception:  # noqa: BLE001  # the top of a thread: a bug ends this client only
+            logger.exception("the session of {} {!r} failed", self._channel.address, self._member.name)
+            ended = EndedError("lost", "the server made a mistake; please come back")
+        finally:
+            self._end(ended)
+
+    def stop(self) -> None:
+        """End the session soon. Any thread, any number of times."""
+        self._stopped = True
+        self._channel.end_reading()
+
+    # ------------------------------------------------------------------------------------------------- reading
+
+    def _serve(self) -> None:
+        """Read and carry out lines; always ends by raising."""
+        while True:
+            data = self._receive()
+            try:
+                lines, too_long = self._decoder.feed(data), None
+            except LineTooLongError as error:
+                lines, too_long = error.lines, error
+            for line in lines:
+                self._take_line(line)
+            self._hand_over()
+            if too_long:
+                self._answer(Error(too_long.code, too_long.text))
+                raise EndedError("kicked", too_long.text)
+
+    def _receive(self) -> bytes:
+        """Return what the client sent, waiting no longer than he may be silent."""
+        asked = False
+        while True:
+            try:
+                data = self._channel.recv(self._patience(asked=asked))
+            except TimeoutError:
+                self._endure_silence(asked=asked)
+                asked = True
+                continue
+            if self._stopped:
+                raise EndedError("exit", "the server is stopping; come back when it is up again")
+            if not data:
+                raise EndedError("lost")
+            return data
+
+    def _patience(self, *, asked: bool) -> float:
+        """How many seconds to wait for the next bytes."""
+        if not self._member.name:
+            return max(0.001, self._started + self._house.limits.naming_seconds - time.monotonic())
+        if asked:
+            return self._house.limits.silence_seconds - self._house.limits.ping_seconds
+        return self._house.limits.ping_seconds
+
+    def _endure_silence(self, *, asked: bool) -> None:
+        """Ask whether anybody is there, or end the session of somebody who has had his time."""
+        if not self._member.name:
+            raise EndedError("lost", f"you did not say /name NAME within {self._house.limits.naming_seconds:g} s")
+        if asked:
+            raise EndedError("lost", f"nothing came from you for {self._house.limits.silence_seconds:g} s")
+        self._answer(protocol.Ping(secrets.token_hex(4)))
+
+    def _take_line(self, line: bytes) -> None:
+        text = protocol.decode_line(line)
+        if not text:
+            return
+        self._slow_down()
+        try:
+            self._carry_out(text)
+        except ProtocolError as error:
+            if error.code not in _EVERYDAY_ERRORS:
+                logger.info("refused {} {!r}: {}", self._channel.address, self._member.name, error.code)
+            self._hand_over()
+            self._answer(Error(error.code, error.text))
+
+    def _slow_down(self) -> None:
+        """Make a client who is too fast wait: what he sends stays where it is until it is read."""
+        seconds = self._bucket.take()
+        if seconds:
+            self._hand_over()
+            if self._house.stopping.wait(seconds):
+                raise EndedError("exit", "the server is stopping; come back when it is up again")
+
+    # ------------------------------------------------------------------------------------------------- answering
+
+    def _answer(self, *events: Event) -> None:
+        self._house.delivery.post(Answer(self._member, b"".join([event.encode() for event in events])))
+
+    def _answer_at_length(self, events: Iterable[Event]) -> None:
+        """Answer in pieces, each when the one before was taken, so that a long answer waits here and not in memory."""
+        piece: list[Event] = []
+        for event in events:
+            piece.append(event)
+            if len(piece) == PIECE_LINES:
+                self._answer(*piece)
+                piece.clear()
+                self._settle()
+        self._answer(*piece)
+
+    def _settle(self) -> None:
+        try:
+            self._house.delivery.settle(self._member)
+        except TimeoutError as error:
+            raise EndedError("lost") from error
+
+    def _hand_over(self) -> None:
+        """Give what was said to the delivery thread; waits while the room has much pending."""
+        if self._said:
+            said, self._said = self._said, []
+            self._house.delivery.say(said)
+
+    # ------------------------------------------------------------------------------------------------- commands
+
+    def _carry_out(self, text: str) -> None:
+        command = protocol.parse_command(text)
+        if type(command) is protocol.Say and self._member.room is not None:
+            self._member.last_active = time.monotonic()
+            self._say(Said, command.text)
+            return
+        self._hand_over()  # what was said before comes before
+        if not self._member.name:
+            self._refuse_before_naming(command, text)
+        if not isinstance(command, protocol.Ping | protocol.Pong):
+            self._member.last_active = time.monotonic()
+        _HANDLERS[type(command)](self, command)
+
+    def _refuse_before_naming(self, command: Command, text: str) -> None:
+        if isinstance(command, _ALLOWED_BEFORE_NAMING):
+            return
+        if " HTTP/1." in text:  # a web page must not be able to make a browser chat
+            raise EndedError("kicked", "this is a chat server, not a web server; use chat_client.py or nc")
+        raise ProtocolError("name-needed", "first say who you are: /name NAME [COLOR]")
+
+    def _say(self, kind: type[Said | Acted], text: str) -> None:
+        member = self._member
+        assert member.room is not None  # noqa: S101  # whoever has a name is in a room
+        self._said.append(Post(member.room, kind, member.name, member.color, protocol.check_text(text)))
+
+    def _name(self, command: protocol.Name) -> None:
+        name = protocol.check_name(command.name)
+        color = protocol.check_color(command.color) if command.color else ""
+        member, registry = self._member, self._house.registry
+        if member.name:
+            old = member.name
+            registry.rename(member, name, color or member.color)
+            logger.info("renamed {!r} to {!r}", old, member.name)
+            return
+        registry.take_name(member, name, color or protocol.default_color(name))
+        logger.info("came {} {!r}", self._channel.address, name)
+        self._answer(Welcome(name, member.color, secrets.token_hex(TOKEN_BYTES), 0))
+        registry.enter(member, LOBBY)
+
+    def _color(self, command: protocol.Color) -> None:
+        self._house.registry.rename(self._member, self._member.name, protocol.check_color(command.color))
+
+    def _me(self, command: protocol.Me) -> None:
+        self._say(Acted, command.text)
+
+    def _join(self, command: protocol.Join) -> None:
+        if command.key:
+            raise ProtocolError("not-allowed", "this server does not lock rooms; /join ROOM without a key")
+        room = self._house.registry.enter(self._member, protocol.check_room(command.room))
+        logger.info("joined {!r} {!r}", self._member.name, room)
+
+    def _leave(self, _: protocol.Leave) -> None:
+        self._house.registry.enter(self._member, LOBBY)
+        logger.info("joined {!r} {!r}", self._member.name, LOBBY)
+
+    def _list(self, _: protocol.List) -> None:
+        self._answer_at_length([*self._house.registry.rooms(), End("list")])
+
+    def _who(self, command: protocol.Who) -> None:
+        room = protocol.check_room(command.room) if command.room else self._room_name()
+        self._answer_at_length([*self._house.registry.people(room), End("who")])
+
+    def _msg(self, command: protocol.Msg) -> None:
+        text = protocol.check_text(command.text)
+        to = self._house.registry.find(protocol.check_name(command.name))
+        me = self._member
+        data = Told(int(time.time() * 1000), me.name, me.color, to.name, text).encode()
+        self._house.delivery.post(*(Answer(member, data) for member in {me, to}))
+
+    def _history(self, command: protocol.History) -> None:
+        if not 1 <= command.count <= protocol.HISTORY_LINES_MAX:
+            raise ProtocolError("argument-invalid", f"COUNT is from 1 to {protocol.HISTORY_LINES_MAX}")
+        assert self._member.room is not None  # noqa: S101  # whoever has a name is in a room
+        self._settle()  # so that what he said just before is in it
+        room, journal = self._member.room, self._house.journal
+        upto = min(command.before - 1, journal.last(room.key)) if command.before else journal.last(room.key)
+        after = max(0, upto - command.count)
+        events = journal.read(room.key, after, upto, command.count)
+        self._answer_at_length([*with_gaps(room.name, events, after, upto), End("history")])
+
+    def _help(self, command: protocol.Help) -> None:
+        rows = [protocol.find_command(command.command)] if command.command else list(protocol.COMMANDS.values())
+        width = max(len(row.usage) for row in rows)
+        self._answer(*(Notice(f"{row.usage:<{width}}  {row.help}") for row in rows), End("help"))
+
+    def _ping(self, command: protocol.Ping) -> None:
+        self._answer(Pong(command.token))
+
+    def _pong(self, _: protocol.Pong) -> None:
+        """Do nothing: that something came is all there is to know."""
+
+    def _exit(self, _: protocol.Exit) -> None:
+        raise EndedError("exit", "see you")
+
+    def _room_name(self) -> str:
+        assert self._member.room is not None  # noqa: S101  # whoever has a name is in a room
+        return self._member.room.name
+
+    # ------------------------------------------------------------------------------------------------- the end
+
+    def _end(self, ended: EndedError) -> None:
+        """Leave, once and whatever happened: the name is free, the client gets what is left, the descriptor goes."""
+        name = self._member.name
+        self._house.registry.leave(self._member, ended.why)
+        if name:
+            logger.info("went {} {!r}: {}", self._channel.address, name, ended.why)
+        if ended.bye:
+            self._house.delivery.post(Finish(self._member, Bye(ended.bye).encode()))
+            self._linger()
+        self._house.delivery.post(Close(self._member))
+
+    def _linger(self) -> None:
+        """Read on for a while: closing a connection with unread bytes in it would tear up the /bye on its way."""
+        deadline = time.monotonic() + LINGER_SECONDS
+        try:
+            while (left := deadline - time.monotonic()) > 0 and self._channel.recv(left):
+                pass
+        except OSError:  # a TimeoutError is one too: it is over either way
+            return
+
+
+_EVERYDAY_ERRORS = frozenset({"unknown-command", "missing-argument", "argument-invalid", "no-such-person"})
+_ALLOWED_BEFORE_NAMING = (protocol.Name, protocol.Help, protocol.Ping, protocol.Pong, protocol.Exit)
+_HANDLERS: dict[type[Command], Callable[[Session, Any], None]] = {
+    protocol.Name: Session._name,
+    protocol.Color: Session._color,
+    protocol.Me: Session._me,
+    protocol.Join: Session._join,
+    protocol.Leave: Session._leave,
+    protocol.List: Session._list,
+    protocol.Who: Session._who,
+    protocol.Msg: Session._msg,
+    protocol.History: Session._history,
+    protocol.Help: Session._help,
+    protocol.Ping: Session._ping,
+    protocol.Pong: Session._pong,
+    protocol.Exit: Session._exit,
+}
