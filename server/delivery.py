@@ -22,7 +22,7 @@ from loguru import logger
 
 from protocol import HISTORY_LINES, Acted, Entered, Event, Gap, Said
 from server.journal import Journal, KeptEvent, KeptLine
-from server.room import Member, Past, Room, RoomLog
+from server.room import Member, Past, Room, RoomLog, TailLine
 
 PENDING_LINES = 1_000  # of a room, not yet taken by the delivery thread; a session with more waits before it reads on
 OUTBOX_BYTES = 1_048_576  # of a member's own answers; who has more unread is not reading, and goes
@@ -306,8 +306,7 @@ class Delivery:
     def _append(self, log: RoomLog, data: bytes, seq: int | None) -> None:
         if not log.batch:
             self._touched.append(log)
-        log.batch.append(data)
-        log.tail.append(data, seq)
+        log.batch.append(log.tail.append(data, seq))
 
     def _enter(self, entry: Enter) -> None:
         member, log = entry.member, self._log_of(entry.room)
@@ -318,7 +317,7 @@ class Delivery:
         last = log.tail.seq
         head = Entered(log.name, last, entry.people, "-").encode()
         member.past.append(Past(head, log, max(0, last - HISTORY_LINES), last))
-        self._put_behind(member, log, log.tail.end)
+        self._put_behind(member, log, log.tail.end, last)
         self._advance(member)
 
     def _depart(self, entry: Depart) -> None:
@@ -353,6 +352,8 @@ class Delivery:
             self._advance(member)
 
     def _mark(self, entry: Mark) -> None:
+        if entry.member.log is not None:
+            self._flush(entry.member.log)
         entry.member.marks.append(entry.event)
         self._set_marks(entry.member)
 
@@ -372,21 +373,21 @@ class Delivery:
         """Send the batch of a room to every member in step."""
         if not log.batch:
             return
-        data = b"".join(log.batch)
+        batch, log.batch = log.batch, []
+        data = b"".join([line.data for line in batch])
         size = len(data)
-        start = log.tail.end - len(log.batch)
-        log.batch = []
         cut = [(member, sent) for member, send in log.in_step.items() if (sent := send(data)) != size]
         for member, sent in cut:
-            self._fall_behind(member, log, start, data, sent)
+            self._fall_behind(member, log, batch, data, sent)
 
-    def _fall_behind(self, member: Member, log: RoomLog, start: int, data: bytes, sent: int) -> None:
-        """Note where a member stands who took only `sent` bytes of `data`, the lines from index `start` on."""
+    def _fall_behind(self, member: Member, log: RoomLog, batch: list[TailLine], data: bytes, sent: int) -> None:
+        """Note where a member stands who took only `sent` bytes of `data`, the last lines of the tail."""
         if member.outlet.broken:
             self._break(member)
             return
-        place = start + self._cut(member, data, sent)
-        self._put_behind(member, log, place)
+        done = self._cut(member, data, sent)
+        seq = batch[done - 1].seq if done else batch[0].seq - batch[0].kept
+        self._put_behind(member, log, log.tail.end - len(batch) + done, seq)
         self._watch(member)
 
     def _cut(self, member: Member, data: bytes, sent: int) -> int:
@@ -398,15 +399,10 @@ class Delivery:
             lines += 1
         return lines
 
-    def _put_behind(self, member: Member, log: RoomLog, place: int) -> None:
+    def _put_behind(self, member: Member, log: RoomLog, place: int, seq: int) -> None:
         log.in_step.pop(member, None)
         log.behind.add(member)
-        member.log = log
-        self._set_place(member, log, place)
-
-    def _set_place(self, member: Member, log: RoomLog, place: int) -> None:
-        member.place = place
-        member.seq = log.tail.seq_before(place)
+        member.log, member.place, member.seq = log, place, seq
 
     def _advance(self, member: Member) -> None:
         """Send a member what follows for him, until he has all or his socket takes no more."""
@@ -486,13 +482,14 @@ class Delivery:
     def _send_tail(self, member: Member, log: RoomLog) -> bool:
         if member.place < log.tail.start:
             member.past.append(Past(b"", log, member.seq, log.tail.floor))
-            self._set_place(member, log, log.tail.start)
+            member.place, member.seq = log.tail.start, log.tail.floor
             return True
         lines = log.tail.read(member.place, CHUNK_BYTES)
         data = b"".join([line.data for line in lines])
         sent = self._send(member, data)
         done = len(lines) if sent == len(data) else self._cut(member, data, sent)
-        self._set_place(member, log, member.place + done)
+        if done:
+            member.place, member.seq = member.place + done, lines[done - 1].seq
         return sent == len(data)
 
     # --------------------------------------------------------------------------------------- watching and ending

@@ -66,16 +66,18 @@ class Tail:
         """The index of the oldest line here."""
         return self.end - len(self.lines)
 
-    def append(self, data: bytes, seq: int | None) -> None:
-        """Add a line; without `seq` it is one that is not kept."""
+    def append(self, data: bytes, seq: int | None) -> TailLine:
+        """Add a line and return it; without `seq` it is one that is not kept."""
         self.seq = self.seq if seq is None else seq
-        self.lines.append(TailLine(data, self.seq, seq is not None))
+        line = TailLine(data, self.seq, seq is not None)
+        self.lines.append(line)
         self.end += 1
         self._size += len(data)
         while len(self.lines) > TAIL_LINES or self._size > TAIL_BYTES:
             dropped = self.lines.popleft()
             self._size -= len(dropped.data)
             self.floor = dropped.seq
+        return line
 
     def read(self, place: int, size: int) -> list[TailLine]:
         """Return the lines from index `place` on, up to about `size` bytes but at least one."""
@@ -86,10 +88,6 @@ class Tail:
             if size <= 0:
                 break
         return lines
-
-    def seq_before(self, place: int) -> int:
-        """Return the room's last SEQ before the line with index `place`."""
-        return self.lines[place - 1 - self.start].seq if place > self.start else self.floor
 
     def kept(self, after: int, upto: int) -> list[bytes]:
         """Return the kept lines with after < SEQ <= upto; `after` must not be below the floor."""
@@ -146,6 +144,6 @@ class RoomLog:
         self.name = name
         self.number = last  # the last SEQ given away
         self.tail = Tail(last)
-        self.batch: list[bytes] = []  # in the tail, but not yet sent to those in step
+        self.batch: list[TailLine] = []  # in the tail, but not yet sent to those in step
         self.in_step: dict[Member, Callable[[bytes], int]] = {}  # whose place is the end, less the batch
         self.behind: set[Member] = set()

@@ -1,0 +1,100 @@
+"""Rough speed of the fan-out: one room of 100 clients, 4 of whom flood it with 64-byte messages.
+
+    python3 -m benchmarks.fanout [--clients 100] [--flooders 4] [--seconds 5] [--runs 3]
+
+It starts a chat_server.py of its own on a free port, talks to loopback only, ends with a table and leaves no process.
+A delivery is one message arriving at one client.
+"""
+
+import argparse
+import selectors
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+CHAT_SERVER = Path(__file__).parents[1] / "chat_server.py"
+MESSAGE = b"x" * 63 + b"\n"
+BLOCK = MESSAGE * 1_024  # what a flooder offers at once
+BUFFER_BYTES = 1_048_576
+WARM_UP_SECONDS = 1.0  # not counted
+
+
+@contextmanager
+def server(*options: str) -> Iterator[tuple[str, int]]:
+    """Run a chat server without a rate limit and yield its address."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(CHAT_SERVER), "--port", "0", "--rate", "0", *options]
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            host, _, port = process.stdout.readline().removeprefix("listening on ").strip().rpartition(":")
+            yield host, int(port)
+        finally:
+            process.terminate()
+            process.communicate(timeout=10)
+
+
+def connect(address: tuple[str, int], name: str) -> socket.socket:
+    """Return a connection that has entered the lobby."""
+    connection = socket.create_connection(address)
+    connection.sendall(f"/name {name}\n".encode())
+    seen = b""
+    while b"/entered " not in seen:
+        seen += connection.recv(65_536)
+    connection.setblocking(False)
+    return connection
+
+
+def flood(address: tuple[str, int], clients: int, flooders: int, seconds: float) -> float:
+    """Return the deliveries a second of one run."""
+    connections = [connect(address, f"c{number}") for number in range(clients)]
+    buffer = bytearray(BUFFER_BYTES)
+    selector = selectors.DefaultSelector()
+    unsent = {connection: BLOCK for connection in connections[:flooders]}
+    for connection in connections:
+        both = selectors.EVENT_READ | selectors.EVENT_WRITE
+        selector.register(connection, both if connection in unsent else selectors.EVENT_READ)
+    start = time.monotonic() + WARM_UP_SECONDS
+    end = start + seconds
+    count = 0
+    while (now := time.monotonic()) < end:
+        for key, events in selector.select(0.1):
+            connection = key.fileobj
+            assert isinstance(connection, socket.socket)
+            if events & selectors.EVENT_WRITE:
+                sent = connection.send(unsent[connection])
+                unsent[connection] = unsent[connection][sent:] or BLOCK
+            if events & selectors.EVENT_READ:
+                size = connection.recv_into(buffer)
+                if now >= start:
+                    count += buffer.count(b"\n", 0, size)
+    for connection in connections:
+        connection.close()
+    selector.close()
+    return count / (time.monotonic() - start)
+
+
+def main() -> None:
+    """Print the median of several runs, each on a server of its own."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--clients", type=int, default=100)
+    options.add_argument("--flooders", type=int, default=4)
+    options.add_argument("--seconds", type=float, default=5.0)
+    options.add_argument("--runs", type=int, default=3)
+    given = options.parse_args()
+    rates = []
+    for _ in range(given.runs):
+        with server() as address:
+            rates.append(flood(address, given.clients, given.flooders, given.seconds))
+            print(f"{rates[-1] / 1e6:6.2f} million deliveries/s", flush=True)
+    print(f"{statistics.median(rates) / 1e6:6.2f} million deliveries/s, median of {given.runs} runs")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""The server as a process: options, exit codes, signals, its log."""
+
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import chat_server
+from tests.wire import PATIENCE_SECONDS, ROOT, ServerProcess, Wire, eventually
+
+COMMAND = [sys.executable, str(ROOT / "chat_server.py")]
+
+
+def refused(*options: str, cwd: Path) -> str:
+    """Run a server that cannot start; return the one line that it says."""
+    run = subprocess.run([*COMMAND, *options], cwd=cwd, capture_output=True, text=True, timeout=20, check=False)
+    assert run.returncode == 2
+    assert run.stdout == ""
+    return run.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_it_with_a_goodbye(tmp_path: Path, number: signal.Signals) -> None:
+    """Exit code 0, silence on standard error, and everybody is told."""
+    with ServerProcess(tmp_path) as server, Wire(server.address, "alice") as alice:
+        assert server.stop(number) == (0, "")
+        assert alice.rest()[-1].startswith("/bye the server is stopping")
+
+
+def test_the_line_that_it_prints_has_the_real_port(tmp_path: Path) -> None:
+    """Port 0 picks a free one, and the line says which."""
+    with ServerProcess(tmp_path) as server:
+        assert re.fullmatch(r"listening on 127\.0\.0\.1:[1-9]\d*\n", server.first_line)
+        assert server.stop() == (0, "")
+
+
+def test_ipv6(tmp_path: Path) -> None:
+    """It listens where it is told to."""
+    with ServerProcess(tmp_path, "--host", "::1") as server, Wire(server.address, "alice"):
+        assert server.first_line.startswith("listening on [::1]:")
+
+
+def test_it_stops_within_five_seconds_with_clients_that_do_not_read(tmp_path: Path) -> None:
+    """Whatever its clients do."""
+    with ServerProcess(tmp_path, "--rate", "0") as server:
+        stalled = [Wire(server.address, f"s{number}", receive_buffer=4_096) for number in range(20)]
+        with Wire(server.address, "alice") as alice:
+            for batch in range(10):
+                alice.send(*["x" * 1_900] * 500)
+                alice.until(f"/say lobby {500 * (batch + 1)} ")
+            start = time.monotonic()
+            assert server.stop()[0] == 0
+            assert time.monotonic() - start < 5
+        for wire in stalled:
+            wire.socket.close()
+
+
+def test_the_port_is_in_use(tmp_path: Path) -> None:
+    """One line that says so, and exit code 2."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        error = refused("--port", str(port), cwd=tmp_path)
+    assert re.fullmatch(rf"chat_server: cannot listen on 127\.0\.0\.1:{port}: .*in use.*\n", error)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--port", "70000"], "choose one from 0 to 65535"),
+        (["--port", "x"], "choose one from 0 to 65535"),
+        (["--rate", "-1"], "lines a second"),
+        (["--rate", "nan"], "lines a second"),
+        (["--burst", "0"], "whole number"),
+        (["--max-clients", "0"], "whole number"),
+        (["--host", "nowhere.invalid"], "cannot listen on nowhere.invalid:4242"),
+        (["--log-file", "missing.txt/x.log"], "choose another with --log-file"),
+        (["--prot", "1"], "unrecognized arguments: --prot"),
+    ],
+)
+def test_a_bad_option(tmp_path: Path, options: list[str], reason: str) -> None:
+    """The last line names what is wrong; exit code 2."""
+    (tmp_path / "missing.txt").write_text("a file, not a folder")
+    assert reason in refused(*options, cwd=tmp_path).splitlines()[-1]
+
+
+@pytest.mark.parametrize(("option", "text"), [("--help", "--max-clients"), ("--version", chat_server.__version__)])
+def test_help_and_version(tmp_path: Path, option: str, text: str) -> None:
+    """They answer on standard output."""
+    run = subprocess.run([*COMMAND, option], cwd=tmp_path, capture_output=True, text=True, timeout=20, check=True)
+    assert text in run.stdout
+
+
+def test_the_log_tells_who_and_never_what(tmp_path: Path) -> None:
+    """Who came, joined, was refused and went is in it, with mode 600; what people said is not."""
+    with ServerProcess(tmp_path) as server:
+        with Wire(server.address, "alice") as alice, Wire(server.address) as bob:
+            bob.send("/name ALICE", "/name bob")
+            bob.until("/entered")
+            alice.send("top secret", "/me secretly", "/msg bob a secret", "/join ops")
+            alice.until("/entered ops")
+        assert eventually(lambda: "went" in (tmp_path / "chat_server.log").read_text())
+        server.stop()
+    path = tmp_path / "chat_server.log"
+    log = path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
+    for words in ("came 127.0.0.1 'alice'", "refused", "name-taken", "joined 'alice' 'ops'", "went", "stopped"):
+        assert words in log
+    assert "secret" not in log
+
+
+def test_memory_stays_flat_under_an_endless_line(tmp_path: Path) -> None:
+    """10 MB without a newline: refused at the limit, and none of it is held."""
+    with ServerProcess(tmp_path) as server, Wire(server.address, "alice") as alice:
+        before = server.resident_bytes()
+        with pytest.raises(OSError):  # reset or broken pipe, as it happens
+            for _ in range(10_000):
+                alice.send_bytes(b"x" * 1_024)
+                if not eventually_open(alice):
+                    raise BrokenPipeError
+        assert server.resident_bytes() - before < 5_000_000
+
+
+def eventually_open(wire: Wire) -> bool:
+    """Return whether the server has not yet said goodbye."""
+    wire.socket.setblocking(False)
+    try:
+        return b"/bye" not in wire.socket.recv(65_536)
+    except BlockingIOError:
+        return True
+    finally:
+        wire.socket.settimeout(PATIENCE_SECONDS)
+
+
+def test_memory_is_bounded_when_somebody_never_reads(tmp_path: Path) -> None:
+    """100,000 lines past a stalled reader cost the server no more than its limits name."""
+    with (
+        ServerProcess(tmp_path, "--rate", "0") as server,
+        Wire(server.address, "stalled", receive_buffer=4_096),
+        Wire(server.address, "alice") as alice,
+    ):
+        before = server.resident_bytes()
+        for batch in range(100):
+            alice.send(*["x" * 40] * 1_000)
+            alice.until(f"/say lobby {1_000 * (batch + 1)} ")
+        assert server.resident_bytes() - before < 16_000_000
+
+
+def test_a_limit_of_descriptors_that_does_not_fit_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The warning names the limit, how many clients fit, and what to do."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+    warning = chat_server.raise_descriptor_limit(1_000)
+    assert "256 open files" in warning
+    assert "192 clients" in warning
+    assert "ulimit -n 1064" in warning
+
+
+def test_the_limit_of_descriptors_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as is needed, and no warning then."""
+    limits = [(256, 4_096)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: limits.append(pair))
+    assert chat_server.raise_descriptor_limit(1_000) == ""
+    assert limits[-1] == (1_064, 4_096)

@@ -1,0 +1,333 @@
+"""The delivery thread: numbers, order, members who fall behind and catch up. Outlets are lists or socket pairs."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from protocol import Acted, Entered, Gap, Notice, Said
+from server.channel import Channel
+from server.delivery import OUTBOX_BYTES, Answer, Close, Delivery, Depart, Enter, Finish, Post, Show, with_gaps
+from server.journal import MemoryJournal
+from server.room import TAIL_LINES, Member, Room
+from tests.wire import PATIENCE_SECONDS, eventually
+
+
+class ListOutlet:
+    """An outlet that takes everything."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.broken = False
+        self.ended: list[str] = []
+
+    def send(self, data: bytes) -> int:
+        self.sent.append(data)
+        return len(data)
+
+    def fileno(self) -> int:
+        raise AssertionError("nobody waits for one who takes everything")
+
+    def end_reading(self) -> None:
+        self.ended.append("reading")
+
+    def end_writing(self) -> None:
+        self.ended.append("writing")
+
+    def close(self) -> None:
+        self.ended.append("closed")
+
+    @property
+    def lines(self) -> list[str]:
+        return b"".join(self.sent).decode().splitlines()
+
+
+@contextmanager
+def delivering() -> Iterator[Delivery]:
+    """Run a delivery thread whose clock stands at one second; it is gone at the end."""
+    delivery = Delivery(MemoryJournal(), clock=lambda: 1.0)
+    delivery.start()
+    try:
+        yield delivery
+    finally:
+        delivery.stop(1.0)
+
+
+def person() -> tuple[Member, ListOutlet]:
+    outlet = ListOutlet()
+    return Member(outlet), outlet
+
+
+def post(room: Room, text: str) -> Post:
+    return Post(room, Said, "bob", "red", text)
+
+
+def filler(room: Room, count: int) -> list[Post]:
+    return [post(room, f"{number} " + "x" * 900) for number in range(count)]
+
+
+def covered(lines: list[str]) -> list[int]:
+    """Return the SEQs that `lines` hold or name as gone, in the order in which they do."""
+    seqs: list[int] = []
+    for word, _, first, last, *_ in (line.split() for line in lines):
+        seqs += [int(first)] if word == "/say" else range(int(first), int(last) + 1)
+    return seqs
+
+
+class Reader:
+    """The far end of a member who reads only when he is told to."""
+
+    def __init__(self) -> None:
+        self.near, self.far = socket.socketpair()
+        for end in (self.near, self.far):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+        self.far.settimeout(PATIENCE_SECONDS)
+        self.member = Member(SlowOutlet(self.near))
+
+    def read_until(self, mark: bytes) -> list[str]:
+        data = b""
+        while mark not in data:
+            data += self.far.recv(65_536)
+        return data.decode().splitlines()
+
+    def close(self) -> None:
+        self.near.close()
+        self.far.close()
+
+
+class SlowOutlet(Channel):
+    """A channel over a socket pair, which has no TCP options to set."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self.broken = False
+
+
+@pytest.fixture
+def reader() -> Iterator[Reader]:
+    made = Reader()
+    yield made
+    made.close()
+
+
+ROOM = Room("ops", "ops")
+
+
+def test_everybody_gets_the_identical_bytes_in_the_identical_order() -> None:
+    """Two members see the same lines, numbered 1, 2, 3, the speaker's own among them."""
+    with delivering() as delivery:
+        (first, seen), (second, also_seen) = person(), person()
+        delivery.post(Enter(first, ROOM, 1), Enter(second, ROOM, 2))
+        delivery.say([post(ROOM, "a"), Post(ROOM, Acted, "bob", "red", "b"), post(ROOM, "c")])
+        delivery.settle(first)
+        assert seen.lines[1:] == ["/say ops 1 1000 bob red a", "/me ops 2 1000 bob red b", "/say ops 3 1000 bob red c"]
+        assert seen.lines[1:] == also_seen.lines[1:]
+
+
+def test_lines_that_gather_go_with_one_send() -> None:
+    """A batch costs each member one send."""
+    with delivering() as delivery:
+        member, outlet = person()
+        delivery.post(Enter(member, ROOM, 1))
+        delivery.settle(member)
+        outlet.sent.clear()
+        delivery.say([post(ROOM, str(number)) for number in range(100)])
+        delivery.settle(member)
+        assert (len(outlet.sent), len(outlet.lines)) == (1, 100)
+
+
+def test_who_enters_gets_the_past_once_and_then_what_follows() -> None:
+    """Nothing is missing and nothing is doubled between the past and the present."""
+    with delivering() as delivery:
+        first, _ = person()
+        member, outlet = person()
+        delivery.post(Enter(first, ROOM, 1))
+        delivery.say([post(ROOM, str(number)) for number in range(60)])
+        delivery.queue(post(ROOM, "60"), Enter(member, ROOM, 2), post(ROOM, "61"))
+        delivery.wake()
+        delivery.settle(member)
+        assert outlet.lines[0] == "/entered ops 61 2 -"
+        assert [line.split()[-1] for line in outlet.lines[1:]] == [str(number) for number in range(11, 62)]
+
+
+def test_who_departs_gets_nothing_more() -> None:
+    """What is said before one departs reaches him, what is said after does not."""
+    with delivering() as delivery:
+        member, outlet = person()
+        delivery.post(Enter(member, ROOM, 1), post(ROOM, "before"), Depart(member), post(ROOM, "after"))
+        delivery.settle(member)
+        assert [line.split()[-1] for line in outlet.lines[1:]] == ["before"]
+
+
+def test_an_answer_comes_after_what_was_seen_before_it() -> None:
+    """One's own line, said before a question, comes before the answer."""
+    with delivering() as delivery:
+        member, outlet = person()
+        delivery.post(Enter(member, ROOM, 1), post(ROOM, "said"), Answer(member, b"/pong x\n"), post(ROOM, "later"))
+        delivery.settle(member)
+        assert [line.split()[-1] for line in outlet.lines[1:]] == ["said", "x", "later"]
+
+
+def test_a_reader_who_stalls_gets_every_line_in_the_tail(reader: Reader) -> None:
+    """He falls behind, delays nobody, and gets all that followed, each line whole, when he reads."""
+    with delivering() as delivery:
+        other, seen = person()
+        delivery.post(Enter(reader.member, ROOM, 1), Enter(other, ROOM, 2))
+        delivery.say(filler(ROOM, TAIL_LINES - 1))
+        delivery.say([post(ROOM, "end")])
+        delivery.settle(other)
+        assert len(seen.lines) == 1 + TAIL_LINES
+        assert reader.read_until(b"red end\n")[1:] == seen.lines[1:]
+
+
+def test_a_reader_who_fell_out_of_the_tail_is_told_of_the_gap(reader: Reader) -> None:
+    """What is no longer kept is named exactly; all else arrives in order."""
+    with delivering() as delivery:
+        other, _ = person()
+        delivery.post(Enter(reader.member, ROOM, 1), Enter(other, ROOM, 2))
+        for _ in range(4):
+            delivery.say(filler(ROOM, TAIL_LINES))
+            delivery.settle(other)
+        delivery.say([post(ROOM, "end")])
+        delivery.settle(other)
+        lines = reader.read_until(b"red end\n")[1:]
+        assert any(line.startswith("/gap") for line in lines)
+        assert covered(lines) == list(range(1, 4 * TAIL_LINES + 2))
+
+
+def test_a_batch_longer_than_the_tail_has_its_gap_named(reader: Reader) -> None:
+    """A member cut off at the start of a batch that drops its own first lines from the tail is told of those too."""
+    with delivering() as delivery:
+        other, _ = person()
+        delivery.post(Enter(reader.member, ROOM, 1), Enter(other, ROOM, 2))
+        delivery.queue(*filler(ROOM, 3 * TAIL_LINES), post(ROOM, "end"))
+        delivery.settle(other)
+        lines = reader.read_until(b"red end\n")[1:]
+        assert covered(lines) == list(range(1, 3 * TAIL_LINES + 2))
+
+
+def test_a_reader_who_catches_up_is_in_step_again(reader: Reader) -> None:
+    """After catching up he receives with everybody, presence lines too."""
+    with delivering() as delivery:
+        delivery.post(Enter(reader.member, ROOM, 1))
+        delivery.say([*filler(ROOM, 500), post(ROOM, "end")])
+        reader.read_until(b"red end\n")
+        delivery.post(Show(ROOM, Notice("here")))
+        assert reader.read_until(b"here\n") == ["/notice here"]
+
+
+def test_who_changes_room_while_behind_gets_the_end_of_the_old_one_first(reader: Reader) -> None:
+    """What was said before he went comes before `/entered` of the room that he went to."""
+    with delivering() as delivery:
+        delivery.post(Enter(reader.member, ROOM, 1))
+        delivery.say(filler(ROOM, 200))
+        delivery.post(Depart(reader.member), Enter(reader.member, Room("new", "new"), 1))
+        lines = reader.read_until(b"/entered new 0 1 -\n")
+        assert [int(line.split()[2]) for line in lines[1:-1]] == list(range(1, 201))
+
+
+def test_answers_go_between_whole_lines(reader: Reader) -> None:
+    """An answer to one who is behind never stands inside a line."""
+    with delivering() as delivery:
+        delivery.post(Enter(reader.member, ROOM, 1))
+        delivery.say(filler(ROOM, 100))
+        delivery.post(Answer(reader.member, b"/pong x\n"))
+        delivery.say([post(ROOM, "end")])
+        lines = reader.read_until(b"red end\n")
+        assert "/pong x" in lines
+        assert len(lines) == 1 + 100 + 1 + 1
+
+
+def test_who_leaves_his_answers_unread_goes(reader: Reader) -> None:
+    """Answers that nobody reads are bounded: past OUTBOX_BYTES the member is given up and his thread is woken."""
+    with delivering() as delivery:
+        for _ in range(OUTBOX_BYTES // 65_536 + 10):
+            delivery.post(Answer(reader.member, b"x" * 65_535 + b"\n"))
+        assert eventually(lambda: reader.member.outlet.broken)
+        assert reader.near.recv(1) == b""
+
+
+def test_finish_sends_what_is_left_and_ends_the_stream(reader: Reader) -> None:
+    """The last words come last, after all that was said before, and then the end."""
+    with delivering() as delivery:
+        delivery.post(Enter(reader.member, ROOM, 1))
+        delivery.say(filler(ROOM, 100))
+        delivery.post(Depart(reader.member), Finish(reader.member, b"/bye see you\n"))
+        lines = reader.read_until(b"/bye see you\n")
+        assert (len(lines), reader.far.recv(1)) == (1 + 100 + 1, b"")
+
+
+def test_close_waits_for_what_is_left(reader: Reader) -> None:
+    """A client who has ended his side still gets what he is owed before the descriptor goes."""
+    with delivering() as delivery:
+        delivery.post(Enter(reader.member, ROOM, 1))
+        delivery.say([*filler(ROOM, 100), post(ROOM, "end")])
+        delivery.post(Depart(reader.member), Close(reader.member))
+        assert len(reader.read_until(b"red end\n")) == 1 + 101
+        assert reader.far.recv(1) == b""
+
+
+def test_stop_gives_up_on_those_who_do_not_read(reader: Reader) -> None:
+    """A stop has an end, and says so to whoever waits for an answer to be taken."""
+    delivery = Delivery(MemoryJournal())
+    delivery.start()
+    delivery.post(Enter(reader.member, ROOM, 1))
+    delivery.say(filler(ROOM, 900))
+    waiting = threading.Thread(target=delivery.settle, args=(reader.member,))
+    delivery.post(Answer(reader.member, b"/pong x\n"))
+    waiting.start()
+    delivery.stop(0.1)
+    waiting.join(PATIENCE_SECONDS)
+    assert not waiting.is_alive()
+
+
+def test_a_room_goes_on_counting_when_people_come_back() -> None:
+    """SEQ has no hole after the last member went and somebody came."""
+    with delivering() as delivery:
+        (first, _), (second, seen) = person(), person()
+        delivery.post(Enter(first, ROOM, 1), post(ROOM, "a"), Depart(first))
+        for number in range(300):  # enough other rooms for this one to be forgotten
+            delivery.post(post(Room(f"r{number}", f"r{number}"), "x"))
+            delivery.settle(first)
+        delivery.post(Enter(second, Room("ops", "ops"), 1), post(ROOM, "b"))
+        delivery.settle(second)
+        assert [line.split()[2] for line in seen.lines] == ["1", "1", "2"]
+
+
+def test_a_broken_journal_ends_the_server_loudly() -> None:
+    """If the thread dies of a bug, the server is told and nobody waits for ever."""
+
+    class Broken(MemoryJournal):
+        def append(self, lines: object) -> None:
+            raise ZeroDivisionError
+
+    failed = threading.Event()
+    delivery = Delivery(Broken(), on_failure=failed.set)
+    delivery.start()
+    delivery.say([post(ROOM, "a")])
+    assert failed.wait(PATIENCE_SECONDS)
+    delivery.settle(person()[0], PATIENCE_SECONDS)
+    delivery.stop(0.1)
+
+
+def test_gaps_stand_wherever_a_number_is_missing() -> None:
+    """Before the first, between two, and after the last."""
+    first, second = Said("ops", 3, 0, "a", "red", "x"), Said("ops", 6, 0, "a", "red", "y")
+    assert with_gaps("ops", [first, second], 1, 8) == [
+        Gap("ops", 2, 2),
+        first,
+        Gap("ops", 4, 5),
+        second,
+        Gap("ops", 7, 8),
+    ]
+
+
+def test_entered_counts_what_is_numbered_before_it() -> None:
+    """SEQ in `/entered` is the line before which one comes in."""
+    with delivering() as delivery:
+        member, outlet = person()
+        delivery.post(post(ROOM, "a"), Enter(member, ROOM, 1), post(ROOM, "b"))
+        delivery.settle(member)
+        assert outlet.lines[0] == Entered("ops", 1, 1, "-").encode().decode().strip()
