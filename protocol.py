@@ -60,11 +60,12 @@ from typing import Annotated, Any
 import wcwidth
 
 VERSION = 1
-LINE_BYTES = 16_384  # a line without its end; the wire contract's figure
+LINE_BYTES = 16_384  # a line without its \n; the wire contract's figure
 TEXT_CHARS = 2_000  # a message; the wire contract's figure
 NAME_COLUMNS = 20  # terminal columns of a name
 ROOM_COLUMNS = 32  # terminal columns of a room's name
 MARKS_IN_A_ROW = 2  # combining marks after one letter: Thai needs two, and a column could else hold thousands
+CHARS_IN_A_COLUMN = 8  # before NFKC: a letter of 4 and its marks; NFKC takes time with the square of a run of marks
 HISTORY_LINES = 50  # what /entered and a bare /history show
 HISTORY_LINES_MAX = 1_000  # what one /history may ask for
 LOBBY = "lobby"
@@ -150,17 +151,26 @@ def decode_line(line: bytes) -> str:
 # ---------------------------------------------------------------------------------------------------------------- words
 
 
+# Letters and marks that show nothing, so that two names could look the same: those that Unicode's
+# DerivedCoreProperties.txt lists as Default_Ignorable_Code_Point and that have a category of letters or marks.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+
 def _check_word(text: str, columns: int, what: str) -> str:
     """Return `text` normalised, or raise: letters and digits of any script, `_`, `-`, `.`, within `columns`."""
-    word = unicodedata.normalize("NFKC", text)
     code = f"{what}-invalid"
+    if len(text) > columns * CHARS_IN_A_COLUMN:
+        raise ProtocolError(code, f"a {what} has at most {columns} columns")
+    word = unicodedata.normalize("NFKC", text)
     if not word:
         raise ProtocolError(code, f"a {what} is needed: 1 to {columns} columns of letters, digits, _, - and .")
     marks = 0
     for position, char in enumerate(word):
-        category = unicodedata.category(char)
+        category = "" if _INVISIBLE.match(char) else unicodedata.category(char)
         marks = marks + 1 if category.startswith("M") else 0
-        alphanumeric = category[0] == "L" or category == "Nd"
+        alphanumeric = category.startswith("L") or category == "Nd"
         # A letter that takes no column (the Hangul fillers) cannot be seen.
         visible = alphanumeric and wcwidth.wcwidth(char) > 0
         if position == 0 and not visible:
@@ -626,7 +636,7 @@ def parse_event(text: str) -> Event:
 def parse_command(text: str) -> Command:
     """Return the command in one cleaned line from a client that is not empty.
 
-    Raises ProtocolError `unknown-command`, `missing-argument` or `argument-invalid`, with the usage in its text.
+    Raises ProtocolError `unknown-command`, `missing-argument` or `argument-invalid`, saying how it is done.
     """
     if not text.startswith("/"):
         return Say(text)
