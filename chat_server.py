@@ -36,7 +36,7 @@ MAX_CLIENTS = 10_000  # connections
 BACKLOG = 1_024  # connections that wait for accept
 SESSION_STACK_BYTES = 262_144  # of a client's thread; address space, of which an idle one touches some 10 KB
 SPARE_DESCRIPTORS = 64  # for the log, the journal, the listener and what the libraries open
-STOP_SECONDS = 4.0  # for everybody to be told and everything to be sent
+STOP_SECONDS = 3.0  # for everybody to be told and everything to be sent
 ACCEPT_PAUSE_SECONDS = 0.5  # when the system has no descriptor or thread left
 
 

@@ -56,22 +56,21 @@ def flood(address: tuple[str, int], clients: int, flooders: int, seconds: float)
     connections = [connect(address, f"c{number}") for number in range(clients)]
     buffer = bytearray(BUFFER_BYTES)
     selector = selectors.DefaultSelector()
-    unsent = {connection: BLOCK for connection in connections[:flooders]}
+    unsent = dict.fromkeys(connections[:flooders], BLOCK)
     for connection in connections:
         both = selectors.EVENT_READ | selectors.EVENT_WRITE
-        selector.register(connection, both if connection in unsent else selectors.EVENT_READ)
+        selector.register(connection, both if connection in unsent else selectors.EVENT_READ, connection)
     start = time.monotonic() + WARM_UP_SECONDS
     end = start + seconds
     count = 0
     while (now := time.monotonic()) < end:
         for key, events in selector.select(0.1):
-            connection = key.fileobj
-            assert isinstance(connection, socket.socket)
+            peer: socket.socket = key.data
             if events & selectors.EVENT_WRITE:
-                sent = connection.send(unsent[connection])
-                unsent[connection] = unsent[connection][sent:] or BLOCK
+                sent = peer.send(unsent[peer])
+                unsent[peer] = unsent[peer][sent:] or BLOCK
             if events & selectors.EVENT_READ:
-                size = connection.recv_into(buffer)
+                size = peer.recv_into(buffer)
                 if now >= start:
                     count += buffer.count(b"\n", 0, size)
     for connection in connections:

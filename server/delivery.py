@@ -208,7 +208,7 @@ class Delivery:
             raise TimeoutError(f"nothing was taken for {seconds} s")
 
     def _poke(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # then it is full of reasons to wake up
+        with contextlib.suppress(OSError):  # it is full of reasons to wake up, or the thread woke, ended and closed it
             self._wake_write.send(b"\0")
 
     # --------------------------------------------------------------------------------------------------- the thread

@@ -1,6 +1,7 @@
 """The tail of a room's log, without sockets."""
 
 import pytest
+
 from server.room import TAIL_BYTES, TAIL_LINES, Tail
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
+
 from chat_server import ChatServer
 from protocol import LineDecoder
 from server.session import Limits
@@ -144,10 +146,4 @@ class ServerProcess:
 
     def resident_bytes(self) -> int:
         """Return the memory that the process holds."""
-        shown = subprocess.run(
-            ["ps", "-o", "rss=", "-p", str(self.process.pid)],  # noqa: S607
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return int(shown.stdout) * 1024
+        return int(psutil.Process(self.process.pid).memory_info().rss)
