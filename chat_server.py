@@ -24,9 +24,10 @@ from logfile import LogFileError, log_to
 from protocol import Bye, Error
 from server.channel import Channel
 from server.delivery import Delivery
-from server.journal import Journal, MemoryJournal
-from server.registry import Registry
+from server.journal import Journal, JournalError, MemoryJournal
+from server.registry import GRACE_SECONDS, Registry
 from server.session import BURST, RATE, House, Limits, Session
+from server.sqlite_journal import KEEP_DAYS, KEEP_LINES, SqliteJournal
 
 __version__ = "0.1.0"
 
@@ -36,6 +37,8 @@ MAX_CLIENTS = 10_000  # connections
 BACKLOG = 1_024  # connections that wait for accept
 SESSION_STACK_BYTES = 262_144  # of a client's thread; address space, of which an idle one touches some 10 KB
 SPARE_DESCRIPTORS = 64  # for the log, the journal, the listener and what the libraries open
+JOURNAL = "chat_journal.db"  # beside the log
+NO_JOURNAL = "none"
 STOP_SECONDS = 3.0  # for everybody to be told and everything to be sent
 ACCEPT_PAUSE_SECONDS = 0.5  # when the system has no descriptor or thread left
 
@@ -52,7 +55,10 @@ class ChatServer:
         limits: Limits | None = None,
         journal: Journal | None = None,
     ) -> None:
-        """Take the address; port 0 picks a free one. Raises OSError when it cannot be had."""
+        """Take the address; port 0 picks a free one. Raises OSError when it cannot be had.
+
+        `journal` keeps what is said, in memory if none is given; `stop` closes it.
+        """
         self._max_clients = max_clients
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         self._listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
@@ -62,13 +68,14 @@ class ChatServer:
         self._stopping = threading.Event()
         self._stop_read, self._stop_write = socket.socketpair()
         journal = journal or MemoryJournal()
+        limits = limits or Limits()
         delivery = Delivery(journal, on_failure=self._fail)
         self._house = House(
-            registry=Registry(delivery),
+            registry=Registry(delivery, journal, grace=limits.grace_seconds),
             delivery=delivery,
             journal=journal,
             stopping=self._stopping,
-            limits=limits or Limits(),
+            limits=limits,
         )
         self._lock = threading.Lock()  # guards the table of sessions
         self._sessions: dict[Session, threading.Thread] = {}
@@ -86,6 +93,7 @@ class ChatServer:
     def start(self) -> None:
         """Serve from here on."""
         self._house.delivery.start()
+        self._house.registry.start()
         self._acceptor.start()
 
     def stop(self) -> None:
@@ -107,6 +115,7 @@ class ChatServer:
         self._house.delivery.stop(max(0.5, deadline - time.monotonic()))
         for thread in sessions.values():
             thread.join()
+        self._house.journal.close()
         self._stop_read.close()
         self._stop_write.close()
 
@@ -197,6 +206,22 @@ def parser() -> argparse.ArgumentParser:
         help=f"lines a second before a client is slowed down ({RATE:g}; 0: no limit)",
     )
     options.add_argument("--burst", type=_at_least_one, default=BURST, help=f"lines in one go before that ({BURST})")
+    options.add_argument(
+        "--journal", metavar="FILE", help=f"where to keep what is said ({JOURNAL} beside the log; {NO_JOURNAL}: memory)"
+    )
+    options.add_argument("--fsync", action="store_true", help="what was seen survives a power cut, too (slower)")
+    options.add_argument(
+        "--keep-days", type=_positive, default=KEEP_DAYS, help=f"days that the past is kept ({KEEP_DAYS})"
+    )
+    options.add_argument(
+        "--keep-lines", type=_at_least_one, default=KEEP_LINES, help=f"lines of a room that are kept ({KEEP_LINES})"
+    )
+    options.add_argument(
+        "--grace",
+        type=_seconds,
+        default=GRACE_SECONDS,
+        help=f"seconds that a lost connection keeps its name ({GRACE_SECONDS:g})",
+    )
     options.add_argument("--version", action="version", version=f"chat-room {__version__}")
     return options
 
@@ -214,10 +239,22 @@ def _at_least_one(text: str) -> int:
 
 
 def _rate(text: str) -> float:
+    return _number(text, 0, 1e6, "lines a second")
+
+
+def _positive(text: str) -> float:
+    return _number(text, 0.001, 36_500, "days")
+
+
+def _seconds(text: str) -> float:
+    return _number(text, 0, 86_400, "seconds")
+
+
+def _number(text: str, least: float, most: float, unit: str) -> float:
     with contextlib.suppress(ValueError):
-        if 0 <= (rate := float(text)) <= 1e6:
-            return rate
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number of lines a second from 0 to 1000000")
+        if least <= (number := float(text)) <= most:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of {unit} from {least:g} to {most:g}")
 
 
 def raise_descriptor_limit(clients: int) -> str:
@@ -239,16 +276,27 @@ def raise_descriptor_limit(clients: int) -> str:
     )
 
 
+def open_journal(options: argparse.Namespace) -> Journal:
+    """Return the journal that the options ask for. Raises JournalError."""
+    if options.journal == NO_JOURNAL:
+        return MemoryJournal()
+    path = Path(options.journal) if options.journal else options.log_file.with_name(JOURNAL)
+    return SqliteJournal(path, fsync=options.fsync, keep_days=options.keep_days, keep_lines=options.keep_lines)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server until SIGINT or SIGTERM. Return the exit code: 0, 1 after a bug, 2 when it cannot start."""
     options = parser().parse_args(arguments)
     try:
         log_to(options.log_file)
-        limits = Limits(rate=options.rate, burst=options.burst)
-        server = ChatServer(options.host, options.port, max_clients=options.max_clients, limits=limits)
-    except LogFileError as error:
+        journal = open_journal(options)
+    except (LogFileError, JournalError) as error:
         return _complain(str(error))
+    limits = Limits(rate=options.rate, burst=options.burst, grace_seconds=options.grace)
+    try:
+        server = ChatServer(options.host, options.port, max_clients=options.max_clients, limits=limits, journal=journal)
     except OSError as error:
+        journal.close()
         return _complain(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
     if warning := raise_descriptor_limit(options.max_clients):
         logger.warning(warning)

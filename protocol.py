@@ -9,9 +9,11 @@ not start with ``/`` is said in the room, and ``//x`` says ``/x``. An empty line
 
 From the client
     /name NAME [COLOR]          who I am; later: rename me, or change my colour
+    /resume TOKEN ROOM SEQ      instead of /name: I am back; the last line that I have of ROOM is SEQ
     /color COLOR                change my colour
     TEXT                        say it in my room
     /me TEXT                    an action: `alice waves`
+    /post N LINE                say LINE, text or /me TEXT, as my N-th; an N that is kept already is not said twice
     /join ROOM                  go to ROOM, made if it is not there
     /leave                      back to the lobby
     /list                       every room with its number of people, the lobby first
@@ -36,6 +38,8 @@ From the server
     /room ROOM PEOPLE FLAGS                     a row of /list
     /person NAME COLOR ROOM IDLE                a row of /who; IDLE in seconds
     /end WORD                                   the answer to WORD is complete
+    /ack N                                      all your posts up to N are kept
+    /refused N CODE TEXT                        your post N was not said, and why; N is used up
     /gap ROOM FIRST LAST                        you did not get these lines, and they are no longer kept
     /notice TEXT                                the server speaks to you
     /error CODE TEXT                            your last line was not carried out; TEXT says what to do
@@ -236,9 +240,12 @@ class Line:
 
     def encode(self) -> bytes:
         """Return the line as it goes over the wire, with its end. The fields must have been cleaned."""
-        layout = LAYOUTS[type(self)]
-        text: str = layout.template % layout.values(self)
-        return text.encode("utf-8", ENCODING_ERRORS)
+        return self.pack(*LAYOUTS[type(self)].values(self))
+
+    @classmethod
+    def pack(cls, *values: str | int) -> bytes:
+        """Return what `encode` of a line with these fields does, without making the line."""
+        return (LAYOUTS[cls].template % values).encode("utf-8", ENCODING_ERRORS)
 
 
 class Event(Line):
@@ -387,6 +394,22 @@ class End(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Ack(Event):
+    """All your posts up to `number` are kept."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(Event):
+    """Your post `number` was not said; the number is used up."""
+
+    number: int
+    code: str
+    text: Text
+
+
+@dataclass(frozen=True, slots=True)
 class Gap(Event):
     """Lines `first` to `last` of `room` did not reach you and are no longer kept."""
 
@@ -429,6 +452,15 @@ class Name(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Resume(Command):
+    """Come back to the session that `token` stands for, having every line of `room` up to `seq`."""
+
+    token: str
+    room: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Color(Command):
     """Show my name in another colour."""
 
@@ -451,6 +483,14 @@ class Me(Command):
     """Do something in my room."""
 
     text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Post(Command):
+    """Say `line`, what a Say or a Me would send, as the `number`-th of this session; never twice."""
+
+    number: int
+    line: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -540,8 +580,10 @@ class CommandRow:
 # In the order in which `/help` shows them.
 COMMANDS: dict[str, CommandRow] = {
     "name": CommandRow(Name, "NAME [COLOR]", "who I am; later: rename me, or change my colour"),
+    "resume": CommandRow(Resume, "TOKEN ROOM SEQ", "instead of /name: I am back; I have ROOM up to line SEQ"),
     "color": CommandRow(Color, "COLOR", "change my colour"),
     "me": CommandRow(Me, "TEXT", "an action: alice waves"),
+    "post": CommandRow(Post, "N LINE", "say LINE, text or /me TEXT, as my N-th; never twice"),
     "join": CommandRow(Join, "ROOM", "go to ROOM, made if it is not there"),
     "leave": CommandRow(Leave, "", "back to the lobby"),
     "list": CommandRow(List, "", "every room with its number of people, the lobby first"),
@@ -567,6 +609,8 @@ EVENTS: dict[str, type[Event]] = {
     "room": RoomRow,
     "person": PersonRow,
     "end": End,
+    "ack": Ack,
+    "refused": Refused,
     "gap": Gap,
     "notice": Notice,
     "error": Error,
@@ -574,6 +618,13 @@ EVENTS: dict[str, type[Event]] = {
     "pong": Pong,
     "bye": Bye,
 }
+
+
+def _values_getter(names: tuple[str, ...]) -> Callable[[Any], tuple[str | int, ...]]:
+    """Return what `operator.attrgetter` is for two names and more, and for none and one as well."""
+    if len(names) > 1:
+        return operator.attrgetter(*names)
+    return lambda line: tuple(getattr(line, name) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -585,8 +636,8 @@ class Layout:
     types: tuple[type, ...]  # of its fields: int or str
     defaults: tuple[object, ...]  # of its fields; MISSING where one must be given
     ends_in_text: bool
-    template: str  # for `%` with the fields in order; the server's fan-out uses it directly
-    values: Callable[[Any], Any]  # of a line: its fields as `%` takes them
+    template: str  # for `%` with the fields in order
+    values: Callable[[Any], tuple[str | int, ...]]  # of a line: its fields in order
 
     @classmethod
     def of(cls, kind: type[Line], word: str) -> "Layout":
@@ -602,7 +653,7 @@ class Layout:
             defaults=tuple(field.default for field in fields),
             ends_in_text=bool(names) and hints[names[-1]] is Text,
             template=" ".join([f"/{word}", *("%d" if type_ is int else "%s" for type_ in types)]) + "\n",
-            values=operator.attrgetter(*names) if names else lambda _: (),
+            values=_values_getter(names),
         )
 
 

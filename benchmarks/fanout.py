@@ -1,8 +1,8 @@
 """Rough speed of the fan-out: one room of 100 clients, 4 of whom flood it with 64-byte messages.
 
-    python3 -m benchmarks.fanout [--clients 100] [--flooders 4] [--seconds 5] [--runs 3]
+    python3 -m benchmarks.fanout [--clients 100] [--flooders 4] [--seconds 5] [--runs 5]
 
-It starts a chat_server.py of its own on a free port, talks to loopback only, ends with a table and leaves no process.
+Runs with the journal in memory and in SQLite take turns, so that both see the same machine. It starts a chat_server.py of its own on a free port, talks to loopback only, ends with the medians and leaves no process.
 A delivery is one message arriving at one client.
 """
 
@@ -79,20 +79,27 @@ def flood(address: tuple[str, int], clients: int, flooders: int, seconds: float)
     return count / (time.monotonic() - start)
 
 
+JOURNALS = {"in memory": ("--journal", "none"), "SQLite": ()}
+
+
 def main() -> None:
-    """Print the median of several runs, each on a server of its own."""
+    """Print the medians of several runs, each on a server of its own."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--clients", type=int, default=100)
     options.add_argument("--flooders", type=int, default=4)
     options.add_argument("--seconds", type=float, default=5.0)
-    options.add_argument("--runs", type=int, default=3)
+    options.add_argument("--runs", type=int, default=5)
     given = options.parse_args()
-    rates = []
+    rates: dict[str, list[float]] = {journal: [] for journal in JOURNALS}
     for _ in range(given.runs):
-        with server() as address:
-            rates.append(flood(address, given.clients, given.flooders, given.seconds))
-            print(f"{rates[-1] / 1e6:6.2f} million deliveries/s", flush=True)
-    print(f"{statistics.median(rates) / 1e6:6.2f} million deliveries/s, median of {given.runs} runs")
+        for journal, server_options in JOURNALS.items():
+            with server(*server_options) as address:
+                rates[journal].append(flood(address, given.clients, given.flooders, given.seconds))
+    medians = {journal: statistics.median(runs) for journal, runs in rates.items()}
+    for journal, median in medians.items():
+        spread = " ".join(f"{rate / 1e6:.1f}" for rate in sorted(rates[journal]))
+        print(f"journal {journal:9} {median / 1e6:5.1f} million deliveries/s, median of {spread}")
+    print(f"SQLite / in memory {medians['SQLite'] / medians['in memory']:.2f}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ so the busier the room, the fewer system calls a line costs. A member whose sock
 at his place in the log and gets what follows when his socket is writable again.
 
     start -> _run -> _wait -> _advance (a member who is behind)
-                  -> _deliver -> _number, journal.append, _carry_out -> _flush -> _fall_behind
+                  -> _work -> _prepare -> _number
+                           -> _keep -> journal.append
+                           -> _carry_out -> the entry's own step -> _flush -> _fall_behind
 """
 
 import contextlib
@@ -20,89 +22,48 @@ from dataclasses import dataclass
 
 from loguru import logger
 
-from protocol import HISTORY_LINES, Acted, Entered, Event, Gap, Said
-from server.journal import Journal, KeptEvent, KeptLine
-from server.room import Member, Past, Room, RoomLog, TailLine
+from protocol import HISTORY_LINES, Ack, Entered, Gap, Notice, Refused, Welcome
+from server.entries import (
+    Answer,
+    Close,
+    Depart,
+    Enter,
+    Entry,
+    Fetched,
+    Finish,
+    Greet,
+    Keep,
+    Mark,
+    Post,
+    Refuse,
+    Show,
+)
+from server.journal import Journal, JournalError, KeptLine, SessionRow
+from server.past_reader import PastReader
+from server.room import Member, Past, Room, RoomLog, SessionState, TailLine
 
 PENDING_LINES = 1_000  # of a room, not yet taken by the delivery thread; a session with more waits before it reads on
 OUTBOX_BYTES = 1_048_576  # of a member's own answers; who has more unread is not reading, and goes
 CHUNK_BYTES = 262_144  # one send to a member who is behind
-CHUNK_LINES = 100  # read from the journal at once
+CHUNK_LINES = 500  # read from the journal at once for one who is far behind
 IDLE_LOGS = 100  # logs of rooms that nobody is in, held so that a room left for a moment is still warm
 PROGRESS_SECONDS = 120.0  # without taking a byte, while there are some for him: he is gone
 CLOSING_SECONDS = 5.0  # for the last bytes of one who leaves
 CHECK_SECONDS = 1.0  # between two looks at these limits, only while somebody is behind
+RETRY_SECONDS = 0.5  # between two tries to write a journal that could not be written
+STALLED = "the server cannot write its journal just now; what you say is held and will be said when it can"
+RECOVERED = "the server can write its journal again; what was held is being said"
 
 
 @dataclass(slots=True)
-class Post:
-    """Something said in a room, not yet numbered."""
+class Batch:
+    """What was taken from the queue at once, and what of it goes to the journal in one transaction."""
 
-    room: Room
-    kind: type[Said | Acted]
-    name: str
-    color: str
-    text: str
-    event: KeptEvent | None = None  # given by the delivery thread, with SEQ and TIME
-    data: bytes = b""
-
-
-@dataclass(slots=True)
-class Show:
-    """A line for everybody in a room that is not kept: who came, went or has a new name."""
-
-    room: Room
-    event: Event
-
-
-@dataclass(slots=True)
-class Enter:
-    """`member` receives `room` from here on, after `/entered` and the last lines before it."""
-
-    member: Member
-    room: Room
-    people: int
-
-
-@dataclass(slots=True)
-class Depart:
-    """`member` receives no room any more."""
-
-    member: Member
-
-
-@dataclass(slots=True)
-class Answer:
-    """Lines for `member` alone."""
-
-    member: Member
-    data: bytes
-
-
-@dataclass(slots=True)
-class Mark:
-    """Set `event` when all that was queued for `member` before is carried out and his answers are sent."""
-
-    member: Member
-    event: threading.Event
-
-
-@dataclass(slots=True)
-class Finish:
-    """`member` gets what is left, then `data`, and then the end of the stream."""
-
-    member: Member
-    data: bytes
-
-
-@dataclass(slots=True)
-class Close:
-    """`member`'s session has read its last: send what is left, within CLOSING_SECONDS, and close."""
-
-    member: Member
-
-
-Entry = Post | Show | Enter | Depart | Answer | Mark | Finish | Close
+    entries: list[Entry]
+    lines: list[KeptLine]
+    sessions: list[SessionRow]
+    ended: list[bytes]
+    acks: dict[Member, int]  # the highest number to acknowledge
 
 
 class Delivery:
@@ -130,6 +91,9 @@ class Delivery:
         self._logs: dict[str, RoomLog] = {}
         self._forget_at = IDLE_LOGS
         self._touched: list[RoomLog] = []  # with lines in their batch
+        self._unkept: Batch | None = None  # what the journal could not take; everything else waits behind it
+        self._later: list[Entry] = []  # what came since
+        self._retry_at = 0.0
         self._watched: set[Member] = set()  # registered for their sockets to become writable
         self._next_check = 0.0
         self._selector = selectors.DefaultSelector()
@@ -137,9 +101,13 @@ class Delivery:
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
+        self._past_reader = PastReader(journal)
         self._thread = threading.Thread(target=self._run, name="delivery")  # joined by stop
         self._steps: dict[type, Callable[..., None]] = {
             Post: self._post,
+            Refuse: self._refuse,
+            Keep: lambda _: None,  # _prepare has seen to it
+            Greet: self._greet,
             Show: self._show,
             Enter: self._enter,
             Depart: self._depart,
@@ -147,12 +115,14 @@ class Delivery:
             Mark: self._mark,
             Finish: self._finish,
             Close: self._close,
+            Fetched: self._fetched,
         }
 
     # ---------------------------------------------------------------------------------------------------- any thread
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread, and the one that reads the past for it."""
+        self._past_reader.start()
         self._thread.start()
 
     def stop(self, seconds: float) -> None:
@@ -164,6 +134,7 @@ class Delivery:
         if self._thread.ident is not None:  # it was started
             self.wake()
             self._thread.join()
+        self._past_reader.stop()
         self._release()
 
     def queue(self, *entries: Entry) -> None:
@@ -217,7 +188,7 @@ class Delivery:
         try:
             while not self._is_over():
                 self._wait()
-                self._deliver(self._take())
+                self._work()
                 self._check_limits()
         except Exception:  # noqa: BLE001  # a bug: tell all, and end the server rather than leave it mute
             logger.exception("the delivery thread failed")
@@ -227,18 +198,16 @@ class Delivery:
 
     def _is_over(self) -> bool:
         with self._lock:
-            if self._stopping is None or self._queue:
+            if self._stopping is None:
                 return False
-            return not self._watched or time.monotonic() > self._stopping
+            idle = not (self._queue or self._watched or self._unkept)
+            return idle or time.monotonic() > self._stopping
 
     def _wait(self) -> None:
         """Wait for entries or for a socket to become writable, and see to those sockets."""
         with self._lock:
             self._asleep = not self._queue
-            if self._queue or self._stopping is not None:
-                timeout: float | None = 0.0 if self._queue else 0.05
-            else:
-                timeout = CHECK_SECONDS if self._watched else None
+            timeout = 0.0 if self._queue else self._longest_wait()
         if not self._watched and timeout == 0.0:
             return
         for key, _ in self._selector.select(timeout):
@@ -247,38 +216,126 @@ class Delivery:
             else:
                 self._advance(key.data)
 
+    def _longest_wait(self) -> float | None:
+        """How many seconds may pass before something is to be done even if nothing comes."""
+        if self._stopping is not None:
+            return 0.05
+        if self._unkept is not None:
+            return RETRY_SECONDS
+        return CHECK_SECONDS if self._watched else None
+
     def _take(self) -> list[Entry]:
         with self._lock:
             self._asleep = False
             entries, self._queue = self._queue, []
-            if self._counts:
+            if self._counts and self._unkept is None:
                 self._counts = {}
                 self._space.notify_all()
         return entries
 
-    def _deliver(self, entries: list[Entry]) -> None:
-        """Keep what was said, then carry out every entry in order."""
-        posts = [entry for entry in entries if type(entry) is Post]
-        if posts:
-            self._journal.append(self._number(posts))
+    def _work(self) -> None:
+        """Keep what is queued, and then carry it out. What cannot be kept holds up all but answers."""
+        entries = self._take()
+        if self._unkept is not None:
+            self._later += self._let_answers_pass(entries)
+            if not self._keep(self._unkept):
+                return
+            entries, self._later = self._later, []
+        if entries:
+            batch = self._prepare(entries)
+            if not self._keep(batch):
+                self._unkept = batch
+
+    def _let_answers_pass(self, entries: list[Entry]) -> list[Entry]:
+        """Carry out what needs no journal, and return the rest."""
         for entry in entries:
+            if isinstance(entry, Answer | Mark | Fetched):
+                self._steps[type(entry)](entry)
+        return [entry for entry in entries if not isinstance(entry, Answer | Mark | Fetched)]
+
+    def _keep(self, batch: Batch) -> bool:
+        """Write a batch to the journal and carry it out. Return False if the journal cannot be written."""
+        stalled = self._unkept is not None
+        if stalled and time.monotonic() < self._retry_at:
+            return False
+        try:
+            if batch.lines or batch.sessions or batch.ended:
+                self._journal.append(batch.lines, batch.sessions, batch.ended)
+        except JournalError as error:
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            if not stalled:
+                logger.error("{}; what is said is held until it can", error)
+                self._tell_everybody(STALLED)
+            return False
+        self._unkept = None
+        if stalled:
+            logger.info("the journal can be written again")
+            self._tell_everybody(RECOVERED)
+        self._carry_out(batch)
+        return True
+
+    def _tell_everybody(self, text: str) -> None:
+        for log in self._logs.values():
+            if log.in_step or log.behind:
+                self._append(log, Notice(text).encode(), None)
+        self._flush_touched()
+
+    def _carry_out(self, batch: Batch) -> None:
+        for entry in batch.entries:
             self._steps[type(entry)](entry)
+        self._flush_touched()
+        for member, number in batch.acks.items():
+            self._send_soon(member, Ack(number).encode())
+        self._forget_idle_logs()
+
+    def _flush_touched(self) -> None:
         for log in self._touched:
             self._flush(log)
         self._touched.clear()
-        self._forget_idle_logs()
 
-    def _number(self, posts: list[Post]) -> list[KeptLine]:
-        """Give each post its SEQ and TIME."""
+    def _prepare(self, entries: list[Entry]) -> Batch:
+        """Give what was said its numbers, and gather what is to be kept."""
+        batch = Batch(entries, [], [], [], {})
         now = int(self._clock() * 1000)
-        lines = []
-        for post in posts:
-            log = self._log_of(post.room)
-            log.number += 1
-            event = post.kind(post.room.name, log.number, now, post.name, post.color, post.text)
-            post.event, post.data = event, event.encode()
-            lines.append(KeptLine(log.key, event, len(post.data)))
-        return lines
+        changed: dict[SessionState, None] = {}
+        for entry in entries:
+            if type(entry) is Post:
+                if entry.member is None or self._is_new(entry.member, entry.number, changed):
+                    self._number(entry, now, batch)
+                if entry.member is not None:
+                    batch.acks[entry.member] = accepted(entry.member)
+            elif type(entry) is Refuse:
+                entry.stands = self._is_new(entry.member, entry.number, changed)
+                if not entry.stands:
+                    batch.acks[entry.member] = accepted(entry.member)
+            elif type(entry) is Keep:
+                state = entry.state
+                state.name, state.color, state.room, state.ended = entry.name, entry.color, entry.room, entry.ended
+                changed[state] = None
+        for state in changed:
+            if state.ended:
+                batch.ended.append(state.token_hash)
+            else:
+                row = SessionRow(state.token_hash, state.name, state.color, state.room, state.accepted, now)
+                batch.sessions.append(row)
+        return batch
+
+    def _is_new(self, member: Member, number: int, changed: dict[SessionState, None]) -> bool:
+        """Take a member's numbered post, or return False if it was taken already."""
+        if number <= accepted(member):
+            return False
+        assert member.state is not None  # accepted has looked
+        member.state.accepted = number
+        changed[member.state] = None
+        return True
+
+    def _number(self, post: Post, now: int, batch: Batch) -> None:
+        """Give a post its SEQ and TIME."""
+        log = self._log_of(post.room)
+        log.number += 1
+        post.seq = log.number
+        post.data = post.kind.pack(log.name, log.number, now, post.name, post.color, post.text)
+        batch.lines.append(KeptLine(log.key, log.name, log.number, now, post.data))
 
     def _log_of(self, room: Room) -> RoomLog:
         log = self._logs.get(room.key)
@@ -297,8 +354,16 @@ class Delivery:
     # --------------------------------------------------------------------------------------------- entry by entry
 
     def _post(self, entry: Post) -> None:
-        assert entry.event is not None  # noqa: S101  # _number gave it
-        self._append(self._logs[entry.room.key], entry.data, entry.event.seq)
+        if entry.seq:
+            self._append(self._logs[entry.room.key], entry.data, entry.seq)
+
+    def _refuse(self, entry: Refuse) -> None:
+        if entry.stands:
+            self._send_in_order(entry.member, Refused(entry.number, entry.code, entry.text).encode())
+
+    def _greet(self, entry: Greet) -> None:
+        welcome = Welcome(entry.name, entry.color, entry.token, accepted(entry.member))
+        self._send_in_order(entry.member, welcome.encode())
 
     def _show(self, entry: Show) -> None:
         self._append(self._log_of(entry.room), entry.event.encode(), None)
@@ -313,10 +378,10 @@ class Delivery:
         if member.closed or member.outlet.broken:
             return
         self._flush(log)
-        log.name = entry.room.name
         last = log.tail.seq
+        after = max(0, last - HISTORY_LINES) if entry.after is None else min(entry.after, last)
         head = Entered(log.name, last, entry.people, "-").encode()
-        member.past.append(Past(head, log, max(0, last - HISTORY_LINES), last))
+        member.past.append(Past(head, log, after, last))
         self._put_behind(member, log, log.tail.end, last)
         self._advance(member)
 
@@ -337,25 +402,45 @@ class Delivery:
             member.past.append(Past(b"", log, member.seq, log.tail.seq))
 
     def _answer(self, entry: Answer) -> None:
-        member = entry.member
+        self._send_in_order(entry.member, entry.data)
+
+    def _send_in_order(self, member: Member, data: bytes) -> None:
+        """Send an answer after all that its member was to see before it."""
+        if member.log is not None:
+            self._flush(member.log)
+        if member.past:
+            member.past.append(Past(data))
+            self._bound(member)
+        else:
+            self._send_soon(member, data)
+
+    def _send_soon(self, member: Member, data: bytes) -> None:
+        """Send `data` before all else, but never inside a line."""
         if member.closed or member.outlet.broken:
             return
-        if member.log is not None:
-            self._flush(member.log)  # what he saw before his answer comes before his answer
-        if member.past:  # the answer to what came after `/entered` comes after it
-            member.past.append(Past(entry.data))
-        else:
-            member.outbox.append(entry.data)
+        member.outbox.append(data)
+        self._bound(member)
+        if member not in self._watched:
+            self._advance(member)
+
+    def _bound(self, member: Member) -> None:
         if unread_bytes(member) > OUTBOX_BYTES:
             self._break(member)
-        elif member not in self._watched:
-            self._advance(member)
 
     def _mark(self, entry: Mark) -> None:
         if entry.member.log is not None:
             self._flush(entry.member.log)
         entry.member.marks.append(entry.event)
         self._set_marks(entry.member)
+
+    def _fetched(self, entry: Fetched) -> None:
+        member, past = entry.member, entry.past
+        past.fetching, past.after = False, entry.after
+        if past in member.past:
+            member.outbox.append(entry.data)
+            if past.after >= past.upto:
+                member.past.remove(past)
+            self._advance(member)
 
     def _finish(self, entry: Finish) -> None:
         entry.member.past.append(Past(entry.data))
@@ -415,10 +500,10 @@ class Delivery:
             self._break(member)
         elif self._has_all(member):
             self._arrive(member)
+        elif member.past and member.past[0].fetching and not member.outbox:
+            self._unwatch(member)  # _fetched goes on
         else:
             self._watch(member)
-        if member.closing and (member not in self._watched):
-            self._release_member(member)
 
     def _has_all(self, member: Member) -> bool:
         if member.outbox or member.past:
@@ -435,6 +520,8 @@ class Delivery:
             log.in_step[member] = member.send
         if member.finishing:
             member.outlet.end_writing()
+        if member.closing:
+            self._release_member(member)
 
     def _send_next(self, member: Member) -> bool:
         """Send one chunk. Return whether the socket took all of it, so that there may be another."""
@@ -460,24 +547,31 @@ class Delivery:
         return not member.outbox
 
     def _send_past(self, member: Member, past: Past) -> bool:
-        """Send the next lines of a stretch; they go by way of the outbox, since they are few."""
-        member.outbox.append(past.head + self._read_past(past))
+        """Send what is next of a stretch, by way of the outbox; what is no longer in memory is fetched first."""
+        if past.fetching:
+            return False
+        member.outbox.append(past.head)
         past.head = b""
-        if past.after >= past.upto:
-            member.past.pop(0)
+        log = past.log
+        if log is not None and past.after < past.upto:
+            if past.after < log.tail.floor:
+                self._fetch(member, log, past)
+                return self._send_outbox(member)
+            member.outbox += log.tail.kept(past.after, past.upto)
+        member.past.pop(0)
         return self._send_outbox(member)
 
-    def _read_past(self, past: Past) -> bytes:
-        """Return the next lines of a stretch and move its start behind them; what is no longer kept is a gap."""
-        log, after = past.log, past.after
-        if log is None or after >= past.upto:
-            return b""
-        if after >= log.tail.floor:
-            past.after = past.upto
-            return b"".join(log.tail.kept(after, past.upto))
-        events = self._journal.read(log.key, after, past.upto, CHUNK_LINES)
-        past.after = events[-1].seq if len(events) == CHUNK_LINES else past.upto
-        return b"".join(event.encode() for event in with_gaps(log.name, events, after, past.after))
+    def _fetch(self, member: Member, log: RoomLog, past: Past) -> None:
+        """Have the next lines of a stretch read from the journal; they come back as an entry."""
+        past.fetching = True
+        after, upto = past.after, past.upto
+
+        def done(lines: list[KeptLine]) -> None:
+            reached = lines[-1].seq if len(lines) == CHUNK_LINES else upto
+            data = b"".join(with_gaps(log.name, lines, after, reached))
+            self.post(Fetched(member, past, data, reached))
+
+        self._past_reader.fetch(log.key, after, upto, CHUNK_LINES, done)
 
     def _send_tail(self, member: Member, log: RoomLog) -> bool:
         if member.place < log.tail.start:
@@ -553,6 +647,11 @@ class Delivery:
             self._space.notify_all()
         for member in list(self._watched):
             self._break(member)
+        if self._unkept is not None:
+            lines = len(self._unkept.lines) + sum(isinstance(entry, Post) for entry in self._later)
+            logger.error("{} lines could not be kept and were not said", lines)
+        entries = [*(self._unkept.entries if self._unkept else ()), *self._later, *entries]
+        self._unkept, self._later = None, []
         for entry in entries:
             if isinstance(entry, Mark):
                 entry.event.set()
@@ -563,19 +662,25 @@ class Delivery:
         self._wake_write.close()
 
 
+def accepted(member: Member) -> int:
+    """Return the number of a member's last post that was taken."""
+    assert member.state is not None  # whoever has a name has one
+    return member.state.accepted
+
+
 def unread_bytes(member: Member) -> int:
     """Return how many bytes of answers wait for a member."""
     return sum(map(len, member.outbox)) + sum(len(past.head) for past in member.past)
 
 
-def with_gaps(room: str, events: Sequence[KeptEvent], after: int, upto: int) -> list[Event]:
-    """Return `events` with a Gap wherever a SEQ with after < SEQ <= upto is missing among them."""
-    shown: list[Event] = []
-    for event in events:
-        if event.seq > after + 1:
-            shown.append(Gap(room, after + 1, event.seq - 1))
-        shown.append(event)
-        after = event.seq
+def with_gaps(room: str, lines: Sequence[KeptLine], after: int, upto: int) -> list[bytes]:
+    """Return the kept `lines` as they go out, with a Gap wherever a SEQ with after < SEQ <= upto is missing."""
+    shown: list[bytes] = []
+    for line in lines:
+        if line.seq > after + 1:
+            shown.append(Gap(room, after + 1, line.seq - 1).encode())
+        shown.append(line.data)
+        after = line.seq
     if after < upto:
-        shown.append(Gap(room, after + 1, upto))
+        shown.append(Gap(room, after + 1, upto).encode())
     return shown

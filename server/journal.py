@@ -1,39 +1,66 @@
-"""The journal keeps what was said: the ordered, numbered lines of each room."""
+"""The journal keeps what was said: the ordered, numbered lines of each room, and who may come back as whom."""
 
 import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
-
-from protocol import Acted, Said
-
-KeptEvent = Said | Acted
+from typing import Any, NamedTuple, Protocol
 
 MEMORY_LINES = 1_000  # kept of a room
 MEMORY_BYTES = 1_048_576  # kept of a room, counted as on the wire
 MEMORY_ROOMS = 10_000  # rooms of which something is kept; past that the one longest silent is forgotten
+SESSIONS_KEPT = 100_000  # that may be resumed; past that the one longest unseen is forgotten
+SESSION_SECONDS = 7 * 86_400  # after it was last seen, a session can no longer be resumed: a laptop closed over a week
+
+
+class JournalError(Exception):
+    """The journal cannot be written, or read; the text says why, and where it can be helped, how."""
 
 
 class KeptLine(NamedTuple):
-    """A line as the journal takes it: `key` is the room's (`protocol.same_key`), the event has its SEQ and TIME."""
+    """A `/say` or `/me` line of a room."""
 
-    key: str
-    event: KeptEvent
-    size: int  # bytes on the wire
+    key: str  # of the room: `protocol.same_key` of its name
+    room: str  # its name
+    seq: int
+    time: int  # milliseconds since 1970
+    data: bytes  # the line as everybody got it
+
+
+class SessionRow(NamedTuple):
+    """What `/resume` brings back."""
+
+    token_hash: bytes
+    name: str
+    color: str
+    room: str
+    accepted: int  # the highest N that is kept
+    seen: int  # milliseconds since 1970
 
 
 class Journal(Protocol):
-    """What a journal promises. `append` is for the delivery thread, `last` and `read` for any."""
+    """What a journal promises. `append` is for the delivery thread, the rest for any; errors are JournalErrors."""
 
-    def append(self, lines: Sequence[KeptLine]) -> None:
-        """Keep all of `lines`, or none of them and raise OSError."""
+    def append(self, lines: Sequence[KeptLine], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
+        """Keep `lines` and `sessions` and forget the sessions `ended`: all of it, or none and raise.
+
+        May be called again with what it raised for.
+        """
 
     def last(self, key: str) -> int:
-        """Return the SEQ of the last line of a room, 0 where there is none."""
+        """Return the SEQ of the last line of a room, 0 where there is none. Never waits."""
 
-    def read(self, key: str, after: int, upto: int, limit: int) -> list[KeptEvent]:
+    def spelling(self, key: str) -> str | None:
+        """Return how a room that has a past is written. Never waits."""
+
+    def read(self, key: str, after: int, upto: int, limit: int) -> list[KeptLine]:
         """Return the first `limit` lines of a room with after < SEQ <= upto that are still kept, oldest first."""
+
+    def session(self, token_hash: bytes) -> SessionRow | None:
+        """Return the session that may be resumed with this token's hash."""
+
+    def close(self) -> None:
+        """Keep everything for good and give up what is held. Idempotent."""
 
 
 @dataclass(slots=True)
@@ -45,9 +72,9 @@ class _Past:
 
     def append(self, line: KeptLine) -> None:
         self.lines.append(line)
-        self.size += line.size
+        self.size += len(line.data)
         while len(self.lines) > MEMORY_LINES or self.size > MEMORY_BYTES:
-            self.size -= self.lines.popleft().size
+            self.size -= len(self.lines.popleft().data)
 
 
 class MemoryJournal:
@@ -56,26 +83,52 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards all below
         self._pasts: dict[str, _Past] = {}  # the room that spoke last comes last
+        self._sessions: dict[bytes, SessionRow] = {}  # the one seen last comes last
 
-    def append(self, lines: Sequence[KeptLine]) -> None:
-        """Keep `lines`, and forget the oldest beyond the limits."""
+    def append(self, lines: Sequence[KeptLine], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
+        """Keep all that is given, and forget the oldest beyond the limits."""
         with self._lock:
             for line in lines:
                 past = self._pasts.pop(line.key, None) or _Past()
                 self._pasts[line.key] = past
                 past.append(line)
-            while len(self._pasts) > MEMORY_ROOMS:
-                del self._pasts[next(iter(self._pasts))]
+            for row in sessions:
+                self._sessions.pop(row.token_hash, None)
+                self._sessions[row.token_hash] = row
+            for token_hash in ended:
+                self._sessions.pop(token_hash, None)
+            _shorten(self._pasts, MEMORY_ROOMS)
+            _shorten(self._sessions, SESSIONS_KEPT)
 
     def last(self, key: str) -> int:
         """Return the SEQ of the last line of a room, 0 where there is none."""
         with self._lock:
             past = self._pasts.get(key)
-            return past.lines[-1].event.seq if past else 0
+            return past.lines[-1].seq if past else 0
 
-    def read(self, key: str, after: int, upto: int, limit: int) -> list[KeptEvent]:
+    def spelling(self, key: str) -> str | None:
+        """Return how a room that has a past is written."""
+        with self._lock:
+            past = self._pasts.get(key)
+            return past.lines[-1].room if past else None
+
+    def read(self, key: str, after: int, upto: int, limit: int) -> list[KeptLine]:
         """Return the first `limit` lines of a room with after < SEQ <= upto that are still kept, oldest first."""
         with self._lock:
             past = self._pasts.get(key)
-            events = [line.event for line in past.lines if after < line.event.seq <= upto] if past else []
-        return events[:limit]
+            lines = [line for line in past.lines if after < line.seq <= upto] if past else []
+        return lines[:limit]
+
+    def session(self, token_hash: bytes) -> SessionRow | None:
+        """Return the session that may be resumed with this token's hash."""
+        with self._lock:
+            return self._sessions.get(token_hash)
+
+    def close(self) -> None:
+        """Do nothing: it ends with the process."""
+
+
+def _shorten(table: dict[Any, Any], length: int) -> None:
+    """Drop the first entries of a table that has more than `length`."""
+    while len(table) > length:
+        del table[next(iter(table))]

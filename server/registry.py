@@ -1,15 +1,26 @@
-"""The registry: who is called what, and who is where. One lock; each method is one step under it."""
+"""The registry: who is called what, and who is where. One lock; each method is one step under it.
 
+Whose connection is lost stays for a while, so that he can come back without anybody seeing it; a thread of the
+registry's own sees to it that he leaves when that time is over.
+"""
+
+import hashlib
 import threading
 import time
+import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from protocol import LOBBY, Event, Joined, Left, PersonRow, ProtocolError, Renamed, RoomRow, same_key
-from server.delivery import Delivery, Depart, Enter, Entry, Show
-from server.room import Member, Room
+from protocol import LOBBY, Bye, Event, Joined, Left, PersonRow, ProtocolError, Renamed, RoomRow, same_key
+from server.delivery import Delivery
+from server.entries import Depart, Enter, Entry, Finish, Greet, Keep, Show
+from server.journal import Journal
+from server.room import Member, Room, SessionState
 
+GRACE_SECONDS = 60.0  # that a lost connection keeps its name: a laptop that changes its network takes less
+TOKEN_HASH_BYTES = 16  # of BLAKE2b; a token is 128 random bits, so it needs no salt
 PRESENCE_PEOPLE = 200  # in a larger room nobody could read who came and went, so it is not sent
 
 
@@ -31,18 +42,28 @@ class Registry:
     def __init__(
         self,
         delivery: Delivery,
+        journal: Journal,
         *,
+        grace: float = GRACE_SECONDS,
         clock: Callable[[], float] = time.time,
         uptime: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`clock` gives seconds since 1970, `uptime` seconds for idle times."""
+        """`grace` is in seconds; `clock` gives seconds since 1970, `uptime` seconds for idle times and the grace."""
         self._delivery = delivery
+        self._journal = journal
+        self._grace = grace
         self._clock = clock
         self._uptime = uptime
-        self._lock = threading.Lock()  # guards the names, the rooms, their members, and a member's name, colour, room
+        self._lock = threading.Lock()  # guards all below, and of each member what `Member` says
+        self._changed = threading.Condition(self._lock)  # told when somebody is away, and at the stop
         self._names: dict[str, Member] = {}
         self._rooms = {LOBBY: Room(LOBBY, LOBBY)}
+        self._present: dict[bytes, Member] = {}  # by token hash, those who are here or away
+        # Those of whom something may still be in the delivery's queue, so that nobody is there in two states.
+        self._states: weakref.WeakValueDictionary[bytes, SessionState] = weakref.WeakValueDictionary()
+        self._away: deque[tuple[float, Member]] = deque()  # with the time at which each leaves, in that order
         self._stopping = False
+        self._thread = threading.Thread(target=self._let_the_lost_go, name="grace")  # joined by stop
 
     @contextmanager
     def _step(self) -> Iterator[None]:
@@ -50,20 +71,59 @@ class Registry:
             yield
         self._delivery.wake()
 
+    def start(self) -> None:
+        """Start the thread that lets the lost go."""
+        self._thread.start()
+
     def stop(self) -> None:
-        """Let nobody in any more, and let those who go do so silently. Idempotent."""
+        """Let nobody in any more, let those who go do so silently, and join. Idempotent."""
         with self._lock:
             self._stopping = True
+            self._changed.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join()
 
-    def take_name(self, member: Member, name: str, color: str) -> None:
-        """Give `name` to a member who has none.
+    def come(self, member: Member, name: str, color: str, token: str) -> None:
+        """Give `name` to a member who has none, and bring him to the lobby; with `token` he may come back.
 
         Raises ProtocolError `name-taken` or `server-stopping`.
         """
-        with self._lock:
+        with self._step():
             self._refuse_when_stopping()
             self._claim(member, name)
-            member.name, member.color = name, color
+            state = SessionState(token_hash(token))
+            self._states[state.token_hash] = state
+            self._seat(member, state, name, color)
+            self._queue(Greet(member, name, color, token))
+            self._move(member, self._rooms[LOBBY])
+
+    def resume(self, member: Member, token: str, key: str, seq: int) -> Member | None:
+        """Bring a member who has no name back as the one whose `token` it is, with what follows `seq` in room `key`.
+
+        Return the member in whose place he is now, whose connection is to be ended, if there is one. Raises
+        ProtocolError `resume-unknown`, `name-taken`, `server-stopping`, and JournalError.
+        """
+        state = self._state_of(token_hash(token))
+        with self._step():
+            self._refuse_when_stopping()
+            before = self._present.get(state.token_hash)
+            if before is None:
+                self._return(member, state, token, key, seq)
+            else:
+                self._replace(before, member, token, key, seq)
+        return before
+
+    def _state_of(self, hashed: bytes) -> SessionState:
+        with self._lock:
+            state = self._states.get(hashed)
+        row = self._journal.session(hashed) if state is None else None
+        if row is not None:
+            kept = SessionState(hashed, name=row.name, color=row.color, room=row.room, accepted=row.accepted)
+            with self._lock:
+                state = self._states.setdefault(hashed, kept)
+        if state is None or state.ended:
+            raise ProtocolError("resume-unknown", "this session is over or not known here; say /name NAME [COLOR]")
+        return state
 
     def rename(self, member: Member, name: str, color: str) -> None:
         """Change a member's name, or only its colour, and show it to his room. Raises ProtocolError `name-taken`."""
@@ -74,12 +134,12 @@ class Registry:
             self._claim(member, name)
             if same_key(old) != same_key(name):
                 del self._names[same_key(old)]
+            room = self._room_of(member)
+            del room.members[same_key(old)]
+            room.members[same_key(name)] = member
             member.name, member.color = name, color
-            if member.room is not None:
-                if same_key(old) != same_key(name):
-                    del member.room.members[same_key(old)]
-                    member.room.members[same_key(name)] = member
-                self._show(member.room, Renamed(member.room.name, self._now(), old, color, name))
+            self._show(room, Renamed(room.name, self._now(), old, color, name))
+            self._keep(member, room)
 
     def enter(self, member: Member, name: str) -> str:
         """Move a member to the room called `name`, made if it is not there. Return the room's name as it is shown.
@@ -89,29 +149,42 @@ class Registry:
         with self._step():
             self._refuse_when_stopping()
             room = self._rooms.get(same_key(name)) or Room(name, same_key(name))
-            if member.room is room:
+            if self._room_of(member) is room:
                 raise ProtocolError("not-allowed", f"you are in {room.name} already")
             self._remove(member, "leave")
-            self._rooms[room.key] = room
-            room.members[same_key(member.name)] = member
-            member.room = room
-            self._show_presence(room, Joined(room.name, self._now(), member.name, member.color))
-            self._queue(Enter(member, room, len(room.members)))
+            self._move(member, room)
             return room.name
 
     def leave(self, member: Member, why: str) -> None:
-        """Take a member out of the chat and free his name, if he has one; `why` is one word. Idempotent."""
+        """Take a member out of the chat and free his name, if he has one; `why` is one word. Idempotent.
+
+        Who leaves with `exit` cannot be resumed.
+        """
         with self._step():
-            self._remove(member, why)
-            if self._names.get(same_key(member.name)) is member:
-                del self._names[same_key(member.name)]
+            self._leave(member, why)
+
+    def lose(self, member: Member) -> None:
+        """Hold the name of a member whose connection is lost until the grace is over. Idempotent."""
+        with self._step():
+            if member.room is None or member.away:
+                return
+            if not self._grace or self._stopping:
+                self._leave(member, "lost")
+                return
+            member.away = True
+            self._queue(Depart(member))
+            self._away.append((self._uptime() + self._grace, member))
+            self._changed.notify_all()
 
     def find(self, name: str) -> Member:
-        """Return the member called `name`. Raises ProtocolError `no-such-person`."""
+        """Return the member called `name` who can be told something. Raises ProtocolError `no-such-person`."""
         with self._lock:
             member = self._names.get(same_key(name))
+            away = member is not None and member.away
         if member is None:
             raise ProtocolError("no-such-person", f"there is nobody called {name}; /who shows who is here")
+        if away:
+            raise ProtocolError("no-such-person", f"{member.name} has just lost the connection; try again in a minute")
         return member
 
     def rooms(self) -> list[RoomRow]:
@@ -146,6 +219,80 @@ class Registry:
     def _queue(self, entry: Entry) -> None:
         self._delivery.queue(entry)
 
+    def _let_the_lost_go(self) -> None:
+        """Be the thread: wait for the end of the next grace, and let him leave who is still away then."""
+        while (member := self._next_lost()) is not None:
+            with self._step():
+                if member.away:
+                    self._leave(member, "lost")
+
+    def _next_lost(self) -> Member | None:
+        """Wait until somebody's grace is over and return him; None at the stop."""
+        with self._changed:
+            while not self._stopping:
+                left = self._away[0][0] - self._uptime() if self._away else None
+                if left is not None and left <= 0:
+                    return self._away.popleft()[1]
+                self._changed.wait(left)
+        return None
+
+    def _room_of(self, member: Member) -> Room:
+        """Return the room of somebody who has a name; who was replaced by a later connection is nowhere."""
+        if member.room is None:
+            raise ProtocolError("not-allowed", "you are here on another connection")
+        return member.room
+
+    def _seat(self, member: Member, state: SessionState, name: str, color: str) -> None:
+        member.name, member.color, member.state = name, color, state
+        self._present[state.token_hash] = member
+
+    def _move(self, member: Member, room: Room, after: int | None = None) -> None:
+        """Bring a member who is in no room to one."""
+        self._rooms[room.key] = room
+        room.members[same_key(member.name)] = member
+        member.room = room
+        self._show_presence(room, Joined(room.name, self._now(), member.name, member.color))
+        self._queue(Enter(member, room, len(room.members), after))
+        self._keep(member, room)
+
+    def _return(self, member: Member, state: SessionState, token: str, key: str, seq: int) -> None:
+        """Bring somebody back whom everybody saw leave, or whom this server has not seen since it started."""
+        self._claim(member, state.name)
+        self._seat(member, state, state.name, state.color)
+        self._queue(Greet(member, state.name, state.color, token))
+        room = self._rooms.get(same_key(state.room)) or Room(state.room, same_key(state.room))
+        self._move(member, room, seq if key == room.key else None)
+
+    def _replace(self, before: Member, member: Member, token: str, key: str, seq: int) -> None:
+        """Put a member in the place of another, who is the same person; nobody sees it."""
+        room, state = before.room, before.state
+        assert room is not None  # whoever is present is in a room
+        assert state is not None  # and has a state
+        before.room, before.away = None, False
+        self._queue(Depart(before))
+        self._queue(Finish(before, Bye("you are back on another connection").encode()))
+        self._seat(member, state, before.name, before.color)
+        member.room, member.last_active = room, before.last_active
+        self._names[same_key(member.name)] = room.members[same_key(member.name)] = member
+        self._queue(Greet(member, member.name, member.color, token))
+        self._queue(Enter(member, room, len(room.members), seq if key == room.key else None))
+
+    def _leave(self, member: Member, why: str) -> None:
+        room, state = member.room, member.state
+        if room is None:
+            return
+        self._remove(member, why)
+        del self._names[same_key(member.name)]
+        member.away = False
+        assert state is not None  # whoever is in a room has one
+        del self._present[state.token_hash]
+        if why == "exit":
+            self._keep(member, room, ended=True)
+
+    def _keep(self, member: Member, room: Room, *, ended: bool = False) -> None:
+        assert member.state is not None  # whoever is in a room has one
+        self._queue(Keep(member.state, member.name, member.color, room.name, ended))
+
     def _refuse_when_stopping(self) -> None:
         if self._stopping:
             raise ProtocolError("server-stopping", "the server is stopping; come back when it is up again")
@@ -172,3 +319,8 @@ class Registry:
 
     def _show(self, room: Room, event: Event) -> None:
         self._queue(Show(room, event))
+
+
+def token_hash(token: str) -> bytes:
+    """Return all that is kept of a token."""
+    return hashlib.blake2b(token.encode("utf-8", "replace"), digest_size=TOKEN_HASH_BYTES).digest()

@@ -7,6 +7,8 @@ from itertools import islice
 from threading import Event
 from typing import NamedTuple, Protocol
 
+from protocol import LOBBY
+
 TAIL_LINES = 1_000  # of a room's log, in memory
 TAIL_BYTES = 1_048_576  # of a room's log, in memory
 
@@ -94,6 +96,18 @@ class Tail:
         return [line.data for line in self.lines if line.kept and after < line.seq <= upto]
 
 
+@dataclass(eq=False, slots=True, weakref_slot=True)
+class SessionState:
+    """What outlives a connection: who one is, where, and which posts are kept. Written by the delivery thread alone."""
+
+    token_hash: bytes
+    name: str = ""
+    color: str = ""
+    room: str = LOBBY
+    accepted: int = 0  # the highest N of a post that was taken
+    ended: bool = False  # its owner left for good
+
+
 @dataclass(eq=False, slots=True)
 class Past:
     """What a member is still to get before his place: first `head`, then after < SEQ <= upto of a room."""
@@ -102,20 +116,23 @@ class Past:
     log: "RoomLog | None" = None
     after: int = 0
     upto: int = 0
+    fetching: bool = False  # the next lines are being read from the journal
 
 
 @dataclass(eq=False, slots=True)
 class Member:
     """One client: who he is, and what he has received.
 
-    `name`, `color` and `room` change under the registry's lock, by his own session's thread alone. All that stands
-    below `outlet` belongs to the delivery thread.
+    What stands above `last_active` changes under the registry's lock; what stands below `send` belongs to the delivery
+    thread.
     """
 
     outlet: Outlet
     name: str = ""
     color: str = ""
     room: Room | None = None
+    state: SessionState | None = None
+    away: bool = False  # his connection is lost, and his name is held for him
     last_active: float = 0.0  # seconds of the monotonic clock; written by his own session's thread
 
     send: Callable[[bytes], int] = field(init=False)

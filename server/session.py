@@ -31,13 +31,13 @@ from protocol import (
     ProtocolError,
     Said,
     Told,
-    Welcome,
 )
 from server.channel import Channel
-from server.delivery import Answer, Close, Delivery, Finish, Post, with_gaps
-from server.journal import Journal
-from server.registry import Registry
-from server.room import Member
+from server.delivery import Delivery, with_gaps
+from server.entries import Answer, Close, Finish, Post, Refuse
+from server.journal import Journal, JournalError
+from server.registry import GRACE_SECONDS, Registry
+from server.room import Member, Room
 
 RATE = 10.0  # lines a second; nobody types faster, and a paste only waits
 BURST = 50  # lines in one go
@@ -55,6 +55,7 @@ class Limits:
 
     rate: float = RATE  # lines a second before he is slowed down; 0 is no limit
     burst: int = BURST  # lines in one go before that
+    grace_seconds: float = GRACE_SECONDS  # that a lost connection keeps its name
     naming_seconds: float = NAMING_SECONDS
     ping_seconds: float = PING_SECONDS
     silence_seconds: float = SILENCE_SECONDS
@@ -166,7 +167,7 @@ class Session:
                 asked = True
                 continue
             if self._stopped:
-                raise EndedError("exit", "the server is stopping; come back when it is up again")
+                raise EndedError("stopping", "the server is stopping; come back when it is up again")
             if not data:
                 raise EndedError("lost")
             return data
@@ -199,6 +200,9 @@ class Session:
                 logger.info("refused {} {!r}: {}", self._channel.address, self._member.name, error.code)
             self._hand_over()
             self._answer(Error(error.code, error.text))
+        except JournalError as error:
+            logger.error("{}", error)
+            self._answer(Error("unavailable", "the server cannot read its journal just now; try again later"))
 
     def _slow_down(self) -> None:
         """Make a client who is too fast wait: what he sends stays where it is until it is read."""
@@ -206,23 +210,26 @@ class Session:
         if seconds:
             self._hand_over()
             if self._house.stopping.wait(seconds):
-                raise EndedError("exit", "the server is stopping; come back when it is up again")
+                raise EndedError("stopping", "the server is stopping; come back when it is up again")
 
     # ------------------------------------------------------------------------------------------------- answering
 
     def _answer(self, *events: Event) -> None:
-        self._house.delivery.post(Answer(self._member, b"".join([event.encode() for event in events])))
+        self._send(event.encode() for event in events)
 
-    def _answer_at_length(self, events: Iterable[Event]) -> None:
+    def _send(self, lines: Iterable[bytes]) -> None:
+        self._house.delivery.post(Answer(self._member, b"".join(lines)))
+
+    def _answer_at_length(self, lines: Iterable[bytes]) -> None:
         """Answer in pieces, each when the one before was taken, so that a long answer waits here and not in memory."""
-        piece: list[Event] = []
-        for event in events:
-            piece.append(event)
+        piece: list[bytes] = []
+        for line in lines:
+            piece.append(line)
             if len(piece) == PIECE_LINES:
-                self._answer(*piece)
+                self._send(piece)
                 piece.clear()
                 self._settle()
-        self._answer(*piece)
+        self._send(piece)
 
     def _settle(self) -> None:
         try:
@@ -240,15 +247,12 @@ class Session:
 
     def _carry_out(self, text: str) -> None:
         command = protocol.parse_command(text)
-        if type(command) is protocol.Say and self._member.room is not None:
-            self._member.last_active = time.monotonic()
-            self._say(Said, command.text)
-            return
-        self._hand_over()  # what was said before comes before
         if not self._member.name:
             self._refuse_before_naming(command, text)
         if not isinstance(command, protocol.Ping | protocol.Pong):
             self._member.last_active = time.monotonic()
+        if not isinstance(command, _SAYING):
+            self._hand_over()  # what was said before comes before
         _HANDLERS[type(command)](self, command)
 
     def _refuse_before_naming(self, command: Command, text: str) -> None:
@@ -258,10 +262,33 @@ class Session:
             raise EndedError("kicked", "this is a chat server, not a web server; use chat_client.py or nc")
         raise ProtocolError("name-needed", "first say who you are: /name NAME [COLOR]")
 
-    def _say(self, kind: type[Said | Acted], text: str) -> None:
+    def _say(self, command: protocol.Say) -> None:
+        self._take_saying(Said, command.text)
+
+    def _me(self, command: protocol.Me) -> None:
+        self._take_saying(Acted, command.text)
+
+    def _post(self, command: protocol.Post) -> None:
+        if not command.number:
+            raise ProtocolError("argument-invalid", "the N of a post counts from 1")
+        try:
+            line = _posted(command.line)
+            self._take_saying(Said if isinstance(line, protocol.Say) else Acted, line.text, command.number)
+        except ProtocolError as error:
+            self._hand_over()
+            self._house.delivery.post(Refuse(self._member, command.number, error.code, error.text))
+
+    def _take_saying(self, kind: type[Said | Acted], text: str, number: int = 0) -> None:
+        """Gather what is said; with `number` it is a numbered post."""
         member = self._member
-        assert member.room is not None  # noqa: S101  # whoever has a name is in a room
-        self._said.append(Post(member.room, kind, member.name, member.color, protocol.check_text(text)))
+        text = protocol.check_text(text)
+        self._said.append(Post(self._room(), kind, member.name, member.color, text, member if number else None, number))
+
+    def _room(self) -> Room:
+        """Return the room of a member who has a name; who came back on another connection is nowhere on this one."""
+        if self._member.room is None:
+            raise EndedError("lost")
+        return self._member.room
 
     def _name(self, command: protocol.Name) -> None:
         name = protocol.check_name(command.name)
@@ -272,21 +299,29 @@ class Session:
             registry.rename(member, name, color or member.color)
             logger.info("renamed {!r} to {!r}", old, member.name)
             return
-        registry.take_name(member, name, color or protocol.default_color(name))
+        token = secrets.token_hex(TOKEN_BYTES)
+        registry.come(member, name, color or protocol.default_color(name), token)
         logger.info("came {} {!r}", self._channel.address, name)
-        self._answer(Welcome(name, member.color, secrets.token_hex(TOKEN_BYTES), 0))
-        registry.enter(member, LOBBY)
+
+    def _resume(self, command: protocol.Resume) -> None:
+        member = self._member
+        if member.name:
+            raise ProtocolError("not-allowed", "you are in already; /resume comes instead of /name")
+        key = protocol.same_key(protocol.check_room(command.room))
+        before = self._house.registry.resume(member, command.token, key, command.seq)
+        logger.info("came back {} {!r}", self._channel.address, member.name)
+        if before is not None:
+            before.outlet.end_reading()
 
     def _color(self, command: protocol.Color) -> None:
         self._house.registry.rename(self._member, self._member.name, protocol.check_color(command.color))
 
-    def _me(self, command: protocol.Me) -> None:
-        self._say(Acted, command.text)
-
     def _join(self, command: protocol.Join) -> None:
         if command.key:
             raise ProtocolError("not-allowed", "this server does not lock rooms; /join ROOM without a key")
-        room = self._house.registry.enter(self._member, protocol.check_room(command.room))
+        name = protocol.check_room(command.room)
+        spelling = self._house.journal.spelling(protocol.same_key(name))
+        room = self._house.registry.enter(self._member, spelling or name)
         logger.info("joined {!r} {!r}", self._member.name, room)
 
     def _leave(self, _: protocol.Leave) -> None:
@@ -294,11 +329,11 @@ class Session:
         logger.info("joined {!r} {!r}", self._member.name, LOBBY)
 
     def _list(self, _: protocol.List) -> None:
-        self._answer_at_length([*self._house.registry.rooms(), End("list")])
+        self._answer_at_length(row.encode() for row in [*self._house.registry.rooms(), End("list")])
 
     def _who(self, command: protocol.Who) -> None:
-        room = protocol.check_room(command.room) if command.room else self._room_name()
-        self._answer_at_length([*self._house.registry.people(room), End("who")])
+        room = protocol.check_room(command.room) if command.room else self._room().name
+        self._answer_at_length(row.encode() for row in [*self._house.registry.people(room), End("who")])
 
     def _msg(self, command: protocol.Msg) -> None:
         text = protocol.check_text(command.text)
@@ -310,13 +345,12 @@ class Session:
     def _history(self, command: protocol.History) -> None:
         if not 1 <= command.count <= protocol.HISTORY_LINES_MAX:
             raise ProtocolError("argument-invalid", f"COUNT is from 1 to {protocol.HISTORY_LINES_MAX}")
-        assert self._member.room is not None  # noqa: S101  # whoever has a name is in a room
         self._settle()  # so that what he said just before is in it
-        room, journal = self._member.room, self._house.journal
+        room, journal = self._room(), self._house.journal
         upto = min(command.before - 1, journal.last(room.key)) if command.before else journal.last(room.key)
         after = max(0, upto - command.count)
-        events = journal.read(room.key, after, upto, command.count)
-        self._answer_at_length([*with_gaps(room.name, events, after, upto), End("history")])
+        lines = journal.read(room.key, after, upto, command.count)
+        self._answer_at_length([*with_gaps(room.name, lines, after, upto), End("history").encode()])
 
     def _help(self, command: protocol.Help) -> None:
         rows = [protocol.find_command(command.command)] if command.command else list(protocol.COMMANDS.values())
@@ -332,16 +366,15 @@ class Session:
     def _exit(self, _: protocol.Exit) -> None:
         raise EndedError("exit", "see you")
 
-    def _room_name(self) -> str:
-        assert self._member.room is not None  # noqa: S101  # whoever has a name is in a room
-        return self._member.room.name
-
     # ------------------------------------------------------------------------------------------------- the end
 
     def _end(self, ended: EndedError) -> None:
         """Leave, once and whatever happened: the name is free, the client gets what is left, the descriptor goes."""
         name = self._member.name
-        self._house.registry.leave(self._member, ended.why)
+        if ended.why == "lost":
+            self._house.registry.lose(self._member)
+        else:
+            self._house.registry.leave(self._member, ended.why)
         if name:
             logger.info("went {} {!r}: {}", self._channel.address, name, ended.why)
         if ended.bye:
@@ -359,12 +392,24 @@ class Session:
             return
 
 
+def _posted(text: str) -> protocol.Say | protocol.Me:
+    """Return what a numbered post says. Raises ProtocolError for what cannot be said."""
+    line = protocol.parse_command(text)
+    if isinstance(line, protocol.Say | protocol.Me):
+        return line
+    raise ProtocolError("not-allowed", "only text and /me TEXT can be posted")
+
+
 _EVERYDAY_ERRORS = frozenset({"unknown-command", "missing-argument", "argument-invalid", "no-such-person"})
-_ALLOWED_BEFORE_NAMING = (protocol.Name, protocol.Help, protocol.Ping, protocol.Pong, protocol.Exit)
+_SAYING = (protocol.Say, protocol.Me, protocol.Post)  # they gather, and are handed over together
+_ALLOWED_BEFORE_NAMING = (protocol.Name, protocol.Resume, protocol.Help, protocol.Ping, protocol.Pong, protocol.Exit)
 _HANDLERS: dict[type[Command], Callable[[Session, Any], None]] = {
     protocol.Name: Session._name,
+    protocol.Resume: Session._resume,
     protocol.Color: Session._color,
+    protocol.Say: Session._say,
     protocol.Me: Session._me,
+    protocol.Post: Session._post,
     protocol.Join: Session._join,
     protocol.Leave: Session._leave,
     protocol.List: Session._list,

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from protocol import Acted, Entered, Gap, Notice, Said
+from protocol import Acted, Entered, Notice, Said
 from server.channel import Channel
-from server.delivery import OUTBOX_BYTES, Answer, Close, Delivery, Depart, Enter, Finish, Post, Show, with_gaps
-from server.journal import MemoryJournal
+from server.delivery import OUTBOX_BYTES, Delivery, with_gaps
+from server.entries import Answer, Close, Depart, Enter, Finish, Post, Show
+from server.journal import KeptLine, MemoryJournal
 from server.room import TAIL_LINES, Member, Room
 from tests.wire import PATIENCE_SECONDS, eventually
 
@@ -300,7 +301,7 @@ def test_a_broken_journal_ends_the_server_loudly() -> None:
     """If the thread dies of a bug, the server is told and nobody waits for ever."""
 
     class Broken(MemoryJournal):
-        def append(self, lines: object) -> None:
+        def append(self, lines: object, sessions: object, ended: object) -> None:
             raise ZeroDivisionError
 
     failed = threading.Event()
@@ -314,14 +315,9 @@ def test_a_broken_journal_ends_the_server_loudly() -> None:
 
 def test_gaps_stand_wherever_a_number_is_missing() -> None:
     """Before the first, between two, and after the last."""
-    first, second = Said("ops", 3, 0, "a", "red", "x"), Said("ops", 6, 0, "a", "red", "y")
-    assert with_gaps("ops", [first, second], 1, 8) == [
-        Gap("ops", 2, 2),
-        first,
-        Gap("ops", 4, 5),
-        second,
-        Gap("ops", 7, 8),
-    ]
+    first, second = KeptLine("ops", "ops", 3, 0, b"x\n"), KeptLine("ops", "ops", 6, 0, b"y\n")
+    shown = with_gaps("ops", [first, second], 1, 8)
+    assert shown == [b"/gap ops 2 2\n", b"x\n", b"/gap ops 4 5\n", b"y\n", b"/gap ops 7 8\n"]
 
 
 def test_entered_counts_what_is_numbered_before_it() -> None:

@@ -1,43 +1,109 @@
-"""The journal keeps the ordered lines of each room, within its limits."""
+"""The journal keeps the ordered lines of each room and who may come back, in memory and in a file alike."""
+
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from protocol import Said
-from server.journal import MEMORY_BYTES, MEMORY_LINES, MEMORY_ROOMS, KeptLine, MemoryJournal
+from server.journal import (
+    MEMORY_BYTES,
+    MEMORY_LINES,
+    MEMORY_ROOMS,
+    SESSION_SECONDS,
+    Journal,
+    JournalError,
+    KeptLine,
+    MemoryJournal,
+    SessionRow,
+)
+from server.sqlite_journal import SqliteJournal
+from tests.wire import ROOT
+
+ROW = SessionRow(b"hash", "bob", "red", "ops", 7, 1_000)
 
 
-def line(key: str, seq: int, text: str = "hi") -> KeptLine:
-    event = Said(key, seq, 1_000 + seq, "bob", "red", text)
-    return KeptLine(key, event, len(event.encode()))
+def line(key: str, seq: int, text: str = "hi", time: int | None = None) -> KeptLine:
+    time = 1_000 + seq if time is None else time
+    return KeptLine(key, key, seq, time, Said.pack(key, seq, time, "bob", "red", text))
 
 
-def seqs(journal: MemoryJournal, key: str, after: int, upto: int, limit: int = 10_000) -> list[int]:
-    return [event.seq for event in journal.read(key, after, upto, limit)]
+def seqs(journal: Journal, key: str, after: int, upto: int, limit: int = 10_000) -> list[int]:
+    return [kept.seq for kept in journal.read(key, after, upto, limit)]
 
 
-def test_read_between_two_places() -> None:
-    """`read` returns the lines after one SEQ up to another, oldest first."""
-    journal = MemoryJournal()
-    journal.append([line("ops", seq) for seq in range(1, 11)])
-    assert seqs(journal, "ops", 3, 7) == [4, 5, 6, 7]
+@contextmanager
+def in_file(path: Path, now: float = 1.0, keep_days: float = 1, keep_lines: int = 100_000) -> Iterator[SqliteJournal]:
+    """Open a journal whose clock stands still."""
+    journal = SqliteJournal(path, keep_days=keep_days, keep_lines=keep_lines, clock=lambda: now)
+    try:
+        yield journal
+    finally:
+        journal.close()
 
 
-def test_read_with_a_limit_gives_the_oldest() -> None:
+@pytest.fixture(params=["memory", "file"])
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
+    if request.param == "memory":
+        yield MemoryJournal()
+        return
+    with in_file(tmp_path / "j.db") as made:
+        yield made
+
+
+# -------------------------------------------------------------------------------------------------- both journals
+
+
+def test_read_between_two_places(journal: Journal) -> None:
+    """`read` returns the lines after one SEQ up to another, oldest first, as they were given."""
+    lines = [line("ops", seq) for seq in range(1, 11)]
+    journal.append(lines[:6], [], [])
+    journal.append(lines[6:], [], [])
+    assert journal.read("ops", 3, 7, 100) == lines[3:7]
+
+
+def test_read_with_a_limit_gives_the_oldest(journal: Journal) -> None:
     """`limit` cuts at the new end, so that reading on from the last one misses nothing."""
-    journal = MemoryJournal()
-    journal.append([line("ops", seq) for seq in range(1, 11)])
+    journal.append([line("ops", seq) for seq in range(1, 11)], [], [])
     assert seqs(journal, "ops", 3, 9, 2) == [4, 5]
 
 
-def test_rooms_are_apart() -> None:
+def test_rooms_are_apart(journal: Journal) -> None:
     """Each room has its own lines and its own last SEQ."""
-    journal = MemoryJournal()
-    journal.append([line("ops", 1), line("lobby", 1), line("ops", 2)])
+    journal.append([line("ops", 1), line("lobby", 1), line("ops", 2)], [], [])
     assert (journal.last("ops"), journal.last("lobby"), journal.last("nowhere")) == (2, 1, 0)
+
+
+def test_a_room_keeps_its_spelling(journal: Journal) -> None:
+    """The journal knows how a room is written."""
+    journal.append([line("ops", 1)._replace(room="Ops")], [], [])
+    assert (journal.spelling("ops"), journal.spelling("nowhere")) == ("Ops", None)
+
+
+def test_a_session_is_found_until_it_ends(journal: Journal) -> None:
+    """It is found as it was last kept, and no more when it ended."""
+    journal.append([], [ROW], [])
+    journal.append([], [ROW._replace(accepted=8)], [])
+    assert journal.session(b"hash") == ROW._replace(accepted=8)
+    journal.append([], [], [b"hash"])
+    assert journal.session(b"hash") is None
+
+
+# ------------------------------------------------------------------------------------------------------ in memory
 
 
 def test_the_oldest_lines_go_at_the_limit_of_lines() -> None:
     """A room keeps its newest MEMORY_LINES lines."""
     journal = MemoryJournal()
-    journal.append([line("ops", seq) for seq in range(1, MEMORY_LINES + 6)])
+    journal.append([line("ops", seq) for seq in range(1, MEMORY_LINES + 6)], [], [])
     kept = seqs(journal, "ops", 0, MEMORY_LINES + 5)
     assert (kept[0], kept[-1], len(kept)) == (6, MEMORY_LINES + 5, MEMORY_LINES)
 
@@ -46,14 +112,218 @@ def test_the_oldest_lines_go_at_the_limit_of_bytes() -> None:
     """A room keeps at most MEMORY_BYTES, counted as on the wire."""
     journal = MemoryJournal()
     lines = [line("ops", seq, "€" * 2_000) for seq in range(1, 300)]
-    journal.append(lines)
+    journal.append(lines, [], [])
     kept = journal.read("ops", 0, 300, 1_000)
-    assert MEMORY_BYTES - lines[-1].size < sum(len(event.encode()) for event in kept) <= MEMORY_BYTES
+    assert MEMORY_BYTES - len(lines[-1].data) < sum(len(kept.data) for kept in kept) <= MEMORY_BYTES
 
 
 def test_the_room_longest_silent_is_forgotten() -> None:
     """At most MEMORY_ROOMS rooms have a past; one that speaks stays."""
     journal = MemoryJournal()
-    journal.append([line(f"r{number}", 1) for number in range(MEMORY_ROOMS)])
-    journal.append([line("r0", 2), line("new", 1)])
+    journal.append([line(f"r{number}", 1) for number in range(MEMORY_ROOMS)], [], [])
+    journal.append([line("r0", 2), line("new", 1)], [], [])
     assert (journal.last("r0"), journal.last("r1"), journal.last("new")) == (2, 0, 1)
+
+
+# ------------------------------------------------------------------------------------------------------ in a file
+
+
+def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
+    """Lines, last SEQ, spelling and sessions."""
+    lines = [line("ops", seq) for seq in range(1, 4)]
+    with in_file(tmp_path / "j.db") as journal:
+        journal.append(lines, [ROW], [])
+    with in_file(tmp_path / "j.db") as journal:
+        assert journal.read("ops", 0, 3, 10) == lines
+        assert (journal.last("ops"), journal.spelling("ops"), journal.session(b"hash")) == (3, "ops", ROW)
+
+
+def test_what_was_appended_survives_kill_9(tmp_path: Path) -> None:
+    """A process that is killed right after `append` has lost nothing."""
+    script = (
+        "import os, sys; from pathlib import Path; from tests.test_journal import *\n"
+        "SqliteJournal(Path(sys.argv[1])).append([line('ops', 1)], [], []); os.kill(os.getpid(), 9)"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "j.db")], cwd=ROOT, timeout=20, check=False)
+    assert killed.returncode == -9
+    with in_file(tmp_path / "j.db") as journal:
+        assert seqs(journal, "ops", 0, 10) == [1]
+
+
+def test_a_room_holds_no_more_lines_than_are_kept(tmp_path: Path) -> None:
+    """The oldest pages go; SEQ goes on where it was, also after a restart."""
+    with in_file(tmp_path / "j.db", keep_lines=25) as journal:
+        for seq in range(1, 101):
+            journal.append([line("ops", seq)], [], [])
+        journal.purge_long()
+        assert seqs(journal, "ops", 0, 100) == list(range(76, 101))
+    with in_file(tmp_path / "j.db", keep_lines=25) as journal:
+        assert journal.last("ops") == 100
+
+
+def test_old_lines_go_and_their_numbers_are_not_given_again(tmp_path: Path) -> None:
+    """What is older than it is kept is purged, and a room of which nothing is left still counts on."""
+    with in_file(tmp_path / "j.db", now=100.0) as journal:
+        journal.append([line("old", 1, time=90_000), line("both", 1, time=90_000)], [], [])
+        journal.append([line("both", 2, time=100_000)], [], [])
+    with in_file(tmp_path / "j.db", now=86_400 + 95.0) as journal:
+        journal.purge_old()
+        assert (seqs(journal, "old", 0, 9), seqs(journal, "both", 0, 9)) == ([], [2])
+    with in_file(tmp_path / "j.db", now=86_400 + 95.0) as journal:
+        assert (journal.last("old"), journal.last("both")) == (1, 2)
+
+
+def test_a_session_expires(tmp_path: Path) -> None:
+    """After SESSION_SECONDS it cannot be resumed, and purging forgets it."""
+    with in_file(tmp_path / "j.db", now=1.0) as journal:
+        journal.append([], [ROW], [])
+    with in_file(tmp_path / "j.db", now=1.1 + SESSION_SECONDS) as journal:
+        assert journal.session(b"hash") is None
+        journal.purge_old()
+    with in_file(tmp_path / "j.db", now=1.0) as journal:
+        assert journal.session(b"hash") is None
+
+
+def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    """Mode 600, the write-ahead log as well."""
+    with in_file(tmp_path / "j.db") as journal:
+        journal.append([line("ops", 1)], [], [])
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert len(modes) >= 3
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_second_one_on_the_same_file_is_refused(tmp_path: Path) -> None:
+    """While one has it; afterwards it is free."""
+    with in_file(tmp_path / "j.db"), pytest.raises(JournalError, match="another server uses it"):
+        SqliteJournal(tmp_path / "j.db")
+    with in_file(tmp_path / "j.db"):
+        pass
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    """Damage in the middle is found when it is opened."""
+    path = tmp_path / "j.db"
+    with in_file(path) as journal:
+        journal.append([line("ops", seq, "x" * 500) for seq in range(1, 200)], [], [])
+    data = bytearray(path.read_bytes())
+    data[4_096:12_288] = b"\xff" * 8_192
+    path.write_bytes(data)
+    with pytest.raises(JournalError, match="--journal FILE"):
+        SqliteJournal(path)
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    """Nobody's notes are overwritten."""
+    path = tmp_path / "notes.txt"
+    path.write_text("my notes " * 1_000)
+    with pytest.raises(JournalError, match="not a database"):
+        SqliteJournal(path)
+    assert path.read_text() == "my notes " * 1_000
+
+
+def test_another_programs_database_is_refused(tmp_path: Path) -> None:
+    """It is told by its header."""
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE cars (name TEXT)")
+    other.close()
+    with pytest.raises(JournalError, match="not a journal of this program"):
+        SqliteJournal(path)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    """The error names the file and what to do."""
+    with pytest.raises(JournalError, match=r"nowhere/j.db: No such file.*--journal"):
+        SqliteJournal(tmp_path / "nowhere" / "j.db")
+
+
+# ------------------------------------------------------------------------------------------------ against a model
+
+
+class AgainstAModel(RuleBasedStateMachine):
+    """Append, read, purge and restart do what lists and dictionaries do."""
+
+    rooms = st.sampled_from(["lobby", "ops", "ünï"])
+    kept = 1_000_000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: dict[str, list[KeptLine]] = {}
+        self.last: dict[str, int] = {}
+        self.sessions: dict[bytes, SessionRow] = {}
+        self.journal = self.open()
+
+    def open(self) -> Journal:
+        return MemoryJournal()
+
+    @rule(said=st.lists(st.tuples(rooms, st.text("ab €", max_size=5)), max_size=5), number=st.integers(0, 2))
+    def append(self, said: list[tuple[str, str]], number: int) -> None:
+        lines = []
+        for room, text in said:
+            self.last[room] = self.last.get(room, 0) + 1
+            lines.append(line(room, self.last[room], text))
+            self.lines.setdefault(room, []).append(lines[-1])
+        row = SessionRow(b"%d" % number, "bob", "red", "lobby", sum(self.last.values()), 1_000)
+        self.sessions[row.token_hash] = row
+        self.journal.append(lines, [row], [])
+
+    @rule(number=st.integers(0, 2))
+    def end(self, number: int) -> None:
+        self.sessions.pop(b"%d" % number, None)
+        self.journal.append([], [], [b"%d" % number])
+
+    @rule(room=rooms, after=st.integers(0, 30), length=st.integers(0, 30), limit=st.integers(1, 9))
+    def read(self, room: str, after: int, length: int, limit: int) -> None:
+        expected = [kept for kept in self.lines.get(room, []) if after < kept.seq <= after + length][:limit]
+        assert self.journal.read(room, after, after + length, limit) == expected
+
+    @invariant()
+    def counts_and_sessions_agree(self) -> None:
+        assert all(self.journal.last(room) == last for room, last in self.last.items())
+        assert [self.journal.session(b"%d" % n) for n in range(3)] == [self.sessions.get(b"%d" % n) for n in range(3)]
+
+
+class FileAgainstAModel(AgainstAModel):
+    """The same for a file, with restarts and purges; a page goes when its last line does."""
+
+    folder = Path()
+    count = 0
+
+    def open(self) -> Journal:
+        FileAgainstAModel.count += 1
+        self.path = self.folder / f"{FileAgainstAModel.count}.db"
+        return SqliteJournal(self.path, clock=lambda: 1.0)
+
+    @rule()
+    def restart(self) -> None:
+        self.journal.close()
+        self.journal = SqliteJournal(self.path, clock=lambda: 1.0)
+
+    @rule(kept=st.integers(1, 4))
+    def purge(self, kept: int) -> None:
+        self.journal.close()
+        self.journal = journal = SqliteJournal(self.path, keep_lines=kept, clock=lambda: 1.0)
+        journal.purge_long()
+        for room, last in self.last.items():
+            left = {found.seq for found in journal.read(room, 0, last, 1_000)}
+            assert {seq for seq in range(max(1, last - kept + 1), last + 1) if seq in self.seqs(room)} <= left
+            assert sorted(left) == list(range(min(left, default=last + 1), last + 1))
+            self.lines[room] = [kept_line for kept_line in self.lines.get(room, []) if kept_line.seq in left]
+
+    def seqs(self, room: str) -> set[int]:
+        return {kept.seq for kept in self.lines.get(room, [])}
+
+    def teardown(self) -> None:
+        self.journal.close()
+
+
+def test_memory_against_a_model() -> None:
+    """The journal in memory does what the model does."""
+    run_state_machine_as_test(AgainstAModel, settings=settings(max_examples=30, deadline=None))
+
+
+def test_file_against_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal in a file does what the model does, over restarts and purges."""
+    monkeypatch.setattr(FileAgainstAModel, "folder", tmp_path)
+    run_state_machine_as_test(FileAgainstAModel, settings=settings(max_examples=25, deadline=None))

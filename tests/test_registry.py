@@ -6,7 +6,9 @@ from typing import cast
 import pytest
 
 from protocol import LOBBY, Joined, Left, ProtocolError, Renamed, RoomRow
-from server.delivery import Delivery, Depart, Enter, Entry, Show
+from server.delivery import Delivery
+from server.entries import Depart, Enter, Entry, Keep, Show
+from server.journal import MemoryJournal
 from server.registry import PRESENCE_PEOPLE, Counts, Registry
 from server.room import Member
 from tests.test_delivery import ListOutlet
@@ -36,14 +38,13 @@ class House:
 
     def __init__(self, *names: str) -> None:
         self.queue = Queue()
-        self.registry = Registry(cast(Delivery, self.queue), clock=lambda: 1.0, uptime=lambda: 9.5)
+        self.registry = Registry(cast(Delivery, self.queue), MemoryJournal(), clock=lambda: 1.0, uptime=lambda: 9.5)
         self.people = {name: self.come(name) for name in names}
         self.queue.entries.clear()
 
     def come(self, name: str) -> Member:
         member = Member(ListOutlet())
-        self.registry.take_name(member, name, "red")
-        self.registry.enter(member, LOBBY)
+        self.registry.come(member, name, "red", f"token of {name}")
         return member
 
 
@@ -52,7 +53,7 @@ def test_a_name_is_had_by_one() -> None:
     house = House("Straße")
     for same in ("straße", "STRASSE", "Ｓtrasse"):
         with pytest.raises(ProtocolError, match="name-taken"):
-            house.registry.take_name(Member(ListOutlet()), same, "red")
+            house.registry.come(Member(ListOutlet()), same, "red", "token")
 
 
 def test_a_name_is_free_again_when_its_owner_has_left() -> None:
@@ -107,7 +108,7 @@ def test_going_to_a_room_is_seen_in_both() -> None:
     house = House("bob", "alice")
     bob = house.people["bob"]
     house.registry.enter(bob, "ops")
-    depart, left, joined, enter = house.queue.entries
+    depart, left, joined, enter, keep = house.queue.entries
     assert isinstance(depart, Depart)
     assert isinstance(left, Show)
     assert left.event == Left(LOBBY, 1000, "bob", "red", "leave")
@@ -115,6 +116,8 @@ def test_going_to_a_room_is_seen_in_both() -> None:
     assert joined.event == Joined("ops", 1000, "bob", "red")
     assert isinstance(enter, Enter)
     assert (enter.member, enter.people) == (bob, 1)
+    assert isinstance(keep, Keep)
+    assert (keep.name, keep.room, keep.ended) == ("bob", "ops", False)
 
 
 def test_rooms_that_are_the_same_are_one() -> None:

@@ -267,7 +267,8 @@ def test_a_message_of_2001_characters(alice: Wire) -> None:
         ("/join ops", "name-needed"),
         ("/nmae bob", "unknown-command"),
         ("/pass secret", "unknown-command"),
-        ("/post 1 hi", "unknown-command"),
+        ("/post 1 hi", "name-needed"),
+        ("/resume x lobby 1", "resume-unknown"),
     ],
 )
 def test_what_a_nameless_client_is_refused(server: ChatServer, alice: Wire, line: str, code: str) -> None:
@@ -299,7 +300,7 @@ def test_a_web_browser_is_sent_away(server: ChatServer) -> None:
 
 def test_a_client_that_says_nothing() -> None:
     """It is closed when its time to name itself is over; others are unaffected, and accept goes on."""
-    limits = Limits(rate=0, naming_seconds=0.2)
+    limits = Limits(rate=0, grace_seconds=0, naming_seconds=0.2)
     with serving(limits=limits) as server, Wire(server.address) as silent, Wire(server.address, "alice") as alice:
         assert silent.rest()[-1].startswith("/bye you did not say /name")
         with Wire(server.address, "bob"):
@@ -308,7 +309,7 @@ def test_a_client_that_says_nothing() -> None:
 
 def test_a_slow_name_is_no_reason_to_wait_longer() -> None:
     """A byte now and then does not hold the connection beyond its time."""
-    with serving(limits=Limits(rate=0, naming_seconds=0.3)) as server, Wire(server.address) as slow:
+    with serving(limits=Limits(rate=0, grace_seconds=0, naming_seconds=0.3)) as server, Wire(server.address) as slow:
         stop = threading.Event()
 
         def drip() -> None:
@@ -329,7 +330,7 @@ def test_a_slow_name_is_no_reason_to_wait_longer() -> None:
 
 def test_a_silent_member_is_asked_and_then_let_go() -> None:
     """Who answers stays, with anything at all; who does not is lost to his room."""
-    limits = Limits(rate=0, ping_seconds=0.1, silence_seconds=0.3)
+    limits = Limits(rate=0, grace_seconds=0, ping_seconds=0.1, silence_seconds=0.3)
     with serving(limits=limits) as server, Wire(server.address, "alice") as alice, Wire(server.address, "mute"):
         for _ in itertools.count():
             line = alice.said("/ping|/left")

@@ -1,0 +1,123 @@
+"""What the delivery thread carries out: everything that a client is to see, or the journal to keep, is an entry."""
+
+import threading
+from dataclasses import dataclass
+
+from protocol import Acted, Event, Said
+from server.room import Member, Past, Room, SessionState
+
+
+@dataclass(slots=True)
+class Post:
+    """Something said in a room, not yet numbered. As a numbered post it is the member's `number`-th."""
+
+    room: Room
+    kind: type[Said | Acted]
+    name: str
+    color: str
+    text: str
+    member: Member | None = None  # whose numbered post it is
+    number: int = 0
+    seq: int = 0  # given by the delivery thread; it stays 0 for what is kept already
+    data: bytes = b""  # the line, then
+
+
+@dataclass(slots=True)
+class Refuse:
+    """`member`'s post `number` is not said, and why; one that is kept already is acknowledged instead."""
+
+    member: Member
+    number: int
+    code: str
+    text: str
+    stands: bool = True
+
+
+@dataclass(slots=True)
+class Keep:
+    """Where `state` stands now; without `ended` it may be resumed from there."""
+
+    state: SessionState
+    name: str
+    color: str
+    room: str
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class Greet:
+    """`/welcome` for `member`, with the number of his last post that is kept."""
+
+    member: Member
+    name: str
+    color: str
+    token: str
+
+
+@dataclass(slots=True)
+class Show:
+    """A line for everybody in a room that is not kept: who came, went or has a new name."""
+
+    room: Room
+    event: Event
+
+
+@dataclass(slots=True)
+class Enter:
+    """`member` receives `room` from here on, after `/entered` and the last lines before it, or those after a SEQ."""
+
+    member: Member
+    room: Room
+    people: int
+    after: int | None = None
+
+
+@dataclass(slots=True)
+class Depart:
+    """`member` receives no room any more."""
+
+    member: Member
+
+
+@dataclass(slots=True)
+class Answer:
+    """Lines for `member` alone."""
+
+    member: Member
+    data: bytes
+
+
+@dataclass(slots=True)
+class Mark:
+    """Set `event` when all that was queued for `member` before is carried out and his answers are sent."""
+
+    member: Member
+    event: threading.Event
+
+
+@dataclass(slots=True)
+class Finish:
+    """`member` gets what is left, then `data`, and then the end of the stream."""
+
+    member: Member
+    data: bytes
+
+
+@dataclass(slots=True)
+class Close:
+    """`member`'s session has read its last: send what is left, within CLOSING_SECONDS, and close."""
+
+    member: Member
+
+
+@dataclass(slots=True)
+class Fetched:
+    """The next lines of `past`, read from the journal, up to SEQ `after`."""
+
+    member: Member
+    past: Past
+    data: bytes
+    after: int
+
+
+Entry = Post | Refuse | Keep | Greet | Show | Enter | Depart | Answer | Mark | Finish | Close | Fetched

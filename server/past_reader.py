@@ -1,0 +1,46 @@
+"""The thread that reads the past from the journal, so that nobody waits for a disk but the one who asked."""
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from loguru import logger
+
+from server.journal import Journal, JournalError, KeptLine
+
+Done = Callable[[list[KeptLine]], None]
+
+
+class PastReader:
+    """Reads in the order in which it is asked. `fetch` is for any thread, `start` and `stop` for one."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._wanted: SimpleQueue[tuple[str, int, int, int, Done] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="past reader")  # joined by stop
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Read what was asked for, and join. Idempotent."""
+        self._wanted.put(None)
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def fetch(self, key: str, after: int, upto: int, limit: int, done: Done) -> None:
+        """Have `done` called on this thread with what `Journal.read` returns, or with nothing where it cannot."""
+        self._wanted.put((key, after, upto, limit, done))
+
+    def _run(self) -> None:
+        while (wanted := self._wanted.get()) is not None:
+            key, after, upto, limit, done = wanted
+            done(self._read(key, after, upto, limit))
+
+    def _read(self, key: str, after: int, upto: int, limit: int) -> list[KeptLine]:
+        try:
+            return self._journal.read(key, after, upto, limit)
+        except JournalError as error:
+            logger.error("{}; lines {} to {} of {!r} are shown as a gap", error, after + 1, upto, key)
+            return []
