@@ -1,20 +1,16 @@
-"""The delivery thread: it numbers what is said, keeps it, and sends it, and it alone sends.
+"""The delivery thread: it numbers what is said, keeps it, and has it sent; nothing is sent that is not kept.
 
-Whatever is for a client is an entry in one queue, so a client sees everything in the order in which it happened. The
-thread takes all that is queued, keeps the lines of the whole batch in the journal, and then carries out entry by entry;
-the lines of a room gather meanwhile and go to each member in step with one send. While it sends, more entries gather,
-so the busier the room, the fewer system calls a line costs. A member whose socket takes no more falls behind: he stays
-at his place in the log and gets what follows when his socket is writable again.
+Whatever is for a client is an entry in one queue, so everything happens in one order. The thread takes all that is
+queued, keeps the lines of the whole batch in the journal, and then carries out entry by entry; the lines of a room
+gather meanwhile and go out together. While they are sent, more entries gather, so the busier the room, the fewer system
+calls a line costs.
 
-    start -> _run -> _wait -> _advance (a member who is behind)
+    start -> _run -> Sender.wait, which brings along those who are behind
                   -> _work -> _prepare -> _number
                            -> _keep -> journal.append
-                           -> _carry_out -> the entry's own step -> _flush -> _fall_behind
+                           -> _carry_out -> the entry's own step -> Sender
 """
 
-import contextlib
-import selectors
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -40,16 +36,14 @@ from server.entries import (
 )
 from server.journal import Journal, JournalError, KeptLine, SessionRow
 from server.past_reader import PastReader
-from server.room import Member, Past, Room, RoomLog, SessionState, TailLine
+from server.room import Member, Past, Room, RoomLog, SessionState
+from server.sender import PROGRESS_SECONDS, Sender, release
 
 PENDING_LINES = 1_000  # of a room, not yet taken by the delivery thread; a session with more waits before it reads on
-OUTBOX_BYTES = 1_048_576  # of a member's own answers; who has more unread is not reading, and goes
-CHUNK_BYTES = 262_144  # one send to a member who is behind
+PENDING_ENTRIES = 100_000  # of all kinds, queued or held; a session with something to do waits while there are more
 CHUNK_LINES = 500  # read from the journal at once for one who is far behind
 IDLE_LOGS = 100  # logs of rooms that nobody is in, held so that a room left for a moment is still warm
-PROGRESS_SECONDS = 120.0  # without taking a byte, while there are some for him: he is gone
-CLOSING_SECONDS = 5.0  # for the last bytes of one who leaves
-CHECK_SECONDS = 1.0  # between two looks at these limits, only while somebody is behind
+STOP_CHECK_SECONDS = 0.05  # between two looks whether all is sent, only while stopping
 RETRY_SECONDS = 0.5  # between two tries to write a journal that could not be written
 STALLED = "the server cannot write its journal just now; what you say is held and will be said when it can"
 RECOVERED = "the server can write its journal again; what was held is being said"
@@ -80,27 +74,21 @@ class Delivery:
         self._journal = journal
         self._on_failure = on_failure
         self._clock = clock
-        self._lock = threading.Lock()  # guards the six below
+        self._lock = threading.Lock()  # guards the seven below
         self._space = threading.Condition(self._lock)  # told when the queue was taken
         self._queue: list[Entry] = []
         self._counts: dict[str, int] = {}  # posts in the queue, by room
+        self._held = 0  # entries that wait for the journal
         self._asleep = False
         self._stopping: float | None = None  # the monotonic time by which all must be sent
         self._over = False  # nothing is carried out any more
         # From here on the delivery thread's own.
         self._logs: dict[str, RoomLog] = {}
         self._forget_at = IDLE_LOGS
-        self._touched: list[RoomLog] = []  # with lines in their batch
         self._unkept: Batch | None = None  # what the journal could not take; everything else waits behind it
         self._later: list[Entry] = []  # what came since
         self._retry_at = 0.0
-        self._watched: set[Member] = set()  # registered for their sockets to become writable
-        self._next_check = 0.0
-        self._selector = selectors.DefaultSelector()
-        self._wake_read, self._wake_write = socket.socketpair()
-        self._wake_read.setblocking(False)
-        self._wake_write.setblocking(False)
-        self._selector.register(self._wake_read, selectors.EVENT_READ)
+        self._sender = Sender(self._fetch)
         self._past_reader = PastReader(journal)
         self._thread = threading.Thread(target=self._run, name="delivery")  # joined by stop
         self._steps: dict[type, Callable[..., None]] = {
@@ -147,7 +135,7 @@ class Delivery:
         with self._lock:
             asleep, self._asleep = self._asleep, False
         if asleep:
-            self._poke()
+            self._sender.poke()
 
     def post(self, *entries: Entry) -> None:
         """Queue and wake."""
@@ -164,7 +152,7 @@ class Delivery:
             self._queue.extend(posts)
             asleep, self._asleep = self._asleep, False
         if asleep:
-            self._poke()
+            self._sender.poke()
 
     def settle(self, member: Member, seconds: float = PROGRESS_SECONDS) -> None:
         """Wait until all that was queued for `member` is carried out and his answers are sent, or he is gone.
@@ -178,9 +166,11 @@ class Delivery:
         if not over and not event.wait(seconds):
             raise TimeoutError(f"nothing was taken for {seconds} s")
 
-    def _poke(self) -> None:
-        with contextlib.suppress(OSError):  # it is full of reasons to wake up, or the thread woke, ended and closed it
-            self._wake_write.send(b"\0")
+    def wait_for_space(self) -> None:
+        """Wait while more than PENDING_ENTRIES are queued or held, so that no command can fill the memory."""
+        with self._lock:
+            while len(self._queue) + self._held >= PENDING_ENTRIES and self._stopping is None:
+                self._space.wait()
 
     # --------------------------------------------------------------------------------------------------- the thread
 
@@ -189,7 +179,7 @@ class Delivery:
             while not self._is_over():
                 self._wait()
                 self._work()
-                self._check_limits()
+                self._sender.check_limits()
         except Exception:  # noqa: BLE001  # a bug: tell all, and end the server rather than leave it mute
             logger.exception("the delivery thread failed")
             self._on_failure()
@@ -200,35 +190,29 @@ class Delivery:
         with self._lock:
             if self._stopping is None:
                 return False
-            idle = not (self._queue or self._watched or self._unkept)
+            idle = not (self._queue or self._sender.busy or self._unkept)
             return idle or time.monotonic() > self._stopping
 
     def _wait(self) -> None:
-        """Wait for entries or for a socket to become writable, and see to those sockets."""
+        """Wait for entries, and meanwhile bring along those who are behind."""
         with self._lock:
             self._asleep = not self._queue
-            timeout = 0.0 if self._queue else self._longest_wait()
-        if not self._watched and timeout == 0.0:
-            return
-        for key, _ in self._selector.select(timeout):
-            if key.data is None:
-                self._wake_read.recv(4_096)
-            else:
-                self._advance(key.data)
+            seconds = 0.0 if self._queue else self._longest_wait()
+        if seconds != 0.0 or self._sender.busy:
+            self._sender.wait(seconds)
 
     def _longest_wait(self) -> float | None:
         """How many seconds may pass before something is to be done even if nothing comes."""
         if self._stopping is not None:
-            return 0.05
-        if self._unkept is not None:
-            return RETRY_SECONDS
-        return CHECK_SECONDS if self._watched else None
+            return STOP_CHECK_SECONDS
+        return None if self._unkept is None else RETRY_SECONDS
 
     def _take(self) -> list[Entry]:
         with self._lock:
             self._asleep = False
             entries, self._queue = self._queue, []
-            if self._counts and self._unkept is None:
+            self._held = len(self._later)
+            if self._unkept is None:
                 self._counts = {}
                 self._space.notify_all()
         return entries
@@ -277,21 +261,16 @@ class Delivery:
     def _tell_everybody(self, text: str) -> None:
         for log in self._logs.values():
             if log.in_step or log.behind:
-                self._append(log, Notice(text).encode(), None)
-        self._flush_touched()
+                self._sender.append(log, Notice(text).encode(), None)
+        self._sender.flush_all()
 
     def _carry_out(self, batch: Batch) -> None:
         for entry in batch.entries:
             self._steps[type(entry)](entry)
-        self._flush_touched()
+        self._sender.flush_all()
         for member, number in batch.acks.items():
-            self._send_soon(member, Ack(number).encode())
+            self._sender.interject(member, Ack(number).encode())
         self._forget_idle_logs()
-
-    def _flush_touched(self) -> None:
-        for log in self._touched:
-            self._flush(log)
-        self._touched.clear()
 
     def _prepare(self, entries: list[Entry]) -> Batch:
         """Give what was said its numbers, and gather what is to be kept."""
@@ -355,287 +334,53 @@ class Delivery:
 
     def _post(self, entry: Post) -> None:
         if entry.seq:
-            self._append(self._logs[entry.room.key], entry.data, entry.seq)
+            self._sender.append(self._logs[entry.room.key], entry.data, entry.seq)
 
     def _refuse(self, entry: Refuse) -> None:
         if entry.stands:
-            self._send_in_order(entry.member, Refused(entry.number, entry.code, entry.text).encode())
+            self._sender.answer(entry.member, Refused(entry.number, entry.code, entry.text).encode())
 
     def _greet(self, entry: Greet) -> None:
         welcome = Welcome(entry.name, entry.color, entry.token, accepted(entry.member))
-        self._send_in_order(entry.member, welcome.encode())
+        self._sender.answer(entry.member, welcome.encode())
 
     def _show(self, entry: Show) -> None:
-        self._append(self._log_of(entry.room), entry.event.encode(), None)
-
-    def _append(self, log: RoomLog, data: bytes, seq: int | None) -> None:
-        if not log.batch:
-            self._touched.append(log)
-        log.batch.append(log.tail.append(data, seq))
+        self._sender.append(self._log_of(entry.room), entry.event.encode(), None)
 
     def _enter(self, entry: Enter) -> None:
-        member, log = entry.member, self._log_of(entry.room)
-        if member.closed or member.outlet.broken:
-            return
-        self._flush(log)
+        log = self._log_of(entry.room)
         last = log.tail.seq
         after = max(0, last - HISTORY_LINES) if entry.after is None else min(entry.after, last)
-        head = Entered(log.name, last, entry.people, "-").encode()
-        member.past.append(Past(head, log, after, last))
-        self._put_behind(member, log, log.tail.end, last)
-        self._advance(member)
+        self._sender.enter(entry.member, log, Entered(log.name, last, entry.people, "-").encode(), after)
 
     def _depart(self, entry: Depart) -> None:
-        member, log = entry.member, entry.member.log
-        if log is None:
-            return
-        self._flush(log)
-        if member in log.behind:
-            self._leave_place(member, log)
-        log.in_step.pop(member, None)
-        log.behind.discard(member)
-        member.log = None
-
-    def _leave_place(self, member: Member, log: RoomLog) -> None:
-        """Let a member who is behind in a room that he leaves still get what was said in it before."""
-        if member.seq < log.tail.seq:
-            member.past.append(Past(b"", log, member.seq, log.tail.seq))
+        self._sender.depart(entry.member)
 
     def _answer(self, entry: Answer) -> None:
-        self._send_in_order(entry.member, entry.data)
-
-    def _send_in_order(self, member: Member, data: bytes) -> None:
-        """Send an answer after all that its member was to see before it."""
-        if member.log is not None:
-            self._flush(member.log)
-        if member.past:
-            member.past.append(Past(data))
-            self._bound(member)
-        else:
-            self._send_soon(member, data)
-
-    def _send_soon(self, member: Member, data: bytes) -> None:
-        """Send `data` before all else, but never inside a line."""
-        if member.closed or member.outlet.broken:
-            return
-        member.outbox.append(data)
-        self._bound(member)
-        if member not in self._watched:
-            self._advance(member)
-
-    def _bound(self, member: Member) -> None:
-        if unread_bytes(member) > OUTBOX_BYTES:
-            self._break(member)
+        self._sender.answer(entry.member, entry.data)
 
     def _mark(self, entry: Mark) -> None:
-        if entry.member.log is not None:
-            self._flush(entry.member.log)
-        entry.member.marks.append(entry.event)
-        self._set_marks(entry.member)
-
-    def _fetched(self, entry: Fetched) -> None:
-        member, past = entry.member, entry.past
-        past.fetching, past.after = False, entry.after
-        if past in member.past:
-            member.outbox.append(entry.data)
-            if past.after >= past.upto:
-                member.past.remove(past)
-            self._advance(member)
+        self._sender.mark(entry.member, entry.event)
 
     def _finish(self, entry: Finish) -> None:
-        entry.member.past.append(Past(entry.data))
-        entry.member.finishing = True
-        self._advance(entry.member)
+        self._sender.finish(entry.member, entry.data)
 
     def _close(self, entry: Close) -> None:
-        entry.member.closing = True
-        entry.member.progress = time.monotonic()
-        self._advance(entry.member)
+        self._sender.close_member(entry.member)
 
-    # --------------------------------------------------------------------------------------------------- sending
+    def _fetched(self, entry: Fetched) -> None:
+        self._sender.fetched(entry.member, entry.past, entry.data, entry.after)
 
-    def _flush(self, log: RoomLog) -> None:
-        """Send the batch of a room to every member in step."""
-        if not log.batch:
-            return
-        batch, log.batch = log.batch, []
-        data = b"".join([line.data for line in batch])
-        size = len(data)
-        cut = [(member, sent) for member, send in log.in_step.items() if (sent := send(data)) != size]
-        for member, sent in cut:
-            self._fall_behind(member, log, batch, data, sent)
-
-    def _fall_behind(self, member: Member, log: RoomLog, batch: list[TailLine], data: bytes, sent: int) -> None:
-        """Note where a member stands who took only `sent` bytes of `data`, the last lines of the tail."""
-        if member.outlet.broken:
-            self._break(member)
-            return
-        done = self._cut(member, data, sent)
-        seq = batch[done - 1].seq if done else batch[0].seq - batch[0].kept
-        self._put_behind(member, log, log.tail.end - len(batch) + done, seq)
-        self._watch(member)
-
-    def _cut(self, member: Member, data: bytes, sent: int) -> int:
-        """Return how many lines of `data` are done with: those sent, and a cut one whose rest goes first now."""
-        lines = data.count(b"\n", 0, sent)
-        if sent and data[sent - 1] != 0x0A:
-            end = data.index(b"\n", sent) + 1
-            member.outbox.insert(0, data[sent:end])
-            lines += 1
-        return lines
-
-    def _put_behind(self, member: Member, log: RoomLog, place: int, seq: int) -> None:
-        log.in_step.pop(member, None)
-        log.behind.add(member)
-        member.log, member.place, member.seq = log, place, seq
-
-    def _advance(self, member: Member) -> None:
-        """Send a member what follows for him, until he has all or his socket takes no more."""
-        if member.closed:
-            return
-        while self._send_next(member):
-            pass
-        self._set_marks(member)
-        if member.outlet.broken:
-            self._break(member)
-        elif self._has_all(member):
-            self._arrive(member)
-        elif member.past and member.past[0].fetching and not member.outbox:
-            self._unwatch(member)  # _fetched goes on
-        else:
-            self._watch(member)
-
-    def _has_all(self, member: Member) -> bool:
-        if member.outbox or member.past:
-            return False
-        return member.log is None or member in member.log.in_step or member.place == member.log.tail.end
-
-    def _arrive(self, member: Member) -> None:
-        """Note that a member has everything: he is in step from here on, or at his end."""
-        self._unwatch(member)
-        log = member.log
-        if log is not None and member in log.behind:
-            self._flush(log)  # the batch is behind him already, but not yet behind those in step
-            log.behind.discard(member)
-            log.in_step[member] = member.send
-        if member.finishing:
-            member.outlet.end_writing()
-        if member.closing:
-            self._release_member(member)
-
-    def _send_next(self, member: Member) -> bool:
-        """Send one chunk. Return whether the socket took all of it, so that there may be another."""
-        if member.outbox:
-            return self._send_outbox(member)
-        if member.past:
-            return self._send_past(member, member.past[0])
-        log = member.log
-        if log is None or member not in log.behind or member.place == log.tail.end:
-            return False
-        return self._send_tail(member, log)
-
-    def _send(self, member: Member, data: bytes) -> int:
-        sent = member.send(data)
-        if sent:
-            member.progress = time.monotonic()
-        return sent
-
-    def _send_outbox(self, member: Member) -> bool:
-        data = b"".join(member.outbox)
-        sent = self._send(member, data)
-        member.outbox = [data[sent:]] if sent < len(data) else []
-        return not member.outbox
-
-    def _send_past(self, member: Member, past: Past) -> bool:
-        """Send what is next of a stretch, by way of the outbox; what is no longer in memory is fetched first."""
-        if past.fetching:
-            return False
-        member.outbox.append(past.head)
-        past.head = b""
-        log = past.log
-        if log is not None and past.after < past.upto:
-            if past.after < log.tail.floor:
-                self._fetch(member, log, past)
-                return self._send_outbox(member)
-            member.outbox += log.tail.kept(past.after, past.upto)
-        member.past.pop(0)
-        return self._send_outbox(member)
-
-    def _fetch(self, member: Member, log: RoomLog, past: Past) -> None:
+    def _fetch(self, member: Member, past: Past) -> None:
         """Have the next lines of a stretch read from the journal; they come back as an entry."""
-        past.fetching = True
-        after, upto = past.after, past.upto
+        log, after, upto = past.log, past.after, past.upto
+        assert log is not None  # a stretch without a room has no lines
 
         def done(lines: list[KeptLine]) -> None:
             reached = lines[-1].seq if len(lines) == CHUNK_LINES else upto
-            data = b"".join(with_gaps(log.name, lines, after, reached))
-            self.post(Fetched(member, past, data, reached))
+            self.post(Fetched(member, past, b"".join(with_gaps(log.name, lines, after, reached)), reached))
 
         self._past_reader.fetch(log.key, after, upto, CHUNK_LINES, done)
-
-    def _send_tail(self, member: Member, log: RoomLog) -> bool:
-        if member.place < log.tail.start:
-            member.past.append(Past(b"", log, member.seq, log.tail.floor))
-            member.place, member.seq = log.tail.start, log.tail.floor
-            return True
-        lines = log.tail.read(member.place, CHUNK_BYTES)
-        data = b"".join([line.data for line in lines])
-        sent = self._send(member, data)
-        done = len(lines) if sent == len(data) else self._cut(member, data, sent)
-        if done:
-            member.place, member.seq = member.place + done, lines[done - 1].seq
-        return sent == len(data)
-
-    # --------------------------------------------------------------------------------------- watching and ending
-
-    def _watch(self, member: Member) -> None:
-        if member not in self._watched:
-            member.progress = time.monotonic()
-            self._watched.add(member)
-            self._selector.register(member.outlet, selectors.EVENT_WRITE, member)
-
-    def _unwatch(self, member: Member) -> None:
-        if member in self._watched:
-            self._watched.discard(member)
-            self._selector.unregister(member.outlet)
-
-    def _check_limits(self) -> None:
-        """Let go of those who have taken nothing for too long."""
-        now = time.monotonic()
-        if not self._watched or now < self._next_check:
-            return
-        self._next_check = now + CHECK_SECONDS
-        for member in list(self._watched):
-            limit = CLOSING_SECONDS if member.closing else PROGRESS_SECONDS
-            if now - member.progress > limit:
-                self._break(member)
-
-    def _break(self, member: Member) -> None:
-        """Give a member up: he gets nothing more, and his session's thread, woken, lets him leave."""
-        member.outlet.broken = True
-        self._unwatch(member)
-        member.outbox, member.past = [], []
-        if member.log is not None:
-            member.log.in_step.pop(member, None)
-            member.log.behind.discard(member)
-            member.log = None
-        self._set_marks(member)
-        member.outlet.end_reading()
-        if member.closing:
-            self._release_member(member)
-
-    def _set_marks(self, member: Member) -> None:
-        """Tell those who wait for it that a member's answers are sent, where that is so."""
-        if member.outbox or member.past:
-            return
-        for event in member.marks:
-            event.set()
-        member.marks = []
-
-    def _release_member(self, member: Member) -> None:
-        if not member.closed:
-            member.closed = True
-            member.outlet.close()
 
     def _release(self) -> None:
         """Let go of everybody. Called when the thread ends, and once more after it for latecomers."""
@@ -645,8 +390,7 @@ class Delivery:
             entries, self._queue = self._queue, []
             self._asleep = False
             self._space.notify_all()
-        for member in list(self._watched):
-            self._break(member)
+        self._sender.close()
         if self._unkept is not None:
             lines = len(self._unkept.lines) + sum(isinstance(entry, Post) for entry in self._later)
             logger.error("{} lines could not be kept and were not said", lines)
@@ -656,21 +400,13 @@ class Delivery:
             if isinstance(entry, Mark):
                 entry.event.set()
             elif isinstance(entry, Close):
-                self._release_member(entry.member)
-        self._selector.close()
-        self._wake_read.close()
-        self._wake_write.close()
+                release(entry.member)
 
 
 def accepted(member: Member) -> int:
     """Return the number of a member's last post that was taken."""
     assert member.state is not None  # whoever has a name has one
     return member.state.accepted
-
-
-def unread_bytes(member: Member) -> int:
-    """Return how many bytes of answers wait for a member."""
-    return sum(map(len, member.outbox)) + sum(len(past.head) for past in member.past)
 
 
 def with_gaps(room: str, lines: Sequence[KeptLine], after: int, upto: int) -> list[bytes]:

@@ -174,7 +174,8 @@ class Registry:
             member.away = True
             self._queue(Depart(member))
             self._away.append((self._uptime() + self._grace, member))
-            self._changed.notify_all()
+            if len(self._away) == 1:  # else the thread waits for somebody whose time is over earlier
+                self._changed.notify_all()
 
     def find(self, name: str) -> Member:
         """Return the member called `name` who can be told something. Raises ProtocolError `no-such-person`."""

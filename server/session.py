@@ -253,6 +253,7 @@ class Session:
             self._member.last_active = time.monotonic()
         if not isinstance(command, _SAYING):
             self._hand_over()  # what was said before comes before
+            self._house.delivery.wait_for_space()
         _HANDLERS[type(command)](self, command)
 
     def _refuse_before_naming(self, command: Command, text: str) -> None:

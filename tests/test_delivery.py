@@ -9,10 +9,11 @@ import pytest
 
 from protocol import Acted, Entered, Notice, Said
 from server.channel import Channel
-from server.delivery import OUTBOX_BYTES, Delivery, with_gaps
+from server.delivery import Delivery, with_gaps
 from server.entries import Answer, Close, Depart, Enter, Finish, Post, Show
 from server.journal import KeptLine, MemoryJournal
 from server.room import TAIL_LINES, Member, Room
+from server.sender import OUTBOX_BYTES
 from tests.wire import PATIENCE_SECONDS, eventually
 
 
@@ -239,6 +240,20 @@ def test_answers_go_between_whole_lines(reader: Reader) -> None:
         lines = reader.read_until(b"red end\n")
         assert "/pong x" in lines
         assert len(lines) == 1 + 100 + 1 + 1
+
+
+def test_room_lines_go_between_whole_answers(reader: Reader) -> None:
+    """While an answer to one who was in step is cut, what is said waits behind it."""
+    with delivering() as delivery:
+        delivery.post(Enter(reader.member, ROOM, 1))
+        delivery.settle(reader.member)
+        delivery.post(Answer(reader.member, b"y" * 300_000 + b"\n"))
+        delivery.say([post(ROOM, "said")])
+        delivery.post(Answer(reader.member, b"/pong x\n"))
+        delivery.say([post(ROOM, "end")])
+        lines = reader.read_until(b"red end\n")
+        assert lines[1] == "y" * 300_000
+        assert sorted(line.split()[-1] for line in lines[2:]) == ["end", "said", "x"]
 
 
 def test_who_leaves_his_answers_unread_goes(reader: Reader) -> None:

@@ -310,6 +310,7 @@ class FileAgainstAModel(AgainstAModel):
             assert {seq for seq in range(max(1, last - kept + 1), last + 1) if seq in self.seqs(room)} <= left
             assert sorted(left) == list(range(min(left, default=last + 1), last + 1))
             self.lines[room] = [kept_line for kept_line in self.lines.get(room, []) if kept_line.seq in left]
+        self.restart()  # else it would go on purging by itself
 
     def seqs(self, room: str) -> set[int]:
         return {kept.seq for kept in self.lines.get(room, [])}

@@ -1,0 +1,337 @@
+"""The sender: it brings the lines of a room to its members, and each member along from his place in the log.
+
+A member is *in step* while he has all that was sent to his room; then what is new goes to him with one send. When his
+socket takes no more he is *behind*: he stays at his place and gets what follows when his socket is writable again, out
+of the tail in memory or, further back, out of the journal. What goes to him, in this order:
+
+    outbox   answers, and the rest of a line that was cut
+    past     stretches from before his place: the last lines on entering, what dropped out of the tail meanwhile
+    log      from his place to the end of the tail
+
+All of it belongs to the delivery thread, but for `poke`.
+"""
+
+import contextlib
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+from server.room import Member, Past, RoomLog, TailLine
+
+OUTBOX_BYTES = 1_048_576  # of a member's own answers; who has more unread is not reading, and goes
+CHUNK_BYTES = 262_144  # one send to a member who is behind
+PROGRESS_SECONDS = 120.0  # without taking a byte, while there are some for him: he is gone
+CLOSING_SECONDS = 5.0  # for the last bytes of one who leaves
+CHECK_SECONDS = 1.0  # between two looks at these limits, only while somebody is behind
+
+
+class Sender:
+    """Every send of the server is made here."""
+
+    def __init__(self, fetch: Callable[[Member, Past], None]) -> None:
+        """`fetch` has the next lines of a stretch read, and `fetched` called with them."""
+        self._fetch = fetch
+        self._touched: list[RoomLog] = []  # with lines in their batch
+        self._watched: set[Member] = set()  # registered for their sockets to become writable
+        self._next_check = 0.0
+        self._selector = selectors.DefaultSelector()
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._wake_read.setblocking(False)
+        self._wake_write.setblocking(False)
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody is behind."""
+        return bool(self._watched)
+
+    def poke(self) -> None:
+        """Make `wait` return. Any thread."""
+        with contextlib.suppress(OSError):  # it is full of reasons to return, or nobody waits any more
+            self._wake_write.send(b"\0")
+
+    def wait(self, seconds: float | None) -> None:
+        """Wait for a poke or for sockets to become writable, and bring those members along."""
+        if self._watched and seconds is None:
+            seconds = CHECK_SECONDS
+        for key, _ in self._selector.select(seconds):
+            if key.data is None:
+                self._wake_read.recv(4_096)
+            else:
+                self.advance(key.data)
+
+    def close(self) -> None:
+        """Let go of those who are behind and of the selector. Idempotent."""
+        for member in list(self._watched):
+            self.give_up(member)
+        self._selector.close()
+        self._wake_read.close()
+        self._wake_write.close()
+
+    # --------------------------------------------------------------------------------------------- lines for a room
+
+    def append(self, log: RoomLog, data: bytes, seq: int | None) -> None:
+        """Add a line to a room's log; it goes out with the next flush."""
+        if not log.batch:
+            self._touched.append(log)
+        log.batch.append(log.tail.append(data, seq))
+
+    def flush_all(self) -> None:
+        """Send what was appended to any room."""
+        for log in self._touched:
+            self.flush(log)
+        self._touched.clear()
+
+    def flush(self, log: RoomLog) -> None:
+        """Send the batch of a room to every member in step."""
+        if not log.batch:
+            return
+        batch, log.batch = log.batch, []
+        data = b"".join([line.data for line in batch])
+        size = len(data)
+        cut = [(member, sent) for member, send in log.in_step.items() if (sent := send(data)) != size]
+        for member, sent in cut:
+            done = self._cut(member, data, sent)
+            self._put_behind(member, log, batch[done:])
+            self._watch_or_give_up(member)
+
+    def _put_behind(self, member: Member, log: RoomLog, missing: list[TailLine]) -> None:
+        """Place a member before the `missing` lines, the last of the tail, of which he has none."""
+        log.in_step.pop(member, None)
+        log.behind.add(member)
+        member.log = log
+        member.place = log.tail.end - len(missing)
+        member.seq = missing[0].seq - missing[0].kept if missing else log.tail.seq
+
+    # ------------------------------------------------------------------------------------------- lines for a member
+
+    def enter(self, member: Member, log: RoomLog, head: bytes, after: int) -> None:
+        """Have a member receive a room from here on, after `head` and the lines that follow SEQ `after`."""
+        if member.closed or member.outlet.broken:
+            return
+        self.flush(log)
+        member.past.append(Past(head, log, after, log.tail.seq))
+        self._put_behind(member, log, [])
+        self.advance(member)
+
+    def depart(self, member: Member) -> None:
+        """Have a member receive no room any more; what was said before he still gets."""
+        log = member.log
+        if log is None:
+            return
+        self.flush(log)
+        if member in log.behind and member.seq < log.tail.seq:
+            member.past.append(Past(b"", log, member.seq, log.tail.seq))
+        log.in_step.pop(member, None)
+        log.behind.discard(member)
+        member.log = None
+
+    def answer(self, member: Member, data: bytes) -> None:
+        """Send an answer, after all that its member was to see before it."""
+        if member.log is not None:
+            self.flush(member.log)
+        if member.past:
+            member.past.append(Past(data))
+            self._bound(member)
+        else:
+            self.interject(member, data)
+
+    def interject(self, member: Member, data: bytes) -> None:
+        """Send lines before all else, but never inside another."""
+        if member.closed or member.outlet.broken:
+            return
+        member.outbox.append(data)
+        self._bound(member)
+        if member not in self._watched:
+            self.advance(member)
+
+    def _bound(self, member: Member) -> None:
+        unread = sum(map(len, member.outbox)) + sum(len(past.head) for past in member.past)
+        if unread > OUTBOX_BYTES:
+            self.give_up(member)
+
+    def mark(self, member: Member, event: threading.Event) -> None:
+        """Set `event` when a member's answers are sent, or he is given up."""
+        if member.log is not None:
+            self.flush(member.log)
+        member.marks.append(event)
+        self._set_marks(member)
+
+    def fetched(self, member: Member, past: Past, data: bytes, after: int) -> None:
+        """Send the lines of a stretch that were read from the journal, up to SEQ `after`."""
+        past.fetching, past.after = False, after
+        if past in member.past:
+            member.outbox.append(data)
+            if past.after >= past.upto:
+                member.past.remove(past)
+            self.advance(member)
+
+    def finish(self, member: Member, data: bytes) -> None:
+        """Send what is left, then `data`, and then the end of the stream."""
+        member.past.append(Past(data))
+        member.finishing = True
+        self.advance(member)
+
+    def close_member(self, member: Member) -> None:
+        """Send what is left, within CLOSING_SECONDS, and close."""
+        member.closing = True
+        member.progress = time.monotonic()
+        self.advance(member)
+
+    # ------------------------------------------------------------------------------------------ bringing one along
+
+    def advance(self, member: Member) -> None:
+        """Send a member what follows for him, until he has all or his socket takes no more."""
+        if member.closed:
+            return
+        while self._send_next(member):
+            pass
+        self._set_marks(member)
+        if self._has_all(member):
+            self._arrive(member)
+        elif member.past and member.past[0].fetching and not member.outbox:
+            self._unwatch(member)  # `fetched` goes on
+        else:
+            self._hold_back(member)
+
+    def _has_all(self, member: Member) -> bool:
+        if member.outbox or member.past or member.outlet.broken:
+            return False
+        return member.log is None or member in member.log.in_step or member.place == member.log.tail.end
+
+    def _arrive(self, member: Member) -> None:
+        """Note that a member has everything: he is in step from here on, or at his end."""
+        self._unwatch(member)
+        log = member.log
+        if log is not None and member in log.behind:
+            self.flush(log)  # the batch is behind him already, but not yet behind those in step
+            log.behind.discard(member)
+            log.in_step[member] = member.send
+        if member.finishing:
+            member.outlet.end_writing()
+        if member.closing:
+            release(member)
+
+    def _hold_back(self, member: Member) -> None:
+        """Keep new lines from a member until his socket takes what is before them."""
+        log = member.log
+        if log is not None and member in log.in_step:
+            self._put_behind(member, log, log.batch)
+        self._watch_or_give_up(member)
+
+    def _send_next(self, member: Member) -> bool:
+        """Send one chunk. Return whether the socket took all of it, so that there may be another."""
+        if member.outbox:
+            return self._send_outbox(member)
+        if member.past:
+            return self._send_past(member, member.past[0])
+        log = member.log
+        if log is None or member not in log.behind or member.place == log.tail.end:
+            return False
+        return self._send_tail(member, log)
+
+    def _send(self, member: Member, data: bytes) -> int:
+        sent = member.send(data)
+        if sent:
+            member.progress = time.monotonic()
+        return sent
+
+    def _send_outbox(self, member: Member) -> bool:
+        data = b"".join(member.outbox)
+        sent = self._send(member, data)
+        member.outbox = [data[sent:]] if sent < len(data) else []
+        return not member.outbox
+
+    def _send_past(self, member: Member, past: Past) -> bool:
+        """Send what is next of a stretch, by way of the outbox; what is no longer in memory is fetched first."""
+        if past.fetching:
+            return False
+        member.outbox.append(past.head)
+        past.head = b""
+        if past.log is not None and past.after < past.upto:
+            if past.after < past.log.tail.floor:
+                past.fetching = True
+                self._fetch(member, past)
+                return self._send_outbox(member)
+            member.outbox += past.log.tail.kept(past.after, past.upto)
+        member.past.pop(0)
+        return self._send_outbox(member)
+
+    def _send_tail(self, member: Member, log: RoomLog) -> bool:
+        """Send the next lines of the tail; those that have dropped out of it become a stretch of the past."""
+        if member.place < log.tail.start:
+            member.past.append(Past(b"", log, member.seq, log.tail.floor))
+            member.place, member.seq = log.tail.start, log.tail.floor
+            return True
+        lines = log.tail.read(member.place, CHUNK_BYTES)
+        data = b"".join([line.data for line in lines])
+        sent = self._send(member, data)
+        done = len(lines) if sent == len(data) else self._cut(member, data, sent)
+        if done:
+            member.place, member.seq = member.place + done, lines[done - 1].seq
+        return sent == len(data)
+
+    def _cut(self, member: Member, data: bytes, sent: int) -> int:
+        """Return how many lines of `data` are done with: those sent, and a cut one whose rest goes first now."""
+        lines = data.count(b"\n", 0, sent)
+        if sent and data[sent - 1] != 0x0A:
+            end = data.index(b"\n", sent) + 1
+            member.outbox.insert(0, data[sent:end])
+            lines += 1
+        return lines
+
+    # --------------------------------------------------------------------------------------- watching and giving up
+
+    def _watch_or_give_up(self, member: Member) -> None:
+        if member.outlet.broken:
+            self.give_up(member)
+        elif member not in self._watched:
+            member.progress = time.monotonic()
+            self._watched.add(member)
+            self._selector.register(member.outlet, selectors.EVENT_WRITE, member)
+
+    def _unwatch(self, member: Member) -> None:
+        if member in self._watched:
+            self._watched.discard(member)
+            self._selector.unregister(member.outlet)
+
+    def check_limits(self) -> None:
+        """Give those up who have taken nothing for too long."""
+        now = time.monotonic()
+        if not self._watched or now < self._next_check:
+            return
+        self._next_check = now + CHECK_SECONDS
+        for member in list(self._watched):
+            limit = CLOSING_SECONDS if member.closing else PROGRESS_SECONDS
+            if now - member.progress > limit:
+                self.give_up(member)
+
+    def give_up(self, member: Member) -> None:
+        """Send a member nothing more; his session's thread, woken, lets him leave."""
+        member.outlet.broken = True
+        self._unwatch(member)
+        member.outbox, member.past = [], []
+        if member.log is not None:
+            member.log.in_step.pop(member, None)
+            member.log.behind.discard(member)
+            member.log = None
+        self._set_marks(member)
+        member.outlet.end_reading()
+        if member.closing:
+            release(member)
+
+    def _set_marks(self, member: Member) -> None:
+        if member.outbox or member.past:
+            return
+        for event in member.marks:
+            event.set()
+        member.marks = []
+
+
+def release(member: Member) -> None:
+    """Close a member's outlet, once."""
+    if not member.closed:
+        member.closed = True
+        member.outlet.close()
