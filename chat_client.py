@@ -3,14 +3,19 @@
 The main thread reads the keyboard, the thread named `socket` reads and writes the connection. Where standard input or
 output is no terminal, lines go in and out plainly, and the client ends when input does and all of it was delivered.
 
-Exit codes: 0 after leaving; 1 when the server went or nothing more could be read or shown; 2 when it could not start:
-a bad option, no server, no way in; 130 when a pipe was interrupted; 128 and its number for a signal.
+A connection that is lost is made again, and what was typed meanwhile is said then, once.
+
+Exit codes: 0 after leaving, in a pipe after everything was delivered; 1 when the server went before it let us in, or
+would not let us in again, or when nothing more could be read or shown; 2 when it could not start: a bad option, no
+server, no way in; 3 when a pipe's lines could not be delivered; 130 when a pipe was interrupted; 128 and its number for
+a signal.
 """
 
 import argparse
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,19 +29,22 @@ import color
 from client.connection import connect
 from client.console import Console, StoppedError
 from client.plain import Plain
+from client.questions import SignInError, choose_color
 from client.screen import Screen
-from client.session import Session, SignInError, choose_color
+from client.session import NotSentError, Session
 from logfile import LogFileError, log_to
-from protocol import Join, ProtocolError, check_room, clean
+from protocol import ProtocolError, check_room, clean
 
 PROGRAM = "chat_client.py"
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4242
 PORTS = range(1, 65_536)
+TIMEOUT_SECONDS = 60.0  # as long as a server that is gone takes to be noticed, and one that starts again to be there
 
 LEFT = 0
 ENDED = 1
 NOT_STARTED = 2
+NOT_SENT = 3
 INTERRUPTED = 130  # as a shell tells it: 128 and the number of SIGINT
 
 
@@ -75,6 +83,14 @@ def parse_address(text: str) -> Address:
     return Address(host, int(port))
 
 
+def parse_seconds(text: str) -> float:
+    """Return a time of more than 0 seconds. Raises ValueError."""
+    seconds = float(text)
+    if not 0 < seconds < threading.TIMEOUT_MAX:
+        raise ValueError(f"{text!r} is no time to wait; use seconds, more than 0")
+    return seconds
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line, and exit."""
@@ -107,6 +123,13 @@ def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--name", help="your name, which you are asked for otherwise")
     parser.add_argument("--color", type=_checked(choose_color), help="the name or number of your colour")
     parser.add_argument("--room", type=_checked(check_room), help="a room to join at once")
+    parser.add_argument(
+        "--timeout",
+        type=_checked(parse_seconds),
+        default=TIMEOUT_SECONDS,
+        metavar="SECONDS",
+        help="how long a pipe's lines may wait while the server takes none (%(default)g)",
+    )
     parser.add_argument("--log-file", type=Path, default=default_log(), help="where to log (%(default)s)")
     return parser.parse_args(argv)
 
@@ -160,11 +183,11 @@ def chat(session: Session, console: Console, options: argparse.Namespace) -> int
     try:
         session.sign_in(options.name, options.color)
         if options.room is not None:
-            session.connection.send(Join(options.room))
+            session.join(options.room)
         if isinstance(console, Screen):
-            console.read_lines(session.take_line)
+            console.read_lines(session.take_line, session.status)
         else:
-            console.read_lines(session.take_line_in_turn)
+            console.read_lines(session.take_line_in_turn, session.status)
             session.wait_until_delivered()
     except EOFError:
         return LEFT
@@ -174,6 +197,11 @@ def chat(session: Session, console: Console, options: argparse.Namespace) -> int
     except ProtocolError as error:
         say(error.text)
         return ENDED
+    except NotSentError as error:
+        if not session.unsent:  # only the last answers are missing
+            return LEFT
+        say(str(error))
+        return NOT_SENT
     except StoppedError:
         return ENDED
     return LEFT
@@ -187,15 +215,27 @@ def visit(options: argparse.Namespace) -> int:
         say(no_server(options.address, error))
         return NOT_STARTED
     console = open_console()
-    session = Session(sock, console, colored=color.wants_color(sys.stdout))
+    colored = color.wants_color(sys.stdout)
+    session = Session(sock, options.address, console, colored=colored, timeout=options.timeout)
+    code = ENDED
     try:
-        session.connection.start()
-        return chat(session, console, options)
+        session.start()
+        code = chat(session, console, options)
     finally:
+        unsent = [] if code == LEFT else session.unsent
         session.close()
         console.close()
-        if session.reason:
-            say(session.reason)
+        for text in filter(None, (session.reason, not_sent(unsent))):
+            say(text)
+    return code
+
+
+def not_sent(lines: Sequence[str]) -> str:
+    """Return a line that tells how many lines were not sent; empty for none."""
+    if not lines:
+        return ""
+    count = "1 line was" if len(lines) == 1 else f"{len(lines)} lines were"
+    return f"{count} not sent; the first: {lines[0]}"
 
 
 def no_server(address: Address, error: OSError) -> str:

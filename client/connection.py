@@ -1,6 +1,13 @@
-"""The socket to the server, and the one thread that waits for it, reads it and writes to it."""
+"""The socket to the server, and the one thread that waits for it, reads it, writes to it and opens it again.
 
-import math
+_run -> _stay: _use a socket -> _exchange until the connection is lost
+               _come_back: tell, wait, _dial, as often as it takes
+     -> _finish
+"""
+
+import errno
+import os
+import random
 import selectors
 import socket
 import threading
@@ -8,7 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from loguru import logger
 
@@ -26,50 +33,98 @@ from protocol import (
 )
 
 CONNECT_SECONDS = 10.0  # for one address; a server that is there answers in one
+RETRY_SECONDS = 1.0  # before the first try to come back
+RETRY_SECONDS_MAX = 30.0  # before any try; the time doubles from one to the next
+RETRY_JITTER = 0.5  # of that time, taken off at random: those whom a server lost must not all come at once
+QUIET_SECONDS = 45.0  # without a byte from the server, then we ask whether it is there
+ALIVE_SECONDS = 15.0  # for a byte of an answer to that
 STALL_SECONDS = 60.0  # in which the server takes no byte of what waits; it may let a busy room's speakers wait a while
 CLOSE_SECONDS = 2.0  # for what is queued, and for the server to see that we go
 JOIN_SECONDS = 1.0  # beyond CLOSE_SECONDS, for a callback that is still at work
 CHUNK_BYTES = 65_536  # of one receive or send: more brings nothing on loopback
-OUTGOING_BYTES = 262_144  # what may wait to be sent before `wait_for_space` waits: some seconds of a slow line
+PONG_BYTES = 262_144  # what may wait to be sent before a question of the server is left unanswered
 
 SERVER_CLOSED = "the server has closed the connection"
 SERVER_STALLED = "the server takes nothing any more"
+SERVER_SILENT = "the server does not answer any more"
 SERVER_ENDLESS = f"the server sent a line of more than {LINE_BYTES} bytes: it does not speak this protocol"
 CLIENT_FAILED = "the client failed; its log says where"
+
+_ALIVE = Ping("alive")
+_CONNECTING = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS)})
+
+
+class UselessError(Exception):
+    """What `on_event` may raise: this connection leads nowhere, and the text says why. Another is tried later."""
+
+
+class Backoff:
+    """How long to wait before each try; `uniform` is `random.uniform`, or a test's."""
+
+    def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:
+        self._uniform = uniform
+        self._seconds = RETRY_SECONDS
+
+    def next(self) -> float:
+        """Return the seconds to wait now."""
+        seconds, self._seconds = self._seconds, min(2 * self._seconds, RETRY_SECONDS_MAX)
+        return seconds * self._uniform(1 - RETRY_JITTER, 1)
+
+    def reset(self) -> None:
+        """Start again with the shortest wait."""
+        self._seconds = RETRY_SECONDS
 
 
 def connect(host: str, port: int) -> socket.socket:
     """Return a socket to the server. Raises OSError, within CONNECT_SECONDS for each address of `host`."""
-    sock = socket.create_connection((host, port), CONNECT_SECONDS)
+    return _prompt(socket.create_connection((host, port), CONNECT_SECONDS))
+
+
+def _prompt(sock: socket.socket) -> socket.socket:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setblocking(False)
     return sock
 
 
 class Connection:
-    """Owns a connected socket from now on: commands go in from any thread, events come out on the socket thread.
+    """Keeps connected to the server at `address`, from `sock` on: commands go in, events come out on its own thread.
 
     A `/ping` of the server is answered here, and lines that are no event are left out. `on_event` gets every other
-    event in order; while it waits, nothing is read, and the server keeps what follows. `on_end` gets the reason, once,
-    when the connection ends by itself; after `close` neither is called. As a context manager it starts and closes.
+    event in order; while it waits, nothing is read, and the server keeps what follows. `on_lost` gets the reason and
+    the seconds until the next try, each time that a connection is lost or does not come about; the next `/hello` tells
+    that there is one again. `on_end` gets the reason when a bug has ended the thread. After `close` none is called.
+    As a context manager it starts and closes.
     """
 
-    def __init__(self, sock: socket.socket, on_event: Callable[[Event], None], on_end: Callable[[str], None]) -> None:
-        self._sock = sock
+    def __init__(
+        self,
+        sock: socket.socket,
+        address: tuple[str, int],
+        on_event: Callable[[Event], None],
+        on_lost: Callable[[str, float], None],
+        on_end: Callable[[str], None],
+    ) -> None:
+        self._address = address
         self._on_event = on_event
+        self._on_lost = on_lost
         self._on_end = on_end
         self._woken, self._waker = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="socket", daemon=True)  # must not outlive a crash
-        # Of the socket thread alone:
+        # Of the socket thread alone, once it runs:
+        self._selector = selectors.DefaultSelector()
+        self._sock = sock
         self._decoder = LineDecoder()
+        self._backoff = Backoff()
         self._ignored: set[str] = set()
         self._half_closed = False
+        self._heard_at = 0.0  # monotonic seconds: when the last bytes came and were dealt with
+        self._asked = False  # whether the server is there
         # Guarded by the lock, which is never held while waiting for the server:
         self._lock = threading.Lock()
-        self._sent = threading.Condition(self._lock)
+        self._online = True
         self._outgoing = bytearray()
         self._moved_at = 0.0  # monotonic seconds: when bytes last left, or the first of them came to wait
         self._close_by: float | None = None  # monotonic seconds; None until `close`
-        self._ended = False
 
     def __enter__(self) -> Self:
         self.start()
@@ -82,24 +137,23 @@ class Connection:
 
     def start(self) -> None:
         """Start the socket thread. Called once."""
-        for sock in (self._sock, self._woken, self._waker):
+        for sock in (self._woken, self._waker):
             sock.setblocking(False)
         self._thread.start()
 
     def send(self, command: Command) -> None:
-        """Queue `command`. Never waits; after the end of the connection it does nothing."""
+        """Queue `command`. Never waits; without a connection it does nothing. Any thread may call it."""
         with self._lock:
-            if self._ended:
+            if not self._online:
                 return
             if not self._outgoing:
                 self._moved_at = time.monotonic()
             self._outgoing += command.encode()
         self._wake()
 
-    def wait_for_space(self) -> None:
-        """Return when less than OUTGOING_BYTES wait to be sent, or none ever will: STALL_SECONDS bound the wait."""
-        with self._sent:
-            self._sent.wait_for(lambda: len(self._outgoing) < OUTGOING_BYTES or self._ended)
+    def settled(self) -> None:
+        """Take the connection for a good one: if it is lost, the first try comes soon. For the socket thread."""
+        self._backoff.reset()
 
     def close(self, last: Command | None = None) -> None:
         """Send what is queued and `last`, and end the thread when the server has closed or after CLOSE_SECONDS.
@@ -108,12 +162,13 @@ class Connection:
         """
         with self._lock:
             if self._close_by is None:
-                # In one step: a server that closes because of `last` is no end that anybody is told of.
-                self._outgoing += last.encode() if last is not None and not self._ended else b""
+                # In one step: a server that closes because of `last` is no loss that anybody is told of.
+                self._outgoing += last.encode() if last is not None and self._online else b""
                 self._close_by = time.monotonic() + CLOSE_SECONDS
         self._wake()
         if self._thread.ident is None:
-            self._close_sockets()
+            self._sock.close()
+            self._close_rest()
             return
         self._thread.join(CLOSE_SECONDS + JOIN_SECONDS)
         if self._thread.is_alive():
@@ -124,49 +179,174 @@ class Connection:
         with suppress(OSError):
             self._waker.send(b"\0")
 
-    def _close_sockets(self) -> None:
-        for sock in (self._sock, self._woken, self._waker):
+    def _closing(self) -> bool:
+        with self._lock:
+            return self._close_by is not None
+
+    def _close_rest(self) -> None:
+        self._selector.close()
+        for sock in (self._woken, self._waker):
             sock.close()
 
     # --------------------------------------------------------------------------------------------- the socket thread
 
     def _run(self) -> None:
-        reason = CLIENT_FAILED
+        failed = False
         try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(self._sock, selectors.EVENT_READ)
-                selector.register(self._woken, selectors.EVENT_READ)
-                reason = self._exchange(selector)
-        except LineTooLongError:
-            reason = SERVER_ENDLESS
-        except OSError as error:
-            reason = f"the connection to the server is lost: {error.strerror or error}"
-        except Exception:  # noqa: BLE001  # the top of a thread: a bug ends the connection, and is logged
+            self._selector.register(self._woken, selectors.EVENT_READ)
+            self._stay()
+        except Exception:  # noqa: BLE001  # the top of a thread: a bug ends the client, and is logged
             logger.exception("the socket thread failed")
-        self._finish(reason)
+            failed = True
+        self._close_rest()
+        if failed and not self._closing():
+            self._on_end(CLIENT_FAILED)
 
-    def _exchange(self, selector: selectors.BaseSelector) -> str:
+    def _stay(self) -> None:
+        """Be connected, again and again, until `close`."""
+        connected = True
+        while connected:
+            reason = self._use()
+            connected = self._come_back(reason)
+
+    def _use(self) -> str:
+        """Exchange lines until the connection is lost, and return why."""
+        self._selector.register(self._sock, selectors.EVENT_READ)
+        try:
+            return self._exchange()
+        except LineTooLongError:
+            return SERVER_ENDLESS
+        except UselessError as error:
+            return str(error)
+        except OSError as error:
+            return f"the connection to the server is lost: {_words(error)}"
+        finally:
+            self._drop()
+
+    def _drop(self) -> None:
+        self._selector.unregister(self._sock)
+        self._sock.close()
+        with self._lock:
+            self._online = False
+            self._outgoing.clear()
+
+    # ------------------------------------------------------------------------------------------------- coming back
+
+    def _come_back(self, reason: str) -> bool:
+        """Tell the loss and connect again, as often as it takes; False means that we are closing."""
+        while not self._closing():
+            seconds = self._backoff.next()
+            logger.info("not connected: {}; trying again in {:.1f} s", reason, seconds)
+            self._on_lost(reason, seconds)
+            if not self._pause(seconds):
+                break
+            try:
+                sock = self._dial()
+            except OSError as error:
+                reason = _words(error)
+                continue
+            if sock is not None:
+                self._begin(sock)
+                return True
+        return False
+
+    def _begin(self, sock: socket.socket) -> None:
+        logger.info("connected again")
+        self._sock = _prompt(sock)
+        self._decoder = LineDecoder()
+        with self._lock:
+            self._online = True
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait, unless `close` ends that: then return False."""
+        until = time.monotonic() + seconds
+        while not self._closing() and (left := until - time.monotonic()) > 0:
+            self._select(left)
+        return not self._closing()
+
+    def _dial(self) -> socket.socket | None:
+        """Return a socket to the server, or None when closing. Raises OSError."""
+        failure = OSError("no address")
+        for family, kind, number, _, address in socket.getaddrinfo(*self._address, type=socket.SOCK_STREAM):
+            sock = socket.socket(family, kind, number)
+            try:
+                if self._reach(sock, address):
+                    return sock
+            except OSError as error:
+                failure = error
+            sock.close()
+        if self._closing():
+            return None
+        raise failure
+
+    def _reach(self, sock: socket.socket, address: tuple[Any, ...]) -> bool:
+        """Connect `sock`; return False when closing. Raises OSError."""
+        sock.setblocking(False)
+        code = sock.connect_ex(address)
+        if code in _CONNECTING:
+            self._selector.register(sock, selectors.EVENT_WRITE)
+            try:
+                code = self._outcome(sock)
+            finally:
+                self._selector.unregister(sock)
+        if code:
+            raise OSError(code, os.strerror(code))
+        return not self._closing()
+
+    def _outcome(self, sock: socket.socket) -> int:
+        """Wait until `sock` is connected or is not; return the system's error number, 0 for none."""
+        until = time.monotonic() + CONNECT_SECONDS
+        while not self._closing():
+            if sock in self._select(until - time.monotonic()):
+                return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if time.monotonic() >= until:
+                return errno.ETIMEDOUT
+        return 0
+
+    def _select(self, seconds: float) -> dict[socket.socket, int]:
+        """Wait until a socket is ready, or `close` or `send` wakes us; return which, and what it is ready for."""
+        ready: dict[socket.socket, int] = {}
+        for key, events in self._selector.select(max(0.0, seconds)):
+            if key.fileobj is self._woken:
+                self._woken.recv(CHUNK_BYTES)
+            elif isinstance(key.fileobj, socket.socket):
+                ready[key.fileobj] = events
+        return ready
+
+    # ------------------------------------------------------------------------------------------------- being connected
+
+    def _exchange(self) -> str:
         """Read and write until the connection ends, and return why."""
+        self._hear()
         while True:
-            seconds = self._seconds_left()
-            selector.modify(self._sock, self._interest())
-            for key, ready in selector.select(max(0.0, seconds) if seconds < math.inf else None):
-                if key.fileobj is self._woken:
-                    self._woken.recv(CHUNK_BYTES)
-                elif ready & selectors.EVENT_WRITE:
-                    self._write()
-                elif not self._read():
-                    return SERVER_CLOSED
+            limit, _ = self._limit()
+            late = time.monotonic() >= limit
+            self._selector.modify(self._sock, self._interest())
+            ready = self._select(limit - time.monotonic()).get(self._sock, 0)
+            if ready & selectors.EVENT_WRITE:
+                self._write()
+            elif ready and not self._read():
+                return SERVER_CLOSED
             # The second look is for the server's sake: it was perhaps a callback of ours that took the time.
-            if seconds <= 0 and self._seconds_left() <= 0:
-                return SERVER_STALLED
+            limit, reason = self._limit()
+            if late and time.monotonic() >= limit:
+                if reason != SERVER_SILENT or self._asked:
+                    return reason
+                self._asked = True
+                self.send(_ALIVE)
 
-    def _seconds_left(self) -> float:
-        """Return how long the server may still take; infinite where nothing is asked of it."""
+    def _limit(self) -> tuple[float, str]:
+        """Return until when, in monotonic seconds, the server may do nothing, and what it means if it does not."""
         with self._lock:
             if self._close_by is not None:
-                return self._close_by - time.monotonic()
-            return self._moved_at + STALL_SECONDS - time.monotonic() if self._outgoing else math.inf
+                return self._close_by, SERVER_STALLED
+            silent = self._heard_at + QUIET_SECONDS + (ALIVE_SECONDS if self._asked else 0.0)
+            stalled = [(self._moved_at + STALL_SECONDS, SERVER_STALLED)] if self._outgoing else []
+            return min([(silent, SERVER_SILENT), *stalled])
+
+    def _hear(self) -> None:
+        self._heard_at = time.monotonic()
+        self._asked = False
 
     def _interest(self) -> int:
         """Return what to wait for, after telling the server that nothing follows if that is so."""
@@ -187,10 +367,9 @@ class Connection:
             chunk = bytes(self._outgoing[:CHUNK_BYTES])
         with suppress(BlockingIOError):
             sent = self._sock.send(chunk)
-            with self._sent:
+            with self._lock:
                 del self._outgoing[:sent]
                 self._moved_at = time.monotonic()
-                self._sent.notify_all()
 
     def _read(self) -> bool:
         """Read once and hand on what that completes; False means that the server has closed."""
@@ -204,13 +383,13 @@ class Connection:
             self._take(error.lines)
             raise
         self._take(lines)
+        self._hear()
         return data != b""
 
     def _take(self, lines: list[bytes]) -> None:
         for line in lines:
-            with self._lock:
-                if self._close_by is not None:
-                    return
+            if self._closing():
+                return
             try:
                 event = parse_event(decode_line(line))
             except ProtocolError as error:
@@ -229,17 +408,10 @@ class Connection:
             self._on_event(event)
             return
         with self._lock:
-            space = len(self._outgoing) < OUTGOING_BYTES
+            space = len(self._outgoing) < PONG_BYTES
         if space:  # a server that asks and never reads must not fill the memory
             self.send(Pong(event.token))
 
-    def _finish(self, reason: str) -> None:
-        self._close_sockets()
-        with self._sent:
-            self._ended = True
-            self._outgoing.clear()
-            self._sent.notify_all()
-            closing = self._close_by is not None
-        if not closing:
-            logger.info("the connection ended: {}", reason)
-            self._on_end(reason)
+
+def _words(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -3,13 +3,19 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from client.status import Status
+
 
 class StoppedError(Exception):
     """`Console.stop` was called while somebody waited for a line."""
 
 
+class NotTakenError(Exception):
+    """A line cannot be taken now, as the person was told; an editor leaves it where it is."""
+
+
 class Console(Protocol):
-    """Lines in from a person or a pipe, lines out. The main thread reads; any thread may show and stop."""
+    """Lines in from a person or a pipe, lines out. The main thread reads; any thread may show, refresh and stop."""
 
     @property
     def asks(self) -> bool:
@@ -18,11 +24,14 @@ class Console(Protocol):
     def ask(self, question: str) -> str:
         """Return the answer to `question`. Raises EOFError when the person leaves, and StoppedError."""
 
-    def read_lines(self, on_line: Callable[[str], bool]) -> None:
-        """Hand every line to `on_line` until that returns False or there are no more. Raises StoppedError."""
+    def read_lines(self, on_line: Callable[[str], bool], status: Callable[[], Status]) -> None:
+        """Hand every line to `on_line` until that returns False or there are no more. Raises StoppedError.
 
-    def enter(self, room: str) -> None:
-        """Say in which room the next line will be said."""
+        `on_line` may raise NotTakenError where there is an editor, which also shows what `status` returns.
+        """
+
+    def refresh(self) -> None:
+        """Show soon what the status is now. Never waits."""
 
     def show(self, line: str, *, aside: bool = False) -> None:
         """Show one line; `aside` keeps it from what a program reads. Waits while too much is not shown yet.

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from client.console import StoppedError
+from client.status import Status
 from protocol import LineDecoder, decode_line
 
 CHUNK_BYTES = 65_536  # of one read: what a pipe holds
@@ -43,7 +44,7 @@ class Plain:
             raise EOFError
         return line
 
-    def read_lines(self, on_line: Callable[[str], bool]) -> None:
+    def read_lines(self, on_line: Callable[[str], bool], status: Callable[[], Status]) -> None:  # noqa: ARG002
         """Hand every line to `on_line` until that returns False or input ends.
 
         Raises StoppedError, and protocol.LineTooLongError for a line of more than LINE_BYTES.
@@ -51,8 +52,8 @@ class Plain:
         while (line := self._next_line()) is not None and on_line(line):
             pass
 
-    def enter(self, room: str) -> None:
-        """Do nothing: there is no prompt."""
+    def refresh(self) -> None:
+        """Do nothing: there is no status line."""
 
     def show(self, line: str, *, aside: bool = False) -> None:
         """Write `line`. Raises OSError when nobody reads any more."""

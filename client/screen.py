@@ -5,8 +5,8 @@ the prompt again, all in raw mode. `prompt_toolkit.patch_stdout` would leave raw
 itself echoes what is typed at that moment into the text, and would write in a third thread, whose last lines can miss
 the end of the loop.
 
-The prompt of a chat stays open from the first line to the last. Were it opened for each line, the terminal would echo
-what is typed between two of them.
+The prompt of a chat stays open from the first line to the last, whatever becomes of the connection. Were it opened for
+each line, the terminal would echo what is typed between two of them.
 """
 
 import asyncio
@@ -15,21 +15,26 @@ import threading
 from collections.abc import Callable, Iterable
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import Application
+from prompt_toolkit.application import Application, get_app
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
-from prompt_toolkit.filters import has_focus
+from prompt_toolkit.filters import Condition, has_focus, is_done
+from prompt_toolkit.formatted_text import ANSI
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.layout import ConditionalContainer, FormattedTextControl, HSplit, Window
 from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Attrs
 
-from client.console import StoppedError
+import color
+from client.console import NotTakenError, StoppedError
+from client.status import Status
 from protocol import COMMANDS
 
 FRAME_SECONDS = 0.01  # between two writes: nobody sees it, and a flood leaves time for the keyboard
+REFRESH_SECONDS = 0.5  # between two looks at the status, which counts seconds
 PENDING_LINES = 1_000  # not yet written, before `show` makes the socket thread wait: a few screens
 
 
@@ -75,39 +80,42 @@ class Screen:
         # Guards everything below; nothing is read or written while it is held.
         self._changed = threading.Condition()
         self._pending: list[str] = []
-        self._room = ""
         self._stopped = False
         self._app: Application[str] | None = None  # while a prompt is open, as is the loop
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def ask(self, question: str) -> str:
         """Return what was typed. Raises EOFError when the person leaves, and StoppedError."""
-        prompt = PromptSession[str](question, output=self._output, key_bindings=_leaving_keys())
+        prompt = PromptSession[str](question, output=self._output, key_bindings=_leaving_keys(_end))
         return asyncio.run(self._open(prompt))
 
-    def read_lines(self, on_line: Callable[[str], bool]) -> None:
-        """Hand every line typed to `on_line`, in the event loop, until that returns False or the person leaves.
+    def read_lines(self, on_line: Callable[[str], bool], status: Callable[[], Status]) -> None:
+        """Hand every line typed to `on_line`, in the event loop, until that returns False.
 
-        Raises StoppedError.
+        Who presses Ctrl-D, or Ctrl-C, on an empty line types `/exit`. Raises StoppedError.
         """
         prompt = PromptSession[str](
-            self._prompt_text,
+            lambda: ANSI(_prompt_text(status())),
             output=self._output,
             key_bindings=_line_keys(on_line),
             completer=CommandCompleter(),
             complete_while_typing=False,
             complete_style=CompleteStyle.READLINE_LIKE,
             erase_when_done=True,
+            refresh_interval=REFRESH_SECONDS,
         )
+        _add_status_line(prompt, status)
+        prompt.app.before_render += _give_rows_back
         try:
             asyncio.run(self._open(prompt))
         except EOFError:
             return
 
-    def enter(self, room: str) -> None:
-        """Name `room` in the prompt, from the next time it is drawn. Any thread may call it."""
+    def refresh(self) -> None:
+        """Draw the prompt and the status line again, soon. Any thread may call it."""
         with self._changed:
-            self._room = room
+            if self._app is not None:
+                self._app.invalidate()
 
     def show(self, line: str, *, aside: bool = False) -> None:  # noqa: ARG002 (a terminal has one place to show)
         """Show `line` above the prompt, or before the next one. Any thread but that of the keyboard may wait here."""
@@ -131,10 +139,6 @@ class Screen:
         self._write_pending()
 
     # ------------------------------------------------------------------------------------------------ the main thread
-
-    def _prompt_text(self) -> str:
-        with self._changed:
-            return f"{self._room}> "
 
     async def _open(self, prompt: PromptSession[str]) -> str:
         try:
@@ -171,7 +175,31 @@ class Screen:
             self._app.invalidate()
 
 
-def _leaving_keys() -> KeyBindings:
+def _prompt_text(status: Status) -> str:
+    return "".join([*(color.style("presence", row) + "\n" for row in status.unsent_rows), status.prompt])
+
+
+def _add_status_line(prompt: PromptSession[str], status: Callable[[], Status]) -> None:
+    """Put a row below the input line.
+
+    The editor's own toolbar would appear only after the terminal has told where its cursor stands, which nobody asks.
+    """
+    text = FormattedTextControl(lambda: ANSI(color.style("presence", status().row)))
+    row = ConditionalContainer(Window(text, height=1, dont_extend_height=True), ~is_done)
+    layout = prompt.layout.container
+    assert isinstance(layout, HSplit)  # for the type checker
+    layout.children.append(row)
+
+
+def _give_rows_back(app: Application[str]) -> None:
+    """Start anew where the prompt needs fewer rows than before: the editor would leave them empty."""
+    before, size = app.renderer.last_rendered_screen, app.output.get_size()
+    needed = app.layout.container.preferred_height(size.columns, size.rows).preferred
+    if before is not None and needed < before.height:
+        app.renderer.erase()
+
+
+def _leaving_keys(leave: Callable[[Application[str]], None]) -> KeyBindings:
     """Ctrl-C empties the line and, on an empty one, leaves as Ctrl-D does."""
     keys = KeyBindings()
 
@@ -181,20 +209,38 @@ def _leaving_keys() -> KeyBindings:
         if event.app.current_buffer.text:
             event.app.current_buffer.reset()
         else:
-            event.app.exit(exception=EOFError)
+            leave(event.app)
+
+    @keys.add("c-d", filter=has_focus(DEFAULT_BUFFER) & Condition(lambda: not get_app().current_buffer.text))
+    def leave_by_key(event: KeyPressEvent) -> None:
+        leave(event.app)
 
     return keys
 
 
+def _end(app: Application[str]) -> None:
+    app.exit(exception=EOFError)
+
+
 def _line_keys(on_line: Callable[[str], bool]) -> KeyBindings:
     """Add to these that Enter hands over the line, or lines if they were pasted, and leaves an empty one."""
-    keys = _leaving_keys()
+
+    def hand_over(app: Application[str], line: str) -> None:
+        if not on_line(line):
+            _end(app)
+
+    keys = _leaving_keys(lambda app: hand_over(app, "/exit"))
 
     @keys.add("enter", filter=has_focus(DEFAULT_BUFFER))
     def take(event: KeyPressEvent) -> None:
-        text = event.current_buffer.text
+        lines = event.current_buffer.text.split("\n")
         event.current_buffer.reset(append_to_history=True)
-        if not all(on_line(line) for line in text.split("\n")):
-            event.app.exit(exception=EOFError)
+        while lines and not event.app.is_done:
+            try:
+                hand_over(event.app, lines[0])
+            except NotTakenError:
+                event.current_buffer.insert_text("\n".join(lines))
+                return
+            del lines[0]
 
     return keys

@@ -26,9 +26,40 @@ class FakePeer:
 
     def let_in(self, name: str = "alice", color: str = "red") -> None:
         """Play a whole sign-in, and show the lobby."""
-        self.send("/hello 1 -")
-        assert self.receive().startswith("/name ")
+        assert self.greet().startswith("/name ")
         self.send(f"/welcome {name} {color} token 0", "/entered lobby 0 1 -")
+
+    def greet(self) -> str:
+        """Say hello, and return what the client answers."""
+        self.send("/hello 1 -")
+        return self.receive()
+
+    def let_in_again(self, resume: str, accepted: int, *lines: str) -> None:
+        """See that the client comes back with the line `resume`; let it in, and send it `lines`."""
+        assert self.greet() == resume
+        self.send(f"/welcome alice red token {accepted}", *lines)
+
+    def keep(self, *posts: str) -> None:
+        """See that the next lines are `posts`, each `N LINE`, and acknowledge them."""
+        assert [self.receive() for _ in posts] == [f"/post {post}" for post in posts]
+        self.send(f"/ack {posts[-1].partition(' ')[0]}")
+
+    def carry_out(self, command: str, *answers: str) -> None:
+        """See that the next line is `command`, send `answers`, and say that it is carried out."""
+        assert self.receive() == command
+        self.send(*answers)
+        self.answer_ping()
+
+    def answer_ping(self) -> None:
+        """See that the client asks whether we are there, and say so."""
+        word, _, token = self.receive().partition(" ")
+        assert word == "/ping"
+        self.send(f"/pong {token}")
+
+    def see_exit(self) -> None:
+        """See that the client leaves, and close."""
+        assert self.receive() == "/exit"
+        self.close()
 
     def close(self) -> None:
         """Close in order."""
@@ -42,10 +73,10 @@ class FakePeer:
 
 
 class FakeServer:
-    """Listens on a free port of 127.0.0.1; a context manager that closes whatever it accepted."""
+    """Listens on a port of 127.0.0.1, a free one by default; a context manager that closes whatever it accepted."""
 
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, port: int = 0) -> None:
+        self._listener = socket.create_server(("127.0.0.1", port))
         self._listener.settimeout(WAIT_SECONDS)
         self.port: int = self._listener.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
@@ -57,9 +88,13 @@ class FakeServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close_peers()
+        self._listener.close()
+
+    def close_peers(self) -> None:
+        """Close whatever was accepted."""
         for peer in self._peers:
             peer.close()
-        self._listener.close()
 
     def accept(self) -> FakePeer:
         """Return the next connection."""

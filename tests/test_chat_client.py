@@ -3,10 +3,8 @@
 import re
 import signal
 import stat
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,11 +12,10 @@ import pytest
 import chat_client
 import color
 from chat_client import Address, parse_address
-from tests.fake_server import FakePeer, FakeServer
-from tests.terminal import CTRL_C, CTRL_D, ENTER, ROOT, Terminal, environment
+from tests.client_runs import NOON, PIPE_SECONDS, in_a_pipe, in_the_lobby, on_terminal, real_server, run_in_a_pipe
+from tests.fake_server import FakeServer
+from tests.terminal import CTRL_C, CTRL_D, ENTER
 
-PIPE_SECONDS = 20.0  # for a whole run of the client in a pipe
-NOON = 1_763_812_800_000  # 2025-11-22 12:00 UTC, where the tests' programs live
 COLORING = re.compile(rb"\x1b\[[0-9;]*m")
 
 
@@ -27,44 +24,6 @@ def server() -> Iterator[FakeServer]:
     """Open a server that the test plays."""
     with FakeServer() as server:
         yield server
-
-
-@contextmanager
-def on_terminal(tmp_path: Path, *arguments: str, **changes: str) -> Iterator[Terminal]:
-    """Run the client on a terminal."""
-    log = ["--log-file", str(tmp_path / "client.log")]
-    with Terminal("chat_client.py", [*arguments, *log], environment(tmp_path, **changes)) as terminal:
-        yield terminal
-
-
-@contextmanager
-def in_the_lobby(tmp_path: Path, server: FakeServer, **changes: str) -> Iterator[tuple[Terminal, FakePeer]]:
-    """Run the client on a terminal and let `alice` in."""
-    with on_terminal(tmp_path, server.address, "--name", "alice", "--color", "red", **changes) as terminal:
-        peer = server.accept()
-        peer.let_in()
-        terminal.wait_for_input("lobby> ")
-        yield terminal, peer
-
-
-@contextmanager
-def in_a_pipe(tmp_path: Path, *arguments: str, **changes: str) -> Iterator[subprocess.Popen[str]]:
-    """Run the client with pipes for its three streams."""
-    command = [sys.executable, str(ROOT / "chat_client.py"), *arguments, "--log-file", str(tmp_path / "client.log")]
-    pipe = subprocess.PIPE
-    env = environment(tmp_path, **changes)
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=env) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def run_in_a_pipe(tmp_path: Path, *arguments: str) -> tuple[int, str, str]:
-    """Run the client without input; return its exit code, what it wrote and what it complained of."""
-    with in_a_pipe(tmp_path, *arguments) as process:
-        output, asides = process.communicate(timeout=PIPE_SECONDS)
-    return process.returncode, output, asides
 
 
 def hexadecimal(name: str) -> str:
@@ -150,8 +109,7 @@ def test_room_is_joined_at_once(tmp_path: Path, server: FakeServer) -> None:
     with on_terminal(tmp_path, server.address, "--name", "alice", "--color", "red", "--room", "ops") as terminal:
         peer = server.accept()
         peer.let_in()
-        assert peer.receive() == "/join ops"
-        peer.send("/entered ops 0 1 -")
+        peer.carry_out("/join ops", "/entered ops 0 1 -")
         terminal.wait_for_input("ops> ")
 
 
@@ -162,10 +120,10 @@ def test_own_message_appears_once(tmp_path: Path, server: FakeServer) -> None:
     """What was typed goes, and what the server made of it comes, in its place."""
     with in_the_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("hello there" + ENTER)
-        assert peer.receive() == "hello there"
+        assert peer.receive() == "/post 1 hello there"
         terminal.wait_for_input("lobby> ")
         assert "hello there" not in terminal.text
-        peer.send(f"/say lobby 1 {NOON} bob blue first", f"/say lobby 2 {NOON} alice red hello there")
+        peer.send(f"/say lobby 1 {NOON} bob blue first", f"/say lobby 2 {NOON} alice red hello there", "/ack 1")
         terminal.wait_for("hello there")
         assert terminal.rows.count("12:00 alice: hello there") == 1
         assert terminal.text.count("hello there") == 1
@@ -193,7 +151,7 @@ def test_typing_is_not_broken_by_what_arrives(tmp_path: Path, server: FakeServer
         terminal.wait_for_input("lobby> half a li")
         assert [row for row in terminal.rows if "bob" in row] == [f"12:00 bob: line {n}" for n in range(1, 21)]
         terminal.type("ne" + ENTER)
-        assert peer.receive() == "half a line"
+        assert peer.receive() == "/post 1 half a line"
 
 
 def test_flood_loses_no_key_and_no_line(tmp_path: Path, server: FakeServer) -> None:
@@ -205,7 +163,7 @@ def test_flood_loses_no_key_and_no_line(tmp_path: Path, server: FakeServer) -> N
             terminal.wait(lambda: b"bob" in terminal.raw, "a line")
         terminal.wait_for("bob: line 5000")
         terminal.type(ENTER)
-        assert peer.receive() == "k" * 50
+        assert peer.receive() == f"/post 1 {'k' * 50}"
         numbers = [int(number) for number in re.findall(rb": line (\d+)", terminal.raw)]
         assert numbers == list(range(1, 5_001))
 
@@ -219,7 +177,7 @@ def test_wide_characters_keep_their_places(tmp_path: Path, server: FakeServer) -
         terminal.wait_for("12:00 花子: 🎉🎉 wide")
         terminal.wait_for_input("lobby> 日本 🎉")
         terminal.type(ENTER)
-        assert peer.receive() == "日本 🎉"
+        assert peer.receive() == "/post 1 日本 🎉"
 
 
 def test_message_as_wide_as_the_terminal(tmp_path: Path, server: FakeServer) -> None:
@@ -249,7 +207,7 @@ def test_resize_in_the_middle_of_a_line(tmp_path: Path, server: FakeServer) -> N
         terminal.wait_for("end")
         terminal.wait_for_input("lobby> before after")
         terminal.type(ENTER)
-        assert peer.receive() == "before after"
+        assert peer.receive() == "/post 1 before after"
 
 
 def test_mistyped_command_is_not_said(tmp_path: Path, server: FakeServer) -> None:
@@ -258,7 +216,7 @@ def test_mistyped_command_is_not_said(tmp_path: Path, server: FakeServer) -> Non
         terminal.type("/jion ops" + ENTER)
         terminal.wait_for("there is no command /jion; did you mean /join?")
         terminal.type("next" + ENTER)
-        assert peer.receive() == "next"
+        assert peer.receive() == "/post 1 next"
 
 
 def test_command_with_a_missing_argument_shows_its_usage(tmp_path: Path, server: FakeServer) -> None:
@@ -279,16 +237,18 @@ def test_pasted_lines_are_lines(tmp_path: Path, server: FakeServer) -> None:
     """What is pasted in one go is said line by line."""
     with in_the_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("\x1b[200~one\ntwo\x1b[201~" + ENTER)
-        assert [peer.receive(), peer.receive()] == ["one", "two"]
+        assert [peer.receive(), peer.receive()] == ["/post 1 one", "/post 2 two"]
 
 
 def test_line_longer_than_the_protocol_allows_is_refused_here(tmp_path: Path, server: FakeServer) -> None:
     """It would end the connection; so it is not sent, and the person told."""
     with in_the_lobby(tmp_path, server) as (terminal, peer):
         terminal.type(f"\x1b[200~{'x' * 17_000}\x1b[201~" + ENTER)
+        terminal.wait_for("a message has at most 2000 characters and this one has 17000")
+        terminal.type(f"\x1b[200~/msg bob {'x' * 17_000}\x1b[201~" + ENTER)
         terminal.wait_for("a line has at most 16384 bytes")
         terminal.type("next" + ENTER)
-        assert peer.receive() == "next"
+        assert peer.receive() == "/post 1 next"
 
 
 def test_hostile_server_is_shown_clean(tmp_path: Path, server: FakeServer) -> None:
@@ -337,8 +297,7 @@ def test_ctrl_c_empties_the_line_and_then_leaves(tmp_path: Path, server: FakeSer
         terminal.type(CTRL_C)
         terminal.wait_for_input("lobby> ")
         terminal.type(CTRL_C)
-        assert peer.receive() == "/exit"
-        peer.close()
+        peer.see_exit()
         assert terminal.wait_for_exit() == 0
         assert terminal.settings() == terminal.settings_before
 
@@ -347,13 +306,13 @@ def test_ctrl_c_ends_a_search_first(tmp_path: Path, server: FakeServer) -> None:
     """Who looks for an old line and gives up stays in the room."""
     with in_the_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("old line" + ENTER)
-        assert peer.receive() == "old line"
+        peer.keep("1 old line")
         terminal.type("\x12")
         terminal.wait_for("reverse-i-search")
         terminal.type(CTRL_C)
         terminal.wait_for_input("lobby> ")
         terminal.type("\x1b[A" + ENTER)
-        assert peer.receive() == "old line"
+        peer.keep("2 old line")
 
 
 @pytest.mark.parametrize("keys", [CTRL_D, "/exit" + ENTER], ids=["ctrl-d", "exit"])
@@ -375,31 +334,8 @@ def test_leaving_while_being_asked(tmp_path: Path, server: FakeServer, key: str)
         peer.send("/hello 1 -")
         terminal.wait_for("Username:")
         terminal.type(key)
-        assert peer.receive() == "/exit"
-        peer.close()
+        peer.see_exit()
         assert terminal.wait_for_exit() == 0
-
-
-def test_server_that_goes_is_told_at_once(tmp_path: Path, server: FakeServer) -> None:
-    """Its last words are shown, the terminal is as it was, and the exit code is 1."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
-        terminal.type("half a line")
-        terminal.wait_for_input("lobby> half a line")
-        peer.send("/bye the server stops")
-        peer.close()
-        assert terminal.wait_for_exit() == 1
-        assert "the server says goodbye: the server stops" in terminal.text
-        assert "chat_client.py: the server has closed the connection" in terminal.text
-        assert terminal.settings() == terminal.settings_before
-
-
-def test_connection_that_is_lost_is_told_at_once(tmp_path: Path, server: FakeServer) -> None:
-    """A reset connection is an end like any other."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
-        peer.reset()
-        assert terminal.wait_for_exit() == 1
-        assert "the connection to the server is lost: Connection reset by peer" in terminal.text
-        assert terminal.settings() == terminal.settings_before
 
 
 def test_server_that_goes_while_a_name_is_asked_for(tmp_path: Path, server: FakeServer) -> None:
@@ -419,8 +355,7 @@ def test_signal_leaves_the_terminal_as_it_was(tmp_path: Path, server: FakeServer
     with in_the_lobby(tmp_path, server) as (terminal, peer):
         assert terminal.settings() != terminal.settings_before
         terminal.kill(number)
-        assert peer.receive() == "/exit"
-        peer.close()
+        peer.see_exit()
         assert terminal.wait_for_exit() == 128 + number
         assert terminal.settings() == terminal.settings_before
         assert "Traceback" not in terminal.text
@@ -435,8 +370,7 @@ def test_no_color_variable_forbids_colors(tmp_path: Path, server: FakeServer) ->
         peer.send(f"/say lobby 1 {NOON} bob purple quiet", "/error too-fast slower", f"/joined lobby {NOON} eve pink")
         terminal.wait_for("eve joined")
         terminal.type("text" + CTRL_C + CTRL_C)
-        assert peer.receive() == "/exit"
-        peer.close()
+        peer.see_exit()
         assert terminal.wait_for_exit() == 0
         assert not COLORING.search(terminal.raw)
 
@@ -454,9 +388,9 @@ def test_dumb_terminal_gets_plain_lines(tmp_path: Path, server: FakeServer) -> N
         peer.send("/welcome alice red token 0", "/entered lobby 0 1 -", f"/say lobby 1 {NOON} bob blue hello")
         terminal.wait_for("12:00 bob: hello")
         terminal.type("/exit\n")
-        assert peer.receive().startswith("/ping ")
-        peer.close()
-        terminal.wait_for_exit()
+        peer.answer_ping()
+        peer.see_exit()
+        assert terminal.wait_for_exit() == 0
         assert b"\x1b" not in terminal.raw
 
 
@@ -472,15 +406,12 @@ def test_pipe_ends_when_everything_is_delivered(tmp_path: Path, server: FakeServ
         process.stdin = None
         peer = server.accept()
         peer.let_in("bot")
-        assert [peer.receive() for _ in range(3)] == ["one", "/me waves", "last"]
-        ping = peer.receive()
-        assert ping.startswith("/ping ")
+        peer.keep("1 one", "2 /me waves", "3 last")
         peer.send(
             f"/say lobby 1 {NOON} bot red one", f"/me lobby 2 {NOON} bot red waves", f"/say lobby 3 {NOON} bot red last"
         )
-        peer.send(f"/pong {ping.removeprefix('/ping ')}")
-        assert peer.receive() == "/exit"
-        peer.close()
+        peer.answer_ping()
+        peer.see_exit()
         output, asides = process.communicate(timeout=PIPE_SECONDS)
     lines = ["--- you are in lobby: 1 person", "12:00 bot: one", "12:00 * bot waves", "12:00 bot: last"]
     assert (process.returncode, output.splitlines(), asides) == (0, lines, "")
@@ -505,22 +436,10 @@ def test_refusals_in_a_pipe_go_to_standard_error(tmp_path: Path, server: FakeSer
         process.stdin.flush()
         peer = server.accept()
         peer.let_in("bot")
-        assert peer.receive() == "/join ops"
-        peer.send("/error room-locked ops is locked")
+        peer.carry_out("/join ops", "/error room-locked ops is locked")
         assert process.stderr is not None
         assert process.stderr.readline().startswith("!!! there is no command /jion; did you mean /join?")
         assert process.stderr.readline() == "!!! ops is locked\n"
-
-
-def test_server_that_goes_ends_a_pipe_that_is_open(tmp_path: Path, server: FakeServer) -> None:
-    """The client does not wait for the end of its input."""
-    with in_a_pipe(tmp_path, server.address, "--name", "bot") as process:
-        peer = server.accept()
-        peer.let_in("bot")
-        peer.close()
-        assert process.wait(timeout=PIPE_SECONDS) == 1
-        assert process.stderr is not None
-        assert process.stderr.read() == "chat_client.py: the server has closed the connection\n"
 
 
 def test_reader_that_goes_ends_the_client(tmp_path: Path, server: FakeServer) -> None:
@@ -531,8 +450,7 @@ def test_reader_that_goes_ends_the_client(tmp_path: Path, server: FakeServer) ->
         process.stdout = None
         peer = server.accept()
         peer.let_in("bot")
-        assert peer.receive() == "/exit"
-        peer.close()
+        peer.see_exit()
         assert process.wait(timeout=PIPE_SECONDS) == 1
         assert process.stderr is not None
         assert process.stderr.read() == "chat_client.py: nothing more can be shown: Broken pipe\n"
@@ -545,8 +463,7 @@ def test_refused_name_in_a_pipe_is_final(tmp_path: Path, server: FakeServer) -> 
         peer.send("/hello 1 -")
         assert peer.receive() == "/name bot"
         peer.send("/error name-taken bot is taken")
-        assert peer.receive() == "/exit"
-        peer.close()
+        peer.see_exit()
         assert process.wait(timeout=PIPE_SECONDS) == 2
         assert process.stderr is not None
         assert process.stderr.read() == "chat_client.py: bot is taken\n"
@@ -560,8 +477,7 @@ def test_line_without_an_end_in_a_pipe(tmp_path: Path, server: FakeServer) -> No
         peer.let_in("bot")
         process.stdin.write("x" * 1_100_000)
         process.stdin.flush()
-        assert peer.receive() == "/exit"
-        peer.close()
+        peer.see_exit()
         assert process.wait(timeout=PIPE_SECONDS) == 1
         assert process.stderr is not None
         assert process.stderr.read() == "chat_client.py: a line has at most 1048576 bytes; send shorter lines\n"
@@ -615,11 +531,11 @@ def test_log_is_private_and_silent_about_what_was_said(tmp_path: Path, server: F
     """It is the owner's alone, and holds no message."""
     with in_the_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("my secret" + ENTER)
+        peer.keep("1 my secret")
         peer.send(f"/say lobby 1 {NOON} bob blue their secret", "/unknown secret")
         terminal.wait_for("their secret")
         terminal.type(CTRL_D)
-        assert [peer.receive(), peer.receive()] == ["my secret", "/exit"]
-        peer.close()
+        peer.see_exit()
         assert terminal.wait_for_exit() == 0
     log = tmp_path / "client.log"
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
@@ -658,19 +574,6 @@ def test_no_address_is_refused(text: str) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------- the real server
-
-
-@contextmanager
-def real_server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run our server on a free port; yield its process and its address."""
-    options = ["--port", "0", "--rate", "0", "--log-file", str(tmp_path / "server.log")]
-    command = [sys.executable, str(ROOT / "chat_server.py"), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
-        try:
-            assert process.stdout is not None
-            yield process, process.stdout.readline().removeprefix("listening on ").strip()
-        finally:
-            process.kill()
 
 
 def test_two_people_talk(tmp_path: Path) -> None:
@@ -719,21 +622,6 @@ def test_help_of_the_server_is_shown(tmp_path: Path) -> None:
         terminal.type("/help" + ENTER)
         terminal.wait_for("/join ROOM")
         terminal.wait_for("/exit")
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_end_of_the_server_is_told(tmp_path: Path, number: signal.Signals) -> None:
-    """Whether it stops in order or is killed: exit code 1, and the terminal as it was."""
-    with (
-        real_server(tmp_path) as (process, address),
-        on_terminal(tmp_path, address, "--name", "alice", "--color", "red") as terminal,
-    ):
-        terminal.wait_for_input("lobby> ")
-        process.send_signal(number)
-        assert terminal.wait_for_exit() == 1
-        assert "chat_client.py: the " in terminal.text
-        assert ("the server says goodbye" in terminal.text) == (number == signal.SIGTERM)
-        assert terminal.settings() == terminal.settings_before
 
 
 def test_pipe_delivers_every_line(tmp_path: Path) -> None:

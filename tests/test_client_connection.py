@@ -1,55 +1,61 @@
 """The client's connection on a real loopback socket: what goes in, what comes out, and how it ends."""
 
+import contextlib
 import queue
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from loguru import logger
 
 from client import connection
-from client.connection import Connection, connect
+from client.connection import Backoff, Connection, UselessError, connect
 from protocol import LINE_BYTES, Event, Exit, Hello, Me, Notice, Pong, Say, Welcome
 from tests.fake_server import WAIT_SECONDS, FakePeer, FakeServer
 
+HOST = "127.0.0.1"
+
 
 class Client:
-    """A connection whose events and reasons are kept for the test."""
+    """A connection to `port` whose events and reasons are kept for the test."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, port: int, take: Callable[[Event], None] | None = None) -> None:
         self.events: queue.Queue[Event] = queue.Queue()
         self.reasons: queue.Queue[str] = queue.Queue()
-        self.connection = Connection(sock, self.events.put, self.reasons.put)
+        self.waits: queue.Queue[float] = queue.Queue()
+        self.connection = Connection(
+            connect(HOST, port), (HOST, port), take or self.events.put, self._lose, self.reasons.put
+        )
+
+    def _lose(self, reason: str, seconds: float) -> None:
+        self.reasons.put(reason)
+        self.waits.put(seconds)
 
     def event(self) -> Event:
         """Return the next event."""
         return self.events.get(timeout=WAIT_SECONDS)
 
     def reason(self) -> str:
-        """Return why the connection ended."""
+        """Return why the connection was lost."""
         return self.reasons.get(timeout=WAIT_SECONDS)
 
 
 @contextmanager
-def connected() -> Iterator[tuple[Client, FakePeer]]:
+def connected(take: Callable[[Event], None] | None = None) -> Iterator[tuple[Client, FakePeer]]:
     """Connect a client to a server that the test plays, and see that no thread is left."""
     before = threading.active_count()
     with FakeServer() as server:
-        client = Client(connect("127.0.0.1", server.port))
+        client = Client(server.port, take)
         peer = server.accept()
         with client.connection:
             yield client, peer
             peer.close()
     assert threading.active_count() == before
-
-
-def wait_until_ended(client: Client) -> None:
-    """Wait for the end, whatever its reason."""
-    assert client.reason()
 
 
 # ----------------------------------------------------------------------------------------------------------- commands
@@ -82,26 +88,21 @@ def test_commands_of_many_threads_stay_whole() -> None:
 
 
 def test_send_never_waits_for_a_server_that_does_not_read() -> None:
-    """Megabytes are queued at once; `wait_for_space` then waits until they went."""
+    """Megabytes are queued at once, and go when it does."""
     with connected() as (client, peer):
         started = time.monotonic()
         for _ in range(1_000):
             client.connection.send(Say("x" * 16_000))
         assert time.monotonic() - started < 2
-        waiter = threading.Thread(target=client.connection.wait_for_space)
-        waiter.start()
         assert all(peer.receive() == "x" * 16_000 for _ in range(1_000))
-        waiter.join(WAIT_SECONDS)
-        assert not waiter.is_alive()
 
 
 def test_server_that_takes_nothing_any_more_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The wait for it is bounded, and so is that of whoever waits for space."""
+    """The wait for it is bounded."""
     monkeypatch.setattr(connection, "STALL_SECONDS", 0.2)
     with connected() as (client, _):
         for _ in range(1_000):
             client.connection.send(Say("x" * 16_000))
-        client.connection.wait_for_space()
         assert client.reason() == connection.SERVER_STALLED
 
 
@@ -114,26 +115,29 @@ def test_slow_callback_is_no_fault_of_the_server(monkeypatch: pytest.MonkeyPatch
         busy.set()
         may_go_on.wait(WAIT_SECONDS)
 
-    reasons: queue.Queue[str] = queue.Queue()
-    with FakeServer() as server, Connection(connect("127.0.0.1", server.port), take, reasons.put) as ours:
-        peer = server.accept()
+    with connected(take) as (client, peer):
         peer.send("/notice text")
         assert busy.wait(WAIT_SECONDS)
-        ours.send(Say("still here"))
+        client.connection.send(Say("still here"))
         assert not may_go_on.wait(0.3)
         may_go_on.set()
         assert peer.receive() == "still here"
-        assert reasons.empty()
-        peer.close()
+        assert client.reasons.empty()
 
 
-def test_send_after_the_end_does_nothing() -> None:
-    """The keyboard may be quicker than the news."""
-    with connected() as (client, peer):
-        peer.close()
-        wait_until_ended(client)
+def test_send_without_a_connection_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is sent then does not go before the first words of the next connection."""
+    monkeypatch.setattr(connection, "RETRY_SECONDS", 0.1)
+    with FakeServer() as server, (client := Client(server.port)).connection:
+        server.accept().close()
+        assert client.reason()
         client.connection.send(Say("too late"))
-        client.connection.wait_for_space()
+        peer = server.accept()
+        peer.send("/notice hello again")
+        assert client.event()
+        client.connection.send(Say("in time"))
+        assert peer.receive() == "in time"
+        peer.close()
 
 
 # ------------------------------------------------------------------------------------------------------------- events
@@ -160,13 +164,14 @@ def test_ping_is_answered_and_not_handed_on() -> None:
 
 def test_pings_of_a_server_that_never_reads_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a limit they are left unanswered."""
-    monkeypatch.setattr(connection, "OUTGOING_BYTES", 10)
+    monkeypatch.setattr(connection, "PONG_BYTES", 10)
     with connected() as (client, peer):
         client.connection.send(Say("x" * 10_000_000))
         peer.send(*["/ping abc"] * 100, "/notice done")
         assert client.event() == Notice("done")
         assert len(peer.receive()) == 10_000_000
-        client.connection.wait_for_space()
+        client.connection.send(Say("next"))
+        assert peer.receive() == "next"
         peer.send("/ping last")
         assert peer.receive() == "/pong last"
 
@@ -194,7 +199,7 @@ def test_events_are_cleaned() -> None:
 # --------------------------------------------------------------------------------------------------------------- ends
 
 
-def test_server_that_closes_is_told_once() -> None:
+def test_server_that_closes_is_told() -> None:
     """After every line that it sent; what has no end is no line."""
     with connected() as (client, peer):
         peer.send("/notice last words", b"/notice unfini")
@@ -203,7 +208,6 @@ def test_server_that_closes_is_told_once() -> None:
         assert client.reason() == connection.SERVER_CLOSED
         client.connection.close()
         assert client.events.empty()
-        assert client.reasons.empty()
 
 
 def test_reset_is_told() -> None:
@@ -211,6 +215,118 @@ def test_reset_is_told() -> None:
     with connected() as (client, peer):
         peer.reset()
         assert client.reason() == "the connection to the server is lost: Connection reset by peer"
+
+
+def test_wait_before_each_try_doubles_up_to_a_limit() -> None:
+    """And begins anew after a good connection."""
+    backoff = Backoff(max)
+    assert [backoff.next() for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+    backoff.reset()
+    assert backoff.next() == 1
+
+
+def test_waits_differ() -> None:
+    """Those whom a server lost do not all come at once: up to half of the time is taken off."""
+    ranges: list[tuple[float, float]] = []
+
+    def uniform(low: float, high: float) -> float:
+        ranges.append((low, high))
+        return low
+
+    backoff = Backoff(uniform)
+    assert [backoff.next() for _ in range(2)] == [0.5, 1]
+    assert ranges == [(0.5, 1), (0.5, 1)]
+
+
+def test_every_try_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the time until the next; a server that is there again is found."""
+    monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
+    with FakeServer() as server:
+        port = server.port
+        client = Client(port)
+        peer = server.accept()
+    with client.connection:
+        peer.close()
+        assert client.reason() == connection.SERVER_CLOSED
+        assert [client.reason() for _ in range(2)] == ["Connection refused"] * 2
+        waits = [client.waits.get(timeout=WAIT_SECONDS) for _ in range(3)]
+        assert all(low <= wait <= 2 * low for wait, low in zip(waits, (0.005, 0.01, 0.02), strict=True))
+        with FakeServer(port) as again:
+            again.accept().send("/notice back")
+            assert client.event() == Notice("back")
+
+
+def test_good_connection_is_followed_by_a_short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is a good one is for the caller to say."""
+    monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
+    with FakeServer() as server, (client := Client(server.port)).connection:
+        for good in (False, False, True):
+            if good:
+                client.connection.settled()
+            server.accept().close()
+            assert client.reason() == connection.SERVER_CLOSED
+        waits = [client.waits.get(timeout=WAIT_SECONDS) for _ in range(3)]
+        assert waits[1] >= 0.01 > waits[2]
+
+
+def test_connection_that_leads_nowhere_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the reason that the caller gives."""
+
+    def take(event: Event) -> None:
+        raise UselessError("full")
+
+    with connected(take) as (client, peer):
+        peer.send("/notice text")
+        assert client.reason() == "full"
+
+
+def test_close_does_not_wait_for_the_next_try() -> None:
+    """It may be half a minute away."""
+    with connected() as (client, peer):
+        peer.close()
+        assert client.reason()
+        started = time.monotonic()
+        client.connection.close()
+        assert time.monotonic() - started < 0.4
+
+
+def test_close_does_not_wait_for_a_server_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that neither takes nor refuses a connection."""
+    monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
+    dialing, look_up = threading.Event(), socket.getaddrinfo
+
+    def see(host: str, port: int, **options: Any) -> Any:
+        dialing.set()
+        return look_up(host, port, **options)
+
+    with socket.create_server((HOST, 0), backlog=0) as listener, contextlib.ExitStack() as stack:
+        address = listener.getsockname()
+        with (client := Client(address[1])).connection:
+            sock = listener.accept()[0]
+            for _ in range(4):  # fill its queue
+                other = stack.enter_context(socket.socket())
+                other.setblocking(False)
+                other.connect_ex(address)
+            monkeypatch.setattr(socket, "getaddrinfo", see)
+            sock.close()
+            assert client.reason()
+            assert dialing.wait(WAIT_SECONDS)
+            started = time.monotonic()
+            client.connection.close()
+            assert time.monotonic() - started < 0.4
+        assert client.reasons.empty()
+
+
+def test_silent_server_is_asked_and_then_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One byte of an answer is enough to stay."""
+    monkeypatch.setattr(connection, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(connection, "ALIVE_SECONDS", 0.1)
+    with connected() as (client, peer):
+        assert peer.receive() == "/ping alive"
+        peer.send(b"/")
+        assert peer.receive() == "/ping alive"
+        assert client.reasons.empty()
+        assert client.reason() == connection.SERVER_SILENT
 
 
 def test_endless_line_ends_the_connection() -> None:
@@ -223,16 +339,15 @@ def test_endless_line_ends_the_connection() -> None:
 
 def test_bug_in_a_callback_ends_the_connection(tmp_path: Path) -> None:
     """It is told and logged, and no thread hangs."""
-    reasons: queue.Queue[str] = queue.Queue()
 
     def fail(event: Event) -> None:
         raise RuntimeError("a bug")
 
     sink = logger.add(tmp_path / "log", diagnose=False)
     try:
-        with FakeServer() as server, Connection(connect("127.0.0.1", server.port), fail, reasons.put):
-            server.accept().send("/notice text")
-            assert reasons.get(timeout=WAIT_SECONDS) == connection.CLIENT_FAILED
+        with connected(fail) as (client, peer):
+            peer.send("/notice text")
+            assert client.reason() == connection.CLIENT_FAILED
     finally:
         logger.remove(sink)
     assert "RuntimeError: a bug" in (tmp_path / "log").read_text(encoding="utf-8")
@@ -279,7 +394,7 @@ def test_nothing_is_handed_on_after_close(monkeypatch: pytest.MonkeyPatch) -> No
 def test_close_may_be_called_again_and_before_start() -> None:
     """It is idempotent."""
     with FakeServer() as server:
-        client = Client(connect("127.0.0.1", server.port))
+        client = Client(server.port)
         client.connection.close()
         client.connection.close()
         assert server.accept().receive() == ""
@@ -290,4 +405,4 @@ def test_connect_to_nobody_raises() -> None:
     with FakeServer() as gone:
         port = gone.port
     with pytest.raises(ConnectionRefusedError):
-        connect("127.0.0.1", port)
+        connect(HOST, port)

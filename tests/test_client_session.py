@@ -2,25 +2,32 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
+from client import connection
 from client import session as session_module
 from client.connection import connect
-from client.console import StoppedError
-from client.session import Session, SignInError, choose_color
+from client.console import NotTakenError, StoppedError
+from client.outbox import Outbox
+from client.questions import SignInError, choose_color
+from client.session import NotSentError, Session
+from client.status import Status
 from protocol import ProtocolError
 from tests.fake_server import WAIT_SECONDS, FakePeer, FakeServer
 
+HOST = "127.0.0.1"
+NOON = 1_763_812_800_000  # 2025-11-22 12:00 UTC
+
 
 class FakeConsole:
-    """Nobody who could be asked; what is shown can be held up."""
+    """Nobody who answers, even if it `asks`; what is shown can be held up."""
 
-    asks = False
-
-    def __init__(self) -> None:
+    def __init__(self, *, asks: bool) -> None:
+        self.asks = asks
         self.shown: queue.Queue[str] = queue.Queue()
         self.showing = threading.Event()
         self.may_show = threading.Event()
@@ -31,17 +38,26 @@ class FakeConsole:
         """Fail: nobody is there."""
         raise AssertionError(question)
 
-    def read_lines(self, on_line: Callable[[str], bool]) -> None:
+    def read_lines(self, on_line: Callable[[str], bool], status: Callable[[], Status]) -> None:
         """Have no lines."""
 
-    def enter(self, room: str) -> None:
-        """Have no prompt."""
+    def refresh(self) -> None:
+        """Have no status line."""
 
     def show(self, line: str, *, aside: bool = False) -> None:
         """Keep the line, once that is allowed."""
         self.showing.set()
         self.may_show.wait(WAIT_SECONDS)
         self.shown.put(line)
+
+    def next(self) -> str:
+        """Return the next line."""
+        return self.shown.get(timeout=WAIT_SECONDS)
+
+    def drain(self, end: str) -> None:
+        """Take the lines up to one that ends like this."""
+        while not self.next().endswith(end):
+            pass
 
     def stop(self) -> None:
         """Note it."""
@@ -51,19 +67,59 @@ class FakeConsole:
         """Have nothing to show."""
 
 
+def wait_until(true: Callable[[], bool]) -> None:
+    """Look until it is `true`, or fail after WAIT_SECONDS."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 @contextmanager
-def visiting() -> Iterator[tuple[Session, FakePeer, FakeConsole]]:
+def visiting(*, asks: bool = False, timeout: float = WAIT_SECONDS) -> Iterator[tuple[Session, FakePeer, FakeConsole]]:
     """Connect a session to a server that the test plays."""
-    console = FakeConsole()
+    with visiting_server(asks=asks, timeout=timeout) as (session, server, console):
+        yield session, server.accept(), console
+
+
+@contextmanager
+def visiting_server(
+    *, asks: bool = False, timeout: float = WAIT_SECONDS
+) -> Iterator[tuple[Session, FakeServer, FakeConsole]]:
+    """Do the same; the session may connect to it more than once, and is left without a thread."""
+    console = FakeConsole(asks=asks)
     with FakeServer() as server:
-        session = Session(connect("127.0.0.1", server.port), console, colored=False)
-        peer = server.accept()
-        session.connection.start()
+        address = (HOST, server.port)
+        session = Session(connect(*address), address, console, colored=False, timeout=timeout)
+        session.start()
         try:
-            yield session, peer, console
+            yield session, server, console
         finally:
-            peer.close()
+            server.close_peers()
             session.close()
+    assert "socket" not in {thread.name for thread in threading.enumerate()}
+
+
+@contextmanager
+def inside(*, asks: bool = True, timeout: float = WAIT_SECONDS) -> Iterator[tuple[Session, FakePeer, FakeConsole]]:
+    """Be `alice` in the lobby."""
+    with inside_server(asks=asks, timeout=timeout) as (session, _, peer, console):
+        yield session, peer, console
+
+
+@contextmanager
+def inside_server(
+    *, asks: bool = True, timeout: float = WAIT_SECONDS
+) -> Iterator[tuple[Session, FakeServer, FakePeer, FakeConsole]]:
+    """Be `alice` in the lobby of a server to which she can come back."""
+    with visiting_server(asks=asks, timeout=timeout) as (session, server, console):
+        peer = server.accept()
+        visitor = threading.Thread(target=session.sign_in, args=("alice", "red"))
+        visitor.start()
+        peer.let_in()
+        visitor.join(WAIT_SECONDS)
+        console.drain("--- you are in lobby: 1 person")
+        yield session, server, peer, console
 
 
 def test_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,32 +157,14 @@ def test_server_that_lets_nobody_in_is_understood(greeting: list[str]) -> None:
             session.sign_in("alice", "red")
 
 
-def test_delivery_is_waited_for_while_something_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy room may keep the answer waiting for longer than a silent server could."""
-    monkeypatch.setattr(session_module, "ANSWER_SECONDS", 0.5)
-    with visiting() as (session, peer, console):
-        waiter = threading.Thread(target=session.wait_until_delivered)
-        waiter.start()
-        token = peer.receive().removeprefix("/ping ")
-        for number in range(8):
-            peer.send(f"/notice {number}")
-            assert console.shown.get(timeout=WAIT_SECONDS) == f"--- {number}"
-            waiter.join(0.1)
-        assert waiter.is_alive()
-        peer.send(f"/pong {token}")
-        waiter.join(WAIT_SECONDS)
-        assert not waiter.is_alive()
-        assert not session.reason
-
-
-def test_slow_reader_of_ours_is_no_silence_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_reader_of_ours_is_no_silence_of_the_server() -> None:
     """As when what is shown goes into a pager."""
-    monkeypatch.setattr(session_module, "ANSWER_SECONDS", 0.2)
-    with visiting() as (session, peer, console):
+    with inside(asks=False, timeout=0.3) as (session, peer, console):
         waiter = threading.Thread(target=session.wait_until_delivered)
         waiter.start()
         token = peer.receive().removeprefix("/ping ")
         console.may_show.clear()
+        console.showing.clear()
         peer.send("/notice a long text", f"/pong {token}")
         assert console.showing.wait(WAIT_SECONDS)
         waiter.join(0.6)
@@ -137,20 +175,390 @@ def test_slow_reader_of_ours_is_no_silence_of_the_server(monkeypatch: pytest.Mon
         assert not session.reason
 
 
+def test_server_that_gets_on_is_waited_for() -> None:
+    """However long everything takes together."""
+    with inside(asks=False, timeout=0.3) as (session, peer, _):
+        for number in range(6):
+            session.take_line_in_turn(f"line {number}")
+        waiter = threading.Thread(target=session.wait_until_delivered)
+        waiter.start()
+        for number in range(1, 7):
+            waiter.join(0.1)
+            peer.send(f"/ack {number}")
+        peer.send("/pong 1")
+        waiter.join(WAIT_SECONDS)
+        assert not waiter.is_alive()
+        assert session.unsent == []
+
+
+def test_server_that_does_not_get_on_is_not_waited_for() -> None:
+    """What is not sent can be told."""
+    with inside(asks=False, timeout=0.1) as (session, peer, _):
+        session.take_line_in_turn("one")
+        session.take_line_in_turn("two")
+        peer.send("/ack 1")
+        with pytest.raises(NotSentError, match=r"the server took nothing for 0\.1 s; everything was read"):
+            session.wait_until_delivered()
+        assert session.unsent == ["two"]
+
+
+def test_pipe_waits_when_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the server to take some of it; the line that was read is kept."""
+    monkeypatch.setattr(session_module, "Outbox", lambda: Outbox(lines=2))
+    with inside(asks=False, timeout=0.1) as (session, peer, _):
+        session.take_line_in_turn("one")
+        with pytest.raises(NotSentError, match="the rest of the input was not read"):
+            session.take_line_in_turn("two")
+        assert session.unsent == ["one", "two"]
+        peer.keep("1 one")
+        peer.keep("2 two")
+
+
+def test_keyboard_does_not_wait_when_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The person is told why, and keeps the line."""
+    monkeypatch.setattr(session_module, "Outbox", lambda: Outbox(lines=1))
+    with inside() as (session, _, console):
+        session.take_line("one")
+        with pytest.raises(NotTakenError):
+            session.take_line("two")
+        assert console.next().startswith("!!! not taken: 1 line is waiting to be sent, and no more can")
+        assert session.unsent == ["one"]
+
+
 def test_blank_line_does_nothing() -> None:
     """Neither does one of spaces."""
-    with visiting() as (session, peer, _):
+    with inside() as (session, peer, _):
         assert session.take_line("")
         assert session.take_line("  \t")
         assert session.take_line("text")
-        assert peer.receive() == "text"
+        assert peer.receive() == "/post 1 text"
 
 
 def test_typed_text_is_cleaned() -> None:
     """What a paste brought along does not leave this machine."""
-    with visiting() as (session, peer, _):
+    with inside() as (session, peer, _):
         session.take_line("a\x1b[31m\u202eb")
-        assert peer.receive() == "a[31mb"
+        assert peer.receive() == "/post 1 a[31mb"
+
+
+@pytest.mark.parametrize("line", ["/post 7 text", "/resume token lobby 0"])
+def test_what_programs_say_is_not_for_people(line: str) -> None:
+    """Posts are counted here, and we come back by ourselves."""
+    with inside() as (session, _, console):
+        session.take_line(line)
+        assert console.next() == "!!! that is for programs; type what you want to say"
+
+
+def test_refused_post_is_shown_with_its_text() -> None:
+    """It is told why, and is no more unsent."""
+    with inside() as (session, peer, console):
+        session.take_line("/me shouts")
+        peer.send("/refused 1 not-allowed nobody may shout")
+        assert console.next() == "!!! nobody may shout; not said: /me shouts"
+        assert session.unsent == []
+
+
+def test_line_for_a_room_that_is_closed_to_us_is_said_nowhere() -> None:
+    """It is told with the refusal of the room."""
+    with inside() as (session, peer, console):
+        session.take_line("/join ops")
+        session.take_line("secret")
+        peer.carry_out("/join ops", "/error room-locked ops is locked")
+        assert console.next() == "!!! ops is locked"
+        assert console.next() == "!!! not said, for you are not in its room: secret"
+        session.take_line("hello")
+        peer.keep("1 hello")
+
+
+# ------------------------------------------------------------------------------------------------------- coming back
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Come back at once."""
+    monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
+
+
+def said(seq: int, text: str, room: str = "lobby") -> str:
+    """Return a line that bob said."""
+    return f"/say {room} {seq} {NOON + seq} bob blue {text}"
+
+
+@pytest.mark.usefixtures("soon")
+def test_who_comes_back_gets_what_was_missed() -> None:
+    """It says what it has; a line that it has is not shown twice, and no heading is."""
+    with inside_server() as (_, server, peer, console):
+        peer.send(said(1, "one"), said(2, "two"), said(3, "half a li").encode())
+        console.drain("bob: two")
+        peer.close()
+        server.accept().let_in_again("/resume token lobby 2", 0, "/entered lobby 4 2 -", *map(said, (2, 3, 4), "234"))
+        assert [console.next()[6:] for _ in range(2)] == ["bob: 3", "bob: 4"]
+
+
+@pytest.mark.usefixtures("soon")
+def test_gap_is_shown() -> None:
+    """And not asked for again."""
+    with inside_server() as (_, server, peer, console):
+        peer.close()
+        peer = server.accept()
+        peer.let_in_again("/resume token lobby 0", 0, "/entered lobby 900 1 -", "/gap lobby 1 899", said(900, "late"))
+        assert console.next() == "--- lines 1 to 899 of lobby are no longer kept"
+        console.drain("bob: late")
+        peer.reset()
+        server.accept().let_in_again("/resume token lobby 900", 0)
+
+
+@pytest.mark.usefixtures("soon")
+def test_past_that_was_cut_off_is_asked_for() -> None:
+    """A room shows its last 50 lines, whose rest is what is missed."""
+    with inside_server() as (session, server, peer, console):
+        session.take_line("/join ops")
+        peer.carry_out("/join ops", "/entered ops 300 2 -", said(251, "first", "ops"))
+        console.drain("bob: first")
+        peer.close()
+        peer = server.accept()
+        peer.let_in_again("/resume token ops 251", 0, "/entered ops 300 2 -", said(252, "second", "ops"))
+        console.drain("bob: second")
+        peer.close()
+        server.accept().let_in_again("/resume token ops 252", 0)
+
+
+@pytest.mark.usefixtures("soon")
+def test_what_is_not_kept_is_sent_again() -> None:
+    """Once, with its number; what is kept is not, whether we knew or not."""
+    with inside_server() as (session, server, peer, _):
+        for line in ("one", "two", "three"):
+            session.take_line(line)
+        peer.keep("1 one")
+        assert peer.receive() == "/post 2 two"
+        peer.reset()
+        peer = server.accept()
+        session.take_line("four")
+        peer.let_in_again("/resume token lobby 0", 2, "/entered lobby 0 1 -")
+        peer.keep("3 three", "4 four")
+        session.take_line("five")
+        peer.keep("5 five")
+
+
+@pytest.mark.usefixtures("soon")
+def test_join_whose_answer_was_lost() -> None:
+    """The server tells where we are; what was typed there is said there."""
+    with inside_server() as (session, server, peer, console):
+        session.take_line("/join ops")
+        session.take_line("hello ops")
+        assert peer.receive() == "/join ops"
+        peer.close()
+        peer = server.accept()
+        peer.let_in_again("/resume token lobby 0", 0, "/entered ops 1 2 -", said(1, "welcome", "ops"))
+        peer.keep("1 hello ops")
+        assert console.next() == "--- you are in ops: 2 people"
+        console.drain("bob: welcome")
+
+
+@pytest.mark.usefixtures("soon")
+def test_session_that_is_not_known_is_begun_anew() -> None:
+    """Under the same name and colour, back in the room, past the lobby, and with the lines counted anew."""
+    with inside_server() as (session, server, peer, console):
+        session.take_line("/join ops")
+        peer.carry_out("/join ops", "/entered ops 0 1 -", f"/renamed ops {NOON} alice pink eve")
+        console.drain("you are now eve")
+        session.take_line("one")
+        peer.keep("1 one")
+        session.take_line("two")
+        peer.close()
+        peer = server.accept()
+        assert peer.greet() == "/resume token ops 0"
+        peer.send("/error resume-unknown nobody knows you")
+        assert peer.receive() == "/name eve pink"
+        peer.send("/welcome eve pink token2 0", "/entered lobby 9 5 -", said(9, "not for eve"))
+        peer.carry_out("/join ops", "/entered ops 1 1 -", said(1, "for eve", "ops"))
+        peer.keep("1 two")
+        assert console.next().endswith("bob: for eve")
+        peer.close()
+        assert server.accept().greet() == "/resume token2 ops 1"
+
+
+@pytest.mark.usefixtures("soon")
+def test_room_that_was_begun_anew_is_read_anew() -> None:
+    """A server that starts without its past counts lines from 1."""
+    with inside_server() as (_, server, peer, console):
+        peer.send(said(40, "old"))
+        console.drain("bob: old")
+        peer.close()
+        peer = server.accept()
+        assert peer.greet() == "/resume token lobby 40"
+        peer.send("/error resume-unknown nobody knows you")
+        assert peer.receive() == "/name alice red"
+        later = f"{NOON + 1_000} bob blue"
+        peer.send("/welcome alice red token 0", "/entered lobby 1 2 -", f"/say lobby 1 {later} new")
+        peer.send(f"/say lobby 2 {later} newer")
+        assert [console.next()[6:] for _ in range(2)] == ["bob: new", "bob: newer"]
+        peer.close()
+        server.accept().let_in_again("/resume token lobby 2", 0)
+
+
+@pytest.mark.usefixtures("soon")
+def test_name_that_is_taken_meanwhile_is_told_once() -> None:
+    """However often we try; another name gets us in, and what waits is sent."""
+    with inside_server() as (session, server, peer, console):
+        peer.close()
+        peer = server.accept()
+        session.take_line("hello")
+        assert peer.greet() == "/resume token lobby 0"
+        peer.send("/error resume-unknown nobody knows you")
+        for _ in range(2):
+            assert peer.receive() == "/name alice red"
+            peer.send("/error name-taken alice is taken")
+            peer.close()
+            peer = server.accept()
+            peer.send("/hello 1 -")
+        assert console.next() == "!!! alice is taken; not signed in: type /name NAME"
+        assert peer.receive() == "/name alice red"
+        peer.send("/error name-taken alice is taken", "/ping done")
+        assert peer.receive() == "/pong done"
+        assert session.status().link == "not signed in: type /name NAME"
+        session.take_line("/name alba")
+        assert peer.receive() == "/name alba red"
+        peer.send("/welcome alba red token2 0", "/entered lobby 0 1 -")
+        peer.keep("1 hello")
+        assert console.shown.empty()
+
+
+@pytest.mark.usefixtures("soon")
+def test_name_that_is_taken_meanwhile_ends_a_pipe() -> None:
+    """There is nobody to choose another; what is not sent can be told."""
+    with inside_server(asks=False) as (session, server, peer, _):
+        session.take_line_in_turn("hello")
+        peer.close()
+        peer = server.accept()
+        assert peer.greet() == "/resume token lobby 0"
+        peer.send("/error name-taken alice is taken")
+        with pytest.raises(StoppedError):
+            session.wait_until_delivered()
+        assert session.reason == "alice is taken"
+        assert session.unsent == ["hello"]
+
+
+@pytest.mark.usefixtures("soon")
+def test_server_that_lets_nobody_in_for_now_is_asked_again() -> None:
+    """Nobody is told of every try."""
+    with inside_server() as (_, server, peer, console):
+        peer.close()
+        peer = server.accept()
+        assert peer.greet() == "/resume token lobby 0"
+        peer.send("/error server-full 10 people are here")
+        server.accept().let_in_again("/resume token lobby 0", 0, "/notice back")
+        assert console.next() == "--- back"
+
+
+@pytest.mark.usefixtures("soon")
+def test_question_on_its_way_is_not_asked_twice() -> None:
+    """A private message could arrive twice; the person is told, and decides."""
+    with inside_server() as (session, server, peer, console):
+        session.take_line("/msg bob psst")
+        assert peer.receive() == "/msg bob psst"
+        peer.close()
+        expected = "!!! the connection was lost, and nobody knows whether this was carried out: /msg bob psst"
+        assert console.next() == expected
+        peer = server.accept()
+        peer.let_in_again("/resume token lobby 0", 0, "/entered lobby 0 1 -")
+        session.take_line("next")
+        assert peer.receive() == "/post 1 next"
+
+
+def test_questions_need_a_connection() -> None:
+    """They are refused at once, but for /help."""
+    with inside() as (session, peer, console):
+        peer.close()
+        wait_until(lambda: session.status().link != "connected")
+        for line in ("/list", "/who", "/history", "/msg bob psst"):
+            session.take_line(line)
+            assert console.next() == "!!! not connected; try again when the status line says connected"
+        session.take_line("/help join")
+        assert console.next() == "--- /join ROOM: go to ROOM, made if it is not there"
+        session.take_line("/help jion")
+        assert console.next().startswith("!!! there is no command /jion")
+
+
+def test_history_shows_lines_that_are_shown_already() -> None:
+    """For that it is asked."""
+    with inside() as (session, peer, console):
+        peer.send(said(1, "one"))
+        console.drain("bob: one")
+        session.take_line("/history")
+        peer.carry_out("/history", said(1, "one"), "/end history")
+        console.drain("bob: one")
+        session.take_line("hello")
+        peer.keep("1 hello")
+        peer.send(said(1, "one"), said(2, "two"))
+        assert console.next().endswith("bob: two")
+
+
+@pytest.mark.usefixtures("soon")
+def test_silent_server_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After one question."""
+    monkeypatch.setattr(connection, "QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(connection, "ALIVE_SECONDS", 0.05)
+    with inside_server() as (_, server, peer, _):
+        assert peer.receive() == "/ping alive"
+        assert peer.receive() == ""
+        assert server.accept().greet() == "/resume token lobby 0"
+
+
+# ------------------------------------------------------------------------------------------------- status and leaving
+
+
+def test_status_tells_who_is_here() -> None:
+    """As far as the server does."""
+    with inside() as (session, peer, console):
+        assert session.status().row == "lobby · 1 person · connected"
+        peer.send(f"/joined lobby {NOON} bob red", f"/joined lobby {NOON} eve red", f"/left lobby {NOON} eve red exit")
+        console.drain("eve left (exit)")
+        assert session.status().row == "lobby · 2 people · connected"
+        session.take_line("/join crowd")
+        peer.carry_out("/join crowd", "/entered crowd 0 201 -")
+        console.drain("201 people")
+        assert session.status().row == "crowd · connected"
+
+
+def test_status_tells_what_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once without a connection, and with one after a moment."""
+    with inside() as (session, peer, _):
+        session.take_line("hello")
+        assert session.status().unsent == ()
+        monkeypatch.setattr(session_module, "UNSENT_SECONDS", 0.0)
+        assert session.status().row == "lobby · 1 person · connected · 1 unsent"
+        monkeypatch.undo()
+        peer.close()
+        wait_until(lambda: session.status().link != "connected")
+        session.take_line("/join ops")
+        assert session.status() == Status("ops", None, "reconnecting in 1 s", ("hello", "/join ops"), 2)
+
+
+def test_leaving_waits_for_what_is_on_its_way() -> None:
+    """The server needs a moment."""
+    with inside() as (session, peer, _):
+        session.take_line("hello")
+        acknowledging = threading.Timer(0.1, peer.send, ["/ack 1"])
+        acknowledging.start()
+        assert not session.take_line("/exit")
+        acknowledging.join()
+
+
+def test_leaving_with_lines_that_are_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first time the person is told; to go on typing starts that anew."""
+    monkeypatch.setattr(session_module, "LEAVE_SECONDS", 0.01)
+    with inside() as (session, _, console):
+        session.take_line("hello")
+        assert session.take_line("/exit")
+        assert console.next() == "!!! 1 line is not sent; leave once more to drop what is not sent"
+        session.take_line("hello?")
+        assert session.take_line("/exit")
+        assert console.next() == "!!! 2 lines are not sent; leave once more to drop what is not sent"
+        assert not session.take_line("/exit")
+
+
+# ------------------------------------------------------------------------------------------------------------ colours
 
 
 @pytest.mark.parametrize(

@@ -81,12 +81,12 @@ class Wire:
         return self.until(pattern)[-1]
 
     def rest(self) -> list[str]:
-        """Return all lines until the server closes."""
+        """Return all lines until the server closes, or is killed with something of ours unread."""
         lines = []
         while True:
             try:
                 lines.append(self.line())
-            except EOFError:
+            except (EOFError, ConnectionResetError):
                 return lines
 
     def sync(self) -> list[str]:
@@ -116,13 +116,14 @@ def eventually(fact: Callable[[], bool]) -> bool:
 
 
 class ServerProcess:
-    """`chat_server.py` as a process of its own, in `folder`."""
+    """`chat_server.py` as a process of its own, in `folder`; `faulty` is what `tests.faulty_server` takes first."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        command = [sys.executable, str(ROOT / "chat_server.py"), "--port", "0", *options]
-        self.process = subprocess.Popen(
-            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
-        )
+    def __init__(self, folder: Path, *options: str, faulty: tuple[str, ...] = ()) -> None:
+        program = ["-m", "tests.faulty_server", *faulty] if faulty else [str(ROOT / "chat_server.py")]
+        command = [sys.executable, *program, "--port", "0", *options]
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, cwd=folder, stdout=pipe, stderr=pipe, text=True, env=env)
         assert self.process.stdout is not None
         self.first_line = self.process.stdout.readline()
         host, _, port = self.first_line.removeprefix("listening on ").strip().rpartition(":")

@@ -1,0 +1,56 @@
+"""Where the person is, and what of it is new to the screen. Nothing is shown here."""
+
+from client.seen import Seen
+from protocol import Acted, Entered, Event, Gap, Joined, Left, Said, same_key
+
+NOTICED_PEOPLE = 200  # in a room of more, the server tells nobody who comes and goes; the wire contract's figure
+
+
+class Place:
+    """The room in which the server has us; whoever shares it brings the lock."""
+
+    def __init__(self) -> None:
+        self._seen = Seen()
+        self._room = ""
+        self._shown = ""  # the room under whose heading the next line appears
+        self._passing = False  # through a room where there is nothing to do
+        self._people = 0
+
+    @property
+    def room(self) -> str:
+        """The room into which the server last put us."""
+        return self._room
+
+    @property
+    def seq(self) -> int:
+        """The number of the last line that we have of the room."""
+        return self._seen.last(self._room)
+
+    @property
+    def people(self) -> int | None:
+        """How many people are in the room; None where the server does not tell."""
+        return self._people if 0 < self._people <= NOTICED_PEOPLE else None
+
+    def enter(self, event: Entered, *, resumed: bool = False) -> None:
+        """Be in another room, or, with `resumed`, be back after a lost connection with what we have of this one."""
+        self._seen.enter(event, resumed=resumed and same_key(event.room) == same_key(self._room))
+        self._room = event.room
+        self._people = event.people
+
+    def begin(self, *, passing: bool) -> bool:
+        """Show what happens in this room, or nothing of it when `passing`; return whether it needs a heading."""
+        self._passing = passing
+        if passing:
+            return False
+        before, self._shown = self._shown, self._room
+        return before != self._room
+
+    def shows(self, event: Event, *, old: bool) -> bool:
+        """Say whether `event` is to be shown, and count it; `old` says that lines which we have are asked for."""
+        if isinstance(event, Joined | Left) and event.room == self._room:
+            self._people += 1 if isinstance(event, Joined) else -1
+        if self._passing and getattr(event, "room", "") == self._room:
+            return False
+        if isinstance(event, Gap):
+            self._seen.skip(event)
+        return not isinstance(event, Said | Acted) or self._seen.take(event) or old

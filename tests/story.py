@@ -1,0 +1,314 @@
+"""The promise on trial: real clients, a real server that is killed again and again, and a line that cuts and stutters.
+
+    python3 -m tests.story [--kills 100] [--seed 1]
+
+Eight clients post numbered lines in three rooms through a proxy, which splits and delays what passes and cuts
+connections in the middle of lines in both directions; one client is stopped with SIGSTOP and continued; the server is
+killed with SIGKILL and started again. At the end every client must have seen every line of its room exactly once, all
+in the same order, and the journal must hold just that. It talks to loopback only and leaves no process.
+"""
+
+import argparse
+import random
+import re
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from server.sqlite_journal import SqliteJournal
+from tests.wire import ROOT, ServerProcess
+
+ROOMS = ("lobby", "ops", "ünï")
+CLIENTS = 8
+PIECE_BYTES = 200  # the most that the proxy passes on at once
+CUT_BYTES = (2_000, 20_000)  # after so many, from and to, it cuts a connection
+LINES_A_KILL = (20, 60)  # seen between two kills, from and to
+POST_SECONDS = 0.02  # between two lines of a client
+END_SECONDS = 90.0  # for everybody to have everything, when nothing is killed any more
+SAID = re.compile(r"^\d\d:\d\d (c\d): (\1-\d+)$")
+
+
+class Proxy:
+    """Passes bytes between clients and whatever server there is, in small pieces, and cuts at random."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.target: tuple[str, int] | None = None  # where the server is; None while there is none
+        self._rng = rng
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._selector = selectors.DefaultSelector()
+        self._left: dict[socket.socket, int] = {}  # bytes until the cut
+        self._peers: dict[socket.socket, socket.socket] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="proxy")
+
+    def __enter__(self) -> Self:
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        self._thread.join()
+        for end in list(self._peers):
+            self._cut(end)
+        self._selector.close()
+        self._listener.close()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            for key, _ in self._selector.select(0.05):
+                if key.fileobj is self._listener:
+                    self._join(self._listener.accept()[0])
+                elif key.fileobj in self._peers:
+                    self._pass_on(key.fileobj)
+
+    def _join(self, client: socket.socket) -> None:
+        try:
+            if self.target is None:
+                raise ConnectionRefusedError
+            server = socket.create_connection(self.target, 5)
+        except OSError:
+            client.close()
+            return
+        for end, peer in ((client, server), (server, client)):
+            self._peers[end] = peer
+            self._left[end] = self._rng.randint(*CUT_BYTES)
+            self._selector.register(end, selectors.EVENT_READ)
+
+    def _pass_on(self, end: socket.socket) -> None:
+        try:
+            data = end.recv(self._rng.randint(1, PIECE_BYTES))
+            piece = data[: self._left[end]]
+            self._peers[end].sendall(piece)
+        except OSError:
+            self._cut(end)
+            return
+        self._left[end] -= len(piece)
+        if not data or not self._left[end]:
+            self._cut(end)
+
+    def _cut(self, end: socket.socket) -> None:
+        for socket_ in (end, self._peers[end]):
+            if self._peers.pop(socket_, None) is not None:
+                self._selector.unregister(socket_)
+                socket_.close()
+
+
+@dataclass(eq=False)
+class Client:
+    """One `chat_client.py` in a pipe: what it posted and what it saw."""
+
+    name: str
+    room: str
+    process: subprocess.Popen[str]
+    posted: list[str] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)  # lines that are not messages
+    entered: threading.Event = field(default_factory=threading.Event)
+
+    def read(self) -> None:
+        """Take what it shows until it ends; on a thread of its own."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if match := SAID.match(line.rstrip("\n")):
+                self.seen.append(match.group(2))
+            else:
+                self.other.append(line)
+            if f"you are in {self.room}" in line:
+                self.entered.set()
+
+    def post(self) -> None:
+        """Say its next line."""
+        assert self.process.stdin is not None
+        self.posted.append(f"{self.name}-{len(self.posted) + 1}")
+        self.process.stdin.write(self.posted[-1] + "\n")
+        self.process.stdin.flush()
+
+    def end(self) -> None:
+        """End its input: it leaves when all is acknowledged."""
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the trial showed."""
+
+    kills: int
+    posted: int
+    lost: int  # lines that a client of the room did not see, all clients added up
+    doubled: int  # lines that a client saw more than once
+    disordered: int  # clients that saw an order other than the journal's
+    unkept: int  # lines that the journal lacks or has too much
+    exit_codes: list[int]
+
+    @property
+    def kept_its_promise(self) -> bool:
+        """Whether nothing at all went wrong."""
+        wrong = (self.lost, self.doubled, self.disordered, self.unkept, *self.exit_codes)
+        return self.posted > 0 and not any(wrong)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.posted} lines posted over {self.kills} kills: {self.lost} lost, {self.doubled} doubled, "
+            f"{self.disordered} clients in another order, {self.unkept} wrong in the journal, "
+            f"exit codes {self.exit_codes}"
+        )
+
+
+class Story:
+    """Plays it once, in `folder`."""
+
+    def __init__(self, folder: Path, kills: int, seed: int) -> None:
+        self._folder = folder
+        self._kills = kills
+        self._rng = random.Random(seed)  # noqa: S311  # no secret
+        self._clients: list[Client] = []
+        self._stopped = threading.Event()
+
+    def play(self) -> Outcome:
+        """Return what came of it. Raises TimeoutError with what is missing, if it does not come to an end."""
+        with ExitStack() as stack:
+            proxy = stack.enter_context(Proxy(self._rng))
+            server = self._start_server(proxy)
+            try:
+                self._start_clients(proxy, stack)
+                server = self._trouble(proxy, server)
+                self._wait(self._everybody_has_everything, END_SECONDS)
+                codes = self._end_clients()
+            finally:
+                self._stopped.set()
+                server.stop()
+        return self._judge(codes)
+
+    def _start_server(self, proxy: Proxy) -> ServerProcess:
+        server = ServerProcess(self._folder, "--rate", "0")
+        proxy.target = server.address
+        return server
+
+    def _start_clients(self, proxy: Proxy, stack: ExitStack) -> None:
+        for number in range(CLIENTS):
+            name, room = f"c{number}", ROOMS[number % len(ROOMS)]
+            command = [sys.executable, str(ROOT / "chat_client.py"), f"127.0.0.1:{proxy.port}"]
+            command += ["--name", name, "--log-file", str(self._folder / f"{name}.log"), "--timeout", "60"]
+            command += ["--color", "red", *(["--room", room] if room != "lobby" else [])]
+            pipe = subprocess.PIPE
+            process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+            client = Client(name, room, stack.enter_context(process))
+            stack.callback(process.kill)
+            reader = threading.Thread(target=client.read)
+            reader.start()
+            stack.callback(reader.join)
+            stack.callback(process.kill)
+            self._clients.append(client)
+        for client in self._clients:
+            if not client.entered.wait(END_SECONDS):
+                raise TimeoutError(f"{client.name} did not get in")
+        writer = threading.Thread(target=self._keep_posting)
+        writer.start()
+        stack.callback(writer.join)
+        stack.callback(self._stopped.set)
+
+    def _keep_posting(self) -> None:
+        while not self._stopped.wait(POST_SECONDS):
+            for client in self._clients:
+                client.post()
+
+    def _trouble(self, proxy: Proxy, server: ServerProcess) -> ServerProcess:
+        """Kill the server again and again, and hold one client for a while. Return the server that is left."""
+        held = self._clients[0].process
+        for kill in range(self._kills):
+            self._let_lines_pass()
+            if kill % 5 == 1:
+                held.send_signal(signal.SIGSTOP)
+            proxy.target = None
+            server.process.kill()
+            server.process.communicate()
+            server = self._start_server(proxy)
+            if kill % 5 == 3:
+                held.send_signal(signal.SIGCONT)
+        held.send_signal(signal.SIGCONT)
+        self._let_lines_pass()
+        self._stopped.set()
+        return server
+
+    def _let_lines_pass(self) -> None:
+        goal = self._seen() + self._rng.randint(*LINES_A_KILL) * CLIENTS
+        self._wait(lambda: self._seen() >= goal, END_SECONDS)
+
+    def _seen(self) -> int:
+        return sum(len(client.seen) for client in self._clients)
+
+    def _wait(self, true: Callable[[], bool], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not true():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"after {seconds} s: {self._missing()}")
+            threading.Event().wait(0.02)
+
+    def _expected(self, room: str) -> set[str]:
+        return {line for client in self._clients if client.room == room for line in client.posted}
+
+    def _missing(self) -> str:
+        """Say what each client has not seen, for the one who has to find out why."""
+        rows = []
+        for client in self._clients:
+            missing = sorted(self._expected(client.room) - set(client.seen))
+            rows.append(f"{client.name} lacks {len(missing)} {missing[:5]}, code {client.process.poll()}")
+        return "; ".join(rows)
+
+    def _everybody_has_everything(self) -> bool:
+        return all(self._expected(client.room) <= set(client.seen) for client in self._clients)
+
+    def _end_clients(self) -> list[int]:
+        for client in self._clients:
+            client.end()
+        return [client.process.wait(END_SECONDS) for client in self._clients]
+
+    def _judge(self, codes: list[int]) -> Outcome:
+        lost = doubled = disordered = unkept = 0
+        journal = SqliteJournal(self._folder / "chat_journal.db")
+        for room in ROOMS:
+            lines = journal.read(room, 0, journal.last(room), 1_000_000)
+            kept = [line.data.decode().split()[-1] for line in lines]
+            expected = self._expected(room)
+            unkept += len(expected ^ set(kept)) + len(kept) - len(set(kept))
+            for client in self._clients:
+                if client.room == room:
+                    lost += len(expected - set(client.seen))
+                    doubled += len(client.seen) - len(set(client.seen))
+                    disordered += client.seen != kept
+        journal.close()
+        posted = sum(len(client.posted) for client in self._clients)
+        return Outcome(self._kills, posted, lost, doubled, disordered, unkept, codes)
+
+
+def main() -> int:
+    """Play the story and print what came of it; the exit code is 1 if the promise was broken."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--kills", type=int, default=100)
+    options.add_argument("--seed", type=int, default=1)
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = Story(Path(folder), given.kills, given.seed).play()
+    sys.stdout.write(f"{outcome}\n")
+    return 0 if outcome.kept_its_promise else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
