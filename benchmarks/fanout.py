@@ -3,8 +3,8 @@
     python3 -m benchmarks.fanout [--clients 100] [--flooders 4] [--seconds 5] [--runs 5]
 
 Runs with the journal in memory and in SQLite take turns, so that both see the same machine. It starts a chat_server.py
-of its own on a free port, talks to loopback only, ends with the medians and leaves no process. A delivery is one message
-arriving at one client.
+of its own on a free port, talks to loopback only, ends with the medians and leaves no process. A delivery is one
+message arriving at one client.
 """
 
 import argparse

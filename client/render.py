@@ -23,6 +23,7 @@ from protocol import (
     clean,
 )
 
+_ON_PURPOSE = ("leave", "exit")  # why most people leave: the line need not say it
 NO_TIME = "--:--"  # for a time that this system's calendar does not reach
 
 
@@ -113,7 +114,8 @@ def _(event: Joined, view: View) -> str:
 
 @_line.register
 def _(event: Left, view: View) -> str:
-    return _presence(view, event.time, "<--", view.paint(event.color, event.name), f"left ({event.text})")
+    left = "left" if event.text in _ON_PURPOSE else f"left ({event.text})"
+    return _presence(view, event.time, "<--", view.paint(event.color, event.name), left)
 
 
 @_line.register

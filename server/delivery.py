@@ -289,14 +289,15 @@ class Delivery:
                     batch.acks[entry.member] = accepted(entry.member)
             elif type(entry) is Keep:
                 state = entry.state
-                state.name, state.color, state.room, state.ended = entry.name, entry.color, entry.room, entry.ended
+                state.name, state.color, state.room = entry.name, entry.color, entry.room
+                state.present, state.ended = entry.present, entry.ended
                 changed[state] = None
         for state in changed:
             if state.ended:
                 batch.ended.append(state.token_hash)
             else:
-                row = SessionRow(state.token_hash, state.name, state.color, state.room, state.accepted, now)
-                batch.sessions.append(row)
+                where = (state.name, state.color, state.room)
+                batch.sessions.append(SessionRow(state.token_hash, *where, state.accepted, state.present, now))
         return batch
 
     def _is_new(self, member: Member, number: int, changed: dict[SessionState, None]) -> bool:

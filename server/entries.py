@@ -41,6 +41,7 @@ class Keep:
     name: str
     color: str
     room: str
+    present: bool = True
     ended: bool = False
 
 

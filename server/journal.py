@@ -35,6 +35,7 @@ class SessionRow(NamedTuple):
     color: str
     room: str
     accepted: int  # the highest N that is kept
+    present: bool  # nobody has seen him leave
     seen: int  # milliseconds since 1970
 
 
@@ -58,6 +59,9 @@ class Journal(Protocol):
 
     def session(self, token_hash: bytes) -> SessionRow | None:
         """Return the session that may be resumed with this token's hash."""
+
+    def present(self) -> list[SessionRow]:
+        """Return the sessions of those whom nobody has seen leave."""
 
     def close(self) -> None:
         """Keep everything for good and give up what is held. Idempotent."""
@@ -123,6 +127,11 @@ class MemoryJournal:
         """Return the session that may be resumed with this token's hash."""
         with self._lock:
             return self._sessions.get(token_hash)
+
+    def present(self) -> list[SessionRow]:
+        """Return the sessions of those whom nobody has seen leave."""
+        with self._lock:
+            return [row for row in self._sessions.values() if row.present]
 
     def close(self) -> None:
         """Do nothing: it ends with the process."""

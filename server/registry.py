@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from protocol import LOBBY, Bye, Event, Joined, Left, PersonRow, ProtocolError, Renamed, RoomRow, same_key
 from server.delivery import Delivery
 from server.entries import Depart, Enter, Entry, Finish, Greet, Keep, Show
-from server.journal import Journal
-from server.room import Member, Room, SessionState
+from server.journal import Journal, SessionRow
+from server.room import Member, Nowhere, Room, SessionState
 
 GRACE_SECONDS = 60.0  # that a lost connection keeps its name: a laptop that changes its network takes less
 TOKEN_HASH_BYTES = 16  # of BLAKE2b; a token is 128 random bits, so it needs no salt
@@ -72,7 +72,14 @@ class Registry:
         self._delivery.wake()
 
     def start(self) -> None:
-        """Start the thread that lets the lost go."""
+        """Hold the places of those who were here when the server ended, and start the thread that lets the lost go.
+
+        Raises JournalError.
+        """
+        rows = self._journal.present()
+        with self._lock:
+            for row in rows:
+                self._hold_place(row)
         self._thread.start()
 
     def stop(self) -> None:
@@ -118,9 +125,8 @@ class Registry:
             state = self._states.get(hashed)
         row = self._journal.session(hashed) if state is None else None
         if row is not None:
-            kept = SessionState(hashed, name=row.name, color=row.color, room=row.room, accepted=row.accepted)
             with self._lock:
-                state = self._states.setdefault(hashed, kept)
+                state = self._states.setdefault(hashed, _state(row))
         if state is None or state.ended:
             raise ProtocolError("resume-unknown", "this session is over or not known here; say /name NAME [COLOR]")
         return state
@@ -171,11 +177,8 @@ class Registry:
             if not self._grace or self._stopping:
                 self._leave(member, "lost")
                 return
-            member.away = True
             self._queue(Depart(member))
-            self._away.append((self._uptime() + self._grace, member))
-            if len(self._away) == 1:  # else the thread waits for somebody whose time is over earlier
-                self._changed.notify_all()
+            self._hold(member)
 
     def find(self, name: str) -> Member:
         """Return the member called `name` who can be told something. Raises ProtocolError `no-such-person`."""
@@ -219,6 +222,21 @@ class Registry:
 
     def _queue(self, entry: Entry) -> None:
         self._delivery.queue(entry)
+
+    def _hold(self, member: Member) -> None:
+        member.away = True
+        self._away.append((self._uptime() + self._grace, member))
+        if len(self._away) == 1:  # else the thread waits for somebody whose time is over earlier
+            self._changed.notify_all()
+
+    def _hold_place(self, row: SessionRow) -> None:
+        """Have somebody be here, away, as he was when the server ended."""
+        room = self._rooms.setdefault(same_key(row.room), Room(row.room, same_key(row.room)))
+        member = Member(Nowhere(), room=room, last_active=self._uptime(), closed=True)
+        state = self._states[row.token_hash] = _state(row)
+        self._seat(member, state, row.name, row.color)
+        self._names[same_key(row.name)] = room.members[same_key(row.name)] = member
+        self._hold(member)
 
     def _let_the_lost_go(self) -> None:
         """Be the thread: wait for the end of the next grace, and let him leave who is still away then."""
@@ -288,11 +306,13 @@ class Registry:
         assert state is not None  # whoever is in a room has one
         del self._present[state.token_hash]
         if why == "exit":
-            self._keep(member, room, ended=True)
+            self._keep(member, room, present=False, ended=True)
+        elif not self._stopping:  # who is here at the stop is here after the start
+            self._keep(member, room, present=False)
 
-    def _keep(self, member: Member, room: Room, *, ended: bool = False) -> None:
+    def _keep(self, member: Member, room: Room, *, present: bool = True, ended: bool = False) -> None:
         assert member.state is not None  # whoever is in a room has one
-        self._queue(Keep(member.state, member.name, member.color, room.name, ended))
+        self._queue(Keep(member.state, member.name, member.color, room.name, present, ended))
 
     def _refuse_when_stopping(self) -> None:
         if self._stopping:
@@ -320,6 +340,10 @@ class Registry:
 
     def _show(self, room: Room, event: Event) -> None:
         self._queue(Show(room, event))
+
+
+def _state(row: SessionRow) -> SessionState:
+    return SessionState(row.token_hash, row.name, row.color, row.room, row.accepted)
 
 
 def token_hash(token: str) -> bytes:

@@ -34,6 +34,29 @@ class Outlet(Protocol):
         """Give everything back."""
 
 
+class Nowhere:
+    """The outlet of one who is not connected."""
+
+    broken = True
+
+    def send(self, data: bytes) -> int:  # noqa: ARG002  # what an outlet is called with
+        """Take nothing."""
+        return 0
+
+    def fileno(self) -> int:
+        """Have no descriptor."""
+        return -1
+
+    def end_reading(self) -> None:
+        """Do nothing: nobody reads."""
+
+    def end_writing(self) -> None:
+        """Do nothing: nothing is written."""
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to give back."""
+
+
 @dataclass(eq=False, slots=True)
 class Room:
     """A room as the registry knows it; the registry's lock guards `members`."""
@@ -105,6 +128,7 @@ class SessionState:
     color: str = ""
     room: str = LOBBY
     accepted: int = 0  # the highest N of a post that was taken
+    present: bool = True  # nobody has seen him leave
     ended: bool = False  # its owner left for good
 
 

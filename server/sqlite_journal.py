@@ -39,13 +39,13 @@ CREATE TABLE IF NOT EXISTS pages (
 );
 CREATE TABLE IF NOT EXISTS sessions (
     token_hash BLOB PRIMARY KEY, name TEXT NOT NULL, color TEXT NOT NULL, room TEXT NOT NULL,
-    accepted INTEGER NOT NULL, seen INTEGER NOT NULL
+    accepted INTEGER NOT NULL, present INTEGER NOT NULL, seen INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS sessions_by_seen ON sessions (seen);
 """
 # REPLACE, since a commit that failed may have been kept all the same, and is then tried again.
 _INSERT_PAGE = "INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?, ?)"
-_INSERT_SESSION = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT_SESSION = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
 class SqliteJournal:
@@ -210,7 +210,11 @@ class SqliteJournal:
         """Return the session that may be resumed with this token's hash."""
         oldest = int((self._clock() - SESSION_SECONDS) * 1000)
         rows = self._rows("SELECT * FROM sessions WHERE token_hash = ? AND seen >= ?", (token_hash, oldest))
-        return SessionRow(*rows[0]) if rows else None
+        return _session(rows[0]) if rows else None
+
+    def present(self) -> list[SessionRow]:
+        """Return the sessions of those whom nobody has seen leave."""
+        return [_session(row) for row in self._rows("SELECT * FROM sessions WHERE present", ())]
 
     def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with self._read_lock:
@@ -301,6 +305,11 @@ class SqliteJournal:
             with self._transaction() as writer:
                 writer.execute("DELETE FROM pages WHERE room = ? AND last <= ?", (key, old[-1][0]))
                 writer.execute("UPDATE rooms SET purged = max(purged, ?) WHERE key = ?", (old[-1][0], key))
+
+
+def _session(row: tuple[Any, ...]) -> SessionRow:
+    kept = SessionRow(*row)
+    return kept._replace(present=bool(kept.present))
 
 
 def _lines(key: str, room: str, page: bytes) -> Iterator[KeptLine]:

@@ -594,7 +594,7 @@ def test_two_people_talk(tmp_path: Path) -> None:
             assert bob.color_of("alice") == hexadecimal("red")
             bob.type("/exit" + ENTER)
             assert bob.wait_for_exit() == 0
-        alice.wait_for("bob left (exit)")
+        alice.wait_for("bob left")
         assert alice.text.count("alice: hi bob") == 1
 
 

@@ -28,7 +28,7 @@ from server.journal import (
 from server.sqlite_journal import SqliteJournal
 from tests.wire import ROOT
 
-ROW = SessionRow(b"hash", "bob", "red", "ops", 7, 1_000)
+ROW = SessionRow(b"hash", "bob", "red", "ops", 7, True, 1_000)
 
 
 def line(key: str, seq: int, text: str = "hi", time: int | None = None) -> KeptLine:
@@ -264,7 +264,7 @@ class AgainstAModel(RuleBasedStateMachine):
             self.last[room] = self.last.get(room, 0) + 1
             lines.append(line(room, self.last[room], text))
             self.lines.setdefault(room, []).append(lines[-1])
-        row = SessionRow(b"%d" % number, "bob", "red", "lobby", sum(self.last.values()), 1_000)
+        row = SessionRow(b"%d" % number, "bob", "red", "lobby", sum(self.last.values()), number != 1, 1_000)
         self.sessions[row.token_hash] = row
         self.journal.append(lines, [row], [])
 
@@ -282,6 +282,7 @@ class AgainstAModel(RuleBasedStateMachine):
     def counts_and_sessions_agree(self) -> None:
         assert all(self.journal.last(room) == last for room, last in self.last.items())
         assert [self.journal.session(b"%d" % n) for n in range(3)] == [self.sessions.get(b"%d" % n) for n in range(3)]
+        assert sorted(self.journal.present()) == sorted(row for row in self.sessions.values() if row.present)
 
 
 class FileAgainstAModel(AgainstAModel):

@@ -197,6 +197,27 @@ def test_after_a_restart_everything_is_as_it_was(tmp_path: Path) -> None:
         assert back.until("/end list")[-3:-1] == ["/room lobby 0 -", "/room Ops 1 -"]
 
 
+def test_nobody_sees_a_restart(tmp_path: Path) -> None:
+    """Who was here is here, away, until he is back or his grace is over; his name is held meanwhile."""
+    path = tmp_path / "j.db"
+    with serving(limits=HOLDING, journal=SqliteJournal(path)) as server:
+        people = {name: come(server, name) for name in ("alice", "bob", "carl")}
+        people["carl"][0].send("/exit")
+        people["carl"][0].rest()
+    for wire, _ in people.values():
+        wire.socket.close()
+    with serving(limits=Limits(rate=0, grace_seconds=1.0), journal=SqliteJournal(path)) as server:
+        with Wire(server.address) as thief:
+            thief.send("/name BOB")
+            assert thief.said("/error").startswith("/error name-taken")
+        with resume(server, people["alice"][1], "lobby", 0) as alice:
+            assert alice.said("/entered") == "/entered lobby 0 2 -"
+            assert alice.said("/left").split()[3:6:2] == ["bob", "lost"]
+    with serving(limits=HOLDING, journal=SqliteJournal(path)) as server, Wire(server.address, "bob") as bob:
+        bob.send("/who")
+        assert [line.split()[1] for line in bob.until("/end who")] == ["alice", "bob", "who"]
+
+
 def test_a_room_with_a_past_is_not_listed_until_somebody_is_in_it(tmp_path: Path) -> None:
     """It has its past, in the spelling that it had."""
     path = tmp_path / "j.db"
