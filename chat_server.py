@@ -40,6 +40,7 @@ SPARE_DESCRIPTORS = 64  # for the log, the journal, the listener and what the li
 JOURNAL = "chat_journal.db"  # beside the log
 NO_JOURNAL = "none"
 STOP_SECONDS = 3.0  # for everybody to be told and everything to be sent
+STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 ACCEPT_PAUSE_SECONDS = 0.5  # when the system has no descriptor or thread left
 
 
@@ -91,9 +92,9 @@ class ChatServer:
         self.stop()
 
     def start(self) -> None:
-        """Serve from here on."""
-        self._house.delivery.start()
+        """Serve from here on. Raises JournalError, before anything is started, if who was here cannot be read."""
         self._house.registry.start()
+        self._house.delivery.start()
         self._acceptor.start()
 
     def stop(self) -> None:
@@ -287,6 +288,8 @@ def open_journal(options: argparse.Namespace) -> Journal:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server until SIGINT or SIGTERM. Return the exit code: 0, 1 after a bug, 2 when it cannot start."""
     options = parser().parse_args(arguments)
+    # Blocked in every thread that is started from here on, and taken by sigwait: no handler runs at a bad moment.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         log_to(options.log_file)
         journal = open_journal(options)
@@ -301,7 +304,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if warning := raise_descriptor_limit(options.max_clients):
         logger.warning(warning)
         _complain(warning)
-    return _serve_until_signal(server)
+    try:
+        return _serve_until_signal(server)
+    except JournalError as error:
+        server.stop()
+        return _complain(str(error))
 
 
 def _complain(text: str) -> int:
@@ -310,16 +317,13 @@ def _complain(text: str) -> int:
 
 
 def _serve_until_signal(server: ChatServer) -> int:
-    signals = {signal.SIGINT, signal.SIGTERM}
-    # Blocked in every thread that is started from here on, and taken by sigwait: no handler runs at a bad moment.
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     threading.stack_size(SESSION_STACK_BYTES)
     with server:
         host, port = server.address
         shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         logger.info("listening on {}", shown)
         print(f"listening on {shown}", flush=True)
-        number = signal.sigwait(signals)
+        number = signal.sigwait(STOP_SIGNALS)
         logger.info("stopping on {}", signal.Signals(number).name)
     logger.info("stopped")
     return 1 if server.failed.is_set() else 0

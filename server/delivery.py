@@ -37,11 +37,11 @@ from server.entries import (
 from server.journal import Journal, JournalError, KeptLine, SessionRow
 from server.past_reader import PastReader
 from server.room import Member, Past, Room, RoomLog, SessionState
-from server.sender import PROGRESS_SECONDS, Sender, release
+from server.sender import Sender, release
 
 PENDING_LINES = 1_000  # of a room, not yet taken by the delivery thread; a session with more waits before it reads on
 PENDING_ENTRIES = 100_000  # of all kinds, queued or held; a session with something to do waits while there are more
-CHUNK_LINES = 500  # read from the journal at once for one who is far behind
+CHUNK_LINES = 100  # read from the journal at once for one who is far behind; at most 0.9 MB
 IDLE_LOGS = 100  # logs of rooms that nobody is in, held so that a room left for a moment is still warm
 STOP_CHECK_SECONDS = 0.05  # between two looks whether all is sent, only while stopping
 RETRY_SECONDS = 0.5  # between two tries to write a journal that could not be written
@@ -88,6 +88,7 @@ class Delivery:
         self._unkept: Batch | None = None  # what the journal could not take; everything else waits behind it
         self._later: list[Entry] = []  # what came since
         self._retry_at = 0.0
+        self._entries: list[Entry] = []  # which are being kept and carried out, for whoever waits if that fails
         self._sender = Sender(self._fetch)
         self._past_reader = PastReader(journal)
         self._thread = threading.Thread(target=self._run, name="delivery")  # joined by stop
@@ -154,17 +155,17 @@ class Delivery:
         if asleep:
             self._sender.poke()
 
-    def settle(self, member: Member, seconds: float = PROGRESS_SECONDS) -> None:
-        """Wait until all that was queued for `member` is carried out and his answers are sent, or he is gone.
+    def settle(self, member: Member) -> None:
+        """Wait until all that was queued for `member` is carried out and his answers are sent.
 
-        Raises TimeoutError after `seconds`.
+        That has an end: who takes nothing for `sender.PROGRESS_SECONDS` is given up, and nobody waits for him.
         """
         event = threading.Event()
         self.post(Mark(member, event))
         with self._lock:
             over = self._over
-        if not over and not event.wait(seconds):
-            raise TimeoutError(f"nothing was taken for {seconds} s")
+        if not over:
+            event.wait()
 
     def wait_for_space(self) -> None:
         """Wait while more than PENDING_ENTRIES are queued or held, so that no command can fill the memory."""
@@ -212,30 +213,38 @@ class Delivery:
             self._asleep = False
             entries, self._queue = self._queue, []
             self._held = len(self._later)
-            if self._unkept is None:
-                self._counts = {}
-                self._space.notify_all()
+        if self._unkept is None:
+            self._let_sessions_go_on()
         return entries
+
+    def _let_sessions_go_on(self) -> None:
+        """Note that nothing is pending any more."""
+        with self._lock:
+            self._counts = {}
+            self._held = 0
+            self._space.notify_all()
 
     def _work(self) -> None:
         """Keep what is queued, and then carry it out. What cannot be kept holds up all but answers."""
         entries = self._take()
         if self._unkept is not None:
-            self._later += self._let_answers_pass(entries)
+            self._later += self._let_pass(entries)
             if not self._keep(self._unkept):
                 return
+            self._let_sessions_go_on()
             entries, self._later = self._later, []
         if entries:
             batch = self._prepare(entries)
             if not self._keep(batch):
                 self._unkept = batch
 
-    def _let_answers_pass(self, entries: list[Entry]) -> list[Entry]:
-        """Carry out what needs no journal, and return the rest."""
-        for entry in entries:
-            if isinstance(entry, Answer | Mark | Fetched):
-                self._steps[type(entry)](entry)
-        return [entry for entry in entries if not isinstance(entry, Answer | Mark | Fetched)]
+    def _let_pass(self, entries: list[Entry]) -> list[Entry]:
+        """Carry out what need not wait for the journal, answers and ends, and return the rest."""
+        self._entries = [entry for entry in entries if isinstance(entry, _PASSING)]
+        for entry in self._entries:
+            self._steps[type(entry)](entry)
+        self._entries = []
+        return [entry for entry in entries if not isinstance(entry, _PASSING)]
 
     def _keep(self, batch: Batch) -> bool:
         """Write a batch to the journal and carry it out. Return False if the journal cannot be written."""
@@ -267,6 +276,7 @@ class Delivery:
     def _carry_out(self, batch: Batch) -> None:
         for entry in batch.entries:
             self._steps[type(entry)](entry)
+        self._entries = []
         self._sender.flush_all()
         for member, number in batch.acks.items():
             self._sender.interject(member, Ack(number).encode())
@@ -275,6 +285,7 @@ class Delivery:
     def _prepare(self, entries: list[Entry]) -> Batch:
         """Give what was said its numbers, and gather what is to be kept."""
         batch = Batch(entries, [], [], [], {})
+        self._entries = entries
         now = int(self._clock() * 1000)
         changed: dict[SessionState, None] = {}
         for entry in entries:
@@ -314,8 +325,8 @@ class Delivery:
         log = self._log_of(post.room)
         log.number += 1
         post.seq = log.number
-        post.data = post.kind.pack(log.name, log.number, now, post.name, post.color, post.text)
-        batch.lines.append(KeptLine(log.key, log.name, log.number, now, post.data))
+        post.data = post.kind.pack(post.room.name, log.number, now, post.name, post.color, post.text)
+        batch.lines.append(KeptLine(log.key, post.room.name, log.number, now, post.data))
 
     def _log_of(self, room: Room) -> RoomLog:
         log = self._logs.get(room.key)
@@ -350,6 +361,7 @@ class Delivery:
 
     def _enter(self, entry: Enter) -> None:
         log = self._log_of(entry.room)
+        log.name = entry.room.name
         last = log.tail.seq
         after = max(0, last - HISTORY_LINES) if entry.after is None else min(entry.after, last)
         self._sender.enter(entry.member, log, Entered(log.name, last, entry.people, "-").encode(), after)
@@ -358,7 +370,10 @@ class Delivery:
         self._sender.depart(entry.member)
 
     def _answer(self, entry: Answer) -> None:
-        self._sender.answer(entry.member, entry.data)
+        if entry.at_once:
+            self._sender.interject(entry.member, entry.data)
+        else:
+            self._sender.answer(entry.member, entry.data)
 
     def _mark(self, entry: Mark) -> None:
         self._sender.mark(entry.member, entry.event)
@@ -377,7 +392,10 @@ class Delivery:
         log, after, upto = past.log, past.after, past.upto
         assert log is not None  # a stretch without a room has no lines
 
-        def done(lines: list[KeptLine]) -> None:
+        def done(lines: list[KeptLine] | None) -> None:
+            if lines is None:
+                self.post(Fetched(member, past, None, after))
+                return
             reached = lines[-1].seq if len(lines) == CHUNK_LINES else upto
             self.post(Fetched(member, past, b"".join(with_gaps(log.name, lines, after, reached)), reached))
 
@@ -395,13 +413,17 @@ class Delivery:
         if self._unkept is not None:
             lines = len(self._unkept.lines) + sum(isinstance(entry, Post) for entry in self._later)
             logger.error("{} lines could not be kept and were not said", lines)
-        entries = [*(self._unkept.entries if self._unkept else ()), *self._later, *entries]
-        self._unkept, self._later = None, []
+        entries = [*self._entries, *(self._unkept.entries if self._unkept else ()), *self._later, *entries]
+        self._unkept, self._later, self._entries = None, [], []
         for entry in entries:
             if isinstance(entry, Mark):
                 entry.event.set()
             elif isinstance(entry, Close):
                 release(entry.member)
+
+
+# What goes on while the journal cannot be written: it says nothing in a room, and who goes must not hold a descriptor.
+_PASSING = (Answer, Mark, Fetched, Finish, Close)
 
 
 def accepted(member: Member) -> int:

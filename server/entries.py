@@ -82,10 +82,11 @@ class Depart:
 
 @dataclass(slots=True)
 class Answer:
-    """Lines for `member` alone."""
+    """Lines for `member` alone; `at_once` they overtake all that waits for him."""
 
     member: Member
     data: bytes
+    at_once: bool = False
 
 
 @dataclass(slots=True)
@@ -113,11 +114,11 @@ class Close:
 
 @dataclass(slots=True)
 class Fetched:
-    """The next lines of `past`, read from the journal, up to SEQ `after`."""
+    """The next lines of `past`, read from the journal, up to SEQ `after`; None where they could not be read."""
 
     member: Member
     past: Past
-    data: bytes
+    data: bytes | None
     after: int
 
 

@@ -8,7 +8,10 @@ from loguru import logger
 
 from server.journal import Journal, JournalError, KeptLine
 
-Done = Callable[[list[KeptLine]], None]
+TRIES = 2
+RETRY_SECONDS = 0.5  # between them
+
+Done = Callable[[list[KeptLine] | None], None]
 
 
 class PastReader:
@@ -17,6 +20,7 @@ class PastReader:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._wanted: SimpleQueue[tuple[str, int, int, int, Done] | None] = SimpleQueue()
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="past reader")  # joined by stop
 
     def start(self) -> None:
@@ -24,23 +28,28 @@ class PastReader:
         self._thread.start()
 
     def stop(self) -> None:
-        """Read what was asked for, and join. Idempotent."""
+        """Read nothing more, and join. Idempotent."""
+        self._stopping.set()
         self._wanted.put(None)
         if self._thread.ident is not None:
             self._thread.join()
 
     def fetch(self, key: str, after: int, upto: int, limit: int, done: Done) -> None:
-        """Have `done` called on this thread with what `Journal.read` returns, or with nothing where it cannot."""
+        """Have `done` called on this thread with what `Journal.read` returns, or with None where it cannot."""
         self._wanted.put((key, after, upto, limit, done))
 
     def _run(self) -> None:
-        while (wanted := self._wanted.get()) is not None:
+        while (wanted := self._wanted.get()) is not None and not self._stopping.is_set():
             key, after, upto, limit, done = wanted
             done(self._read(key, after, upto, limit))
 
-    def _read(self, key: str, after: int, upto: int, limit: int) -> list[KeptLine]:
-        try:
-            return self._journal.read(key, after, upto, limit)
-        except JournalError as error:
-            logger.error("{}; lines {} to {} of {!r} are shown as a gap", error, after + 1, upto, key)
-            return []
+    def _read(self, key: str, after: int, upto: int, limit: int) -> list[KeptLine] | None:
+        for _ in range(TRIES):
+            try:
+                return self._journal.read(key, after, upto, limit)
+            except JournalError as error:
+                logger.error("{}; trying again to read lines {} to {} of {!r}", error, after + 1, upto, key)
+            except Exception:  # noqa: BLE001  # a damaged page must not end the thread that all others need
+                logger.exception("lines {} to {} of {!r} cannot be read", after + 1, upto, key)
+            self._stopping.wait(RETRY_SECONDS)
+        return None

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from loguru import logger
+
 from protocol import LOBBY, Bye, Event, Joined, Left, PersonRow, ProtocolError, Renamed, RoomRow, same_key
 from server.delivery import Delivery
 from server.entries import Depart, Enter, Entry, Finish, Greet, Keep, Show
@@ -134,13 +136,12 @@ class Registry:
     def rename(self, member: Member, name: str, color: str) -> None:
         """Change a member's name, or only its colour, and show it to his room. Raises ProtocolError `name-taken`."""
         with self._step():
-            old = member.name
+            room, old = self._room_of(member), member.name
             if (name, color) == (old, member.color):
                 return
             self._claim(member, name)
             if same_key(old) != same_key(name):
                 del self._names[same_key(old)]
-            room = self._room_of(member)
             del room.members[same_key(old)]
             room.members[same_key(name)] = member
             member.name, member.color = name, color
@@ -178,6 +179,7 @@ class Registry:
                 self._leave(member, "lost")
                 return
             self._queue(Depart(member))
+            self._keep(member, member.room)  # he was last seen now
             self._hold(member)
 
     def find(self, name: str) -> Member:
@@ -241,9 +243,12 @@ class Registry:
     def _let_the_lost_go(self) -> None:
         """Be the thread: wait for the end of the next grace, and let him leave who is still away then."""
         while (member := self._next_lost()) is not None:
-            with self._step():
-                if member.away:
-                    self._leave(member, "lost")
+            try:
+                with self._step():
+                    if member.away:
+                        self._leave(member, "lost")
+            except Exception:  # noqa: BLE001  # a bug must not keep all others here for ever
+                logger.exception("{!r} could not be let go", member.name)
 
     def _next_lost(self) -> Member | None:
         """Wait until somebody's grace is over and return him; None at the stop."""

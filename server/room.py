@@ -140,7 +140,6 @@ class Past:
     log: "RoomLog | None" = None
     after: int = 0
     upto: int = 0
-    fetching: bool = False  # the next lines are being read from the journal
 
 
 @dataclass(eq=False, slots=True)
@@ -163,7 +162,8 @@ class Member:
     log: "RoomLog | None" = None  # of the room he receives
     place: int = 0  # index of the next line for him; counts only while he is behind
     seq: int = 0  # of the last line that he has; counts only while he is behind
-    outbox: list[bytes] = field(default_factory=list)  # goes out before all else: his answers, the rest of a cut line
+    sending: bytes = b""  # what his socket has not taken yet of a chunk; it ends with a line
+    outbox: list[bytes] = field(default_factory=list)  # his answers; they go next
     past: list[Past] = field(default_factory=list)  # goes out before the log
     marks: list[Event] = field(default_factory=list)  # to set when the outbox is empty
     progress: float = 0.0  # seconds of the monotonic clock when he last took something; counts only while he is behind

@@ -4,7 +4,8 @@ A member is *in step* while he has all that was sent to his room; then what is n
 socket takes no more he is *behind*: he stays at his place and gets what follows when his socket is writable again, out
 of the tail in memory or, further back, out of the journal. What goes to him, in this order:
 
-    outbox   answers, and the rest of a line that was cut
+    sending  the rest of answers or of a line that his socket did not take at once
+    outbox   answers
     past     stretches from before his place: the last lines on entering, what dropped out of the tail meanwhile
     log      from his place to the end of the tail
 
@@ -22,6 +23,9 @@ from server.room import Member, Past, RoomLog, TailLine
 
 OUTBOX_BYTES = 1_048_576  # of a member's own answers; who has more unread is not reading, and goes
 CHUNK_BYTES = 262_144  # one send to a member who is behind
+PAST_STRETCHES = (
+    16  # of rooms, that wait for a member, each holding a tail; who goes to and fro so often is not reading
+)
 PROGRESS_SECONDS = 120.0  # without taking a byte, while there are some for him: he is gone
 CLOSING_SECONDS = 5.0  # for the last bytes of one who leaves
 CHECK_SECONDS = 1.0  # between two looks at these limits, only while somebody is behind
@@ -35,6 +39,7 @@ class Sender:
         self._fetch = fetch
         self._touched: list[RoomLog] = []  # with lines in their batch
         self._watched: set[Member] = set()  # registered for their sockets to become writable
+        self._fetching: set[Member] = set()  # for whom the journal is being read
         self._next_check = 0.0
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = socket.socketpair()
@@ -45,7 +50,7 @@ class Sender:
     @property
     def busy(self) -> bool:
         """Whether somebody is behind."""
-        return bool(self._watched)
+        return bool(self._watched or self._fetching)
 
     def poke(self) -> None:
         """Make `wait` return. Any thread."""
@@ -64,7 +69,7 @@ class Sender:
 
     def close(self) -> None:
         """Let go of those who are behind and of the selector. Idempotent."""
-        for member in list(self._watched):
+        for member in self._watched | self._fetching:
             self.give_up(member)
         self._selector.close()
         self._wake_read.close()
@@ -114,6 +119,7 @@ class Sender:
         self.flush(log)
         member.past.append(Past(head, log, after, log.tail.seq))
         self._put_behind(member, log, [])
+        self._bound(member)
         self.advance(member)
 
     def depart(self, member: Member) -> None:
@@ -133,10 +139,15 @@ class Sender:
         if member.log is not None:
             self.flush(member.log)
         if member.past:
-            member.past.append(Past(data))
-            self._bound(member)
+            self._append_to_past(member, data)
         else:
             self.interject(member, data)
+
+    def _append_to_past(self, member: Member, data: bytes) -> None:
+        if member.past[-1].log is not None:
+            member.past.append(Past(b""))
+        member.past[-1].head += data
+        self._bound(member)
 
     def interject(self, member: Member, data: bytes) -> None:
         """Send lines before all else, but never inside another."""
@@ -149,7 +160,7 @@ class Sender:
 
     def _bound(self, member: Member) -> None:
         unread = sum(map(len, member.outbox)) + sum(len(past.head) for past in member.past)
-        if unread > OUTBOX_BYTES:
+        if unread > OUTBOX_BYTES or sum(past.log is not None for past in member.past) > PAST_STRETCHES:
             self.give_up(member)
 
     def mark(self, member: Member, event: threading.Event) -> None:
@@ -159,23 +170,30 @@ class Sender:
         member.marks.append(event)
         self._set_marks(member)
 
-    def fetched(self, member: Member, past: Past, data: bytes, after: int) -> None:
-        """Send the lines of a stretch that were read from the journal, up to SEQ `after`."""
-        past.fetching, past.after = False, after
-        if past in member.past:
-            member.outbox.append(data)
-            if past.after >= past.upto:
-                member.past.remove(past)
+    def fetched(self, member: Member, past: Past, data: bytes | None, after: int) -> None:
+        """Send the lines of a stretch that were read from the journal, up to SEQ `after`.
+
+        None, where they could not be read, ends the member's connection: he can come back for them.
+        """
+        self._fetching.discard(member)
+        past.after = after
+        if data is None:
+            self.give_up(member)
+        elif past in member.past:
+            member.sending += data  # whole lines after whole lines
             self.advance(member)
 
     def finish(self, member: Member, data: bytes) -> None:
         """Send what is left, then `data`, and then the end of the stream."""
+        if member.closed or member.outlet.broken:
+            return
         member.past.append(Past(data))
         member.finishing = True
         self.advance(member)
 
     def close_member(self, member: Member) -> None:
         """Send what is left, within CLOSING_SECONDS, and close."""
+        self.depart(member)
         member.closing = True
         member.progress = time.monotonic()
         self.advance(member)
@@ -191,13 +209,13 @@ class Sender:
         self._set_marks(member)
         if self._has_all(member):
             self._arrive(member)
-        elif member.past and member.past[0].fetching and not member.outbox:
+        elif member in self._fetching and not (member.sending or member.outbox):
             self._unwatch(member)  # `fetched` goes on
         else:
             self._hold_back(member)
 
     def _has_all(self, member: Member) -> bool:
-        if member.outbox or member.past or member.outlet.broken:
+        if member.sending or member.outbox or member.past or member.outlet.broken:
             return False
         return member.log is None or member in member.log.in_step or member.place == member.log.tail.end
 
@@ -223,44 +241,47 @@ class Sender:
 
     def _send_next(self, member: Member) -> bool:
         """Send one chunk. Return whether the socket took all of it, so that there may be another."""
-        if member.outbox:
-            return self._send_outbox(member)
-        if member.past:
-            return self._send_past(member, member.past[0])
-        log = member.log
-        if log is None or member not in log.behind or member.place == log.tail.end:
-            return False
-        return self._send_tail(member, log)
+        if not member.sending:
+            member.sending = self._next_chunk(member)
+        if not member.sending:
+            return self._send_tail(member)
+        member.sending = member.sending[self._send(member, member.sending) :]
+        return not member.sending
 
     def _send(self, member: Member, data: bytes) -> int:
         sent = member.send(data)
-        if sent:
+        if sent and not member.closing:  # who closes has no more time for each byte that he takes
             member.progress = time.monotonic()
         return sent
 
-    def _send_outbox(self, member: Member) -> bool:
-        data = b"".join(member.outbox)
-        sent = self._send(member, data)
-        member.outbox = [data[sent:]] if sent < len(data) else []
-        return not member.outbox
+    def _next_chunk(self, member: Member) -> bytes:
+        """Return the next answers, or lines of the past; none if there are none, or they are being fetched."""
+        if member.outbox:
+            answers, member.outbox = member.outbox, []
+            return b"".join(answers)
+        while member.past and member not in self._fetching:
+            if chunk := self._next_of_past(member, member.past[0]):
+                return chunk
+        return b""
 
-    def _send_past(self, member: Member, past: Past) -> bool:
-        """Send what is next of a stretch, by way of the outbox; what is no longer in memory is fetched first."""
-        if past.fetching:
-            return False
-        member.outbox.append(past.head)
-        past.head = b""
-        if past.log is not None and past.after < past.upto:
-            if past.after < past.log.tail.floor:
-                past.fetching = True
-                self._fetch(member, past)
-                return self._send_outbox(member)
-            member.outbox += past.log.tail.kept(past.after, past.upto)
-        member.past.pop(0)
-        return self._send_outbox(member)
+    def _next_of_past(self, member: Member, past: Past) -> bytes:
+        """Return what is next of a stretch, and drop it when that is the last; what is not in memory is fetched."""
+        chunk, past.head = past.head, b""
+        if past.log is None or past.after >= past.upto:
+            member.past.pop(0)
+        elif past.after >= past.log.tail.floor:
+            chunk += b"".join(past.log.tail.kept(past.after, past.upto))
+            member.past.pop(0)
+        elif not chunk:  # what is here goes first
+            self._fetching.add(member)
+            self._fetch(member, past)
+        return chunk
 
-    def _send_tail(self, member: Member, log: RoomLog) -> bool:
+    def _send_tail(self, member: Member) -> bool:
         """Send the next lines of the tail; those that have dropped out of it become a stretch of the past."""
+        log = member.log
+        if member.past or log is None or member not in log.behind or member.place == log.tail.end:
+            return False
         if member.place < log.tail.start:
             member.past.append(Past(b"", log, member.seq, log.tail.floor))
             member.place, member.seq = log.tail.start, log.tail.floor
@@ -274,11 +295,14 @@ class Sender:
         return sent == len(data)
 
     def _cut(self, member: Member, data: bytes, sent: int) -> int:
-        """Return how many lines of `data` are done with: those sent, and a cut one whose rest goes first now."""
+        """Return how many lines of `data` are done with: those sent, and a cut one whose rest goes first now.
+
+        Only that rest is held: what follows it is in the tail, once for all who are behind.
+        """
         lines = data.count(b"\n", 0, sent)
         if sent and data[sent - 1] != 0x0A:
             end = data.index(b"\n", sent) + 1
-            member.outbox.insert(0, data[sent:end])
+            member.sending = data[sent:end]
             lines += 1
         return lines
 
@@ -312,7 +336,8 @@ class Sender:
         """Send a member nothing more; his session's thread, woken, lets him leave."""
         member.outlet.broken = True
         self._unwatch(member)
-        member.outbox, member.past = [], []
+        self._fetching.discard(member)
+        member.sending, member.outbox, member.past = b"", [], []
         if member.log is not None:
             member.log.in_step.pop(member, None)
             member.log.behind.discard(member)
@@ -323,7 +348,7 @@ class Sender:
             release(member)
 
     def _set_marks(self, member: Member) -> None:
-        if member.outbox or member.past:
+        if member.sending or member.outbox or member.past:
             return
         for event in member.marks:
             event.set()

@@ -47,6 +47,7 @@ SILENCE_SECONDS = 120.0  # of silence, then nobody is
 LINGER_SECONDS = 2.0  # after /bye, for the client to read it before the connection goes
 PIECE_LINES = 100  # of a long answer; the next piece waits until this one was taken
 TOKEN_BYTES = 16  # 128 random bits
+STOPPING = "the server is stopping; come back when it is up again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +158,10 @@ class Session:
                 raise EndedError("kicked", too_long.text)
 
     def _receive(self) -> bytes:
-        """Return what the client sent, waiting no longer than he may be silent."""
+        """Return what the client sent, waiting no longer than he may be silent, or nameless."""
         asked = False
+        if not self._member.name and time.monotonic() > self._started + self._house.limits.naming_seconds:
+            self._endure_silence(asked=asked)
         while True:
             try:
                 data = self._channel.recv(self._patience(asked=asked))
@@ -167,7 +170,7 @@ class Session:
                 asked = True
                 continue
             if self._stopped:
-                raise EndedError("stopping", "the server is stopping; come back when it is up again")
+                raise EndedError("stopping", STOPPING)
             if not data:
                 raise EndedError("lost")
             return data
@@ -186,13 +189,15 @@ class Session:
             raise EndedError("lost", f"you did not say /name NAME within {self._house.limits.naming_seconds:g} s")
         if asked:
             raise EndedError("lost", f"nothing came from you for {self._house.limits.silence_seconds:g} s")
-        self._answer(protocol.Ping(secrets.token_hex(4)))
+        # At once: he may be catching up with a long past, and answer all the same.
+        ping = protocol.Ping(secrets.token_hex(4)).encode()
+        self._house.delivery.post(Answer(self._member, ping, at_once=True))
 
     def _take_line(self, line: bytes) -> None:
+        self._slow_down()
         text = protocol.decode_line(line)
         if not text:
             return
-        self._slow_down()
         try:
             self._carry_out(text)
         except ProtocolError as error:
@@ -209,8 +214,9 @@ class Session:
         seconds = self._bucket.take()
         if seconds:
             self._hand_over()
-            if self._house.stopping.wait(seconds):
-                raise EndedError("stopping", "the server is stopping; come back when it is up again")
+            self._house.stopping.wait(seconds)
+        if self._stopped:
+            raise EndedError("stopping", STOPPING)
 
     # ------------------------------------------------------------------------------------------------- answering
 
@@ -228,14 +234,8 @@ class Session:
             if len(piece) == PIECE_LINES:
                 self._send(piece)
                 piece.clear()
-                self._settle()
+                self._house.delivery.settle(self._member)
         self._send(piece)
-
-    def _settle(self) -> None:
-        try:
-            self._house.delivery.settle(self._member)
-        except TimeoutError as error:
-            raise EndedError("lost") from error
 
     def _hand_over(self) -> None:
         """Give what was said to the delivery thread; waits while the room has much pending."""
@@ -346,7 +346,7 @@ class Session:
     def _history(self, command: protocol.History) -> None:
         if not 1 <= command.count <= protocol.HISTORY_LINES_MAX:
             raise ProtocolError("argument-invalid", f"COUNT is from 1 to {protocol.HISTORY_LINES_MAX}")
-        self._settle()  # so that what he said just before is in it
+        self._house.delivery.settle(self._member)  # so that what he said just before is in it
         room, journal = self._room(), self._house.journal
         upto = min(command.before - 1, journal.last(room.key)) if command.before else journal.last(room.key)
         after = max(0, upto - command.count)
@@ -371,6 +371,15 @@ class Session:
 
     def _end(self, ended: EndedError) -> None:
         """Leave, once and whatever happened: the name is free, the client gets what is left, the descriptor goes."""
+        try:
+            self._leave_registry(ended)
+            if ended.bye:
+                self._house.delivery.post(Finish(self._member, Bye(ended.bye).encode()))
+                self._linger()
+        finally:
+            self._house.delivery.post(Close(self._member))
+
+    def _leave_registry(self, ended: EndedError) -> None:
         name = self._member.name
         if ended.why == "lost":
             self._house.registry.lose(self._member)
@@ -378,10 +387,6 @@ class Session:
             self._house.registry.leave(self._member, ended.why)
         if name:
             logger.info("went {} {!r}: {}", self._channel.address, name, ended.why)
-        if ended.bye:
-            self._house.delivery.post(Finish(self._member, Bye(ended.bye).encode()))
-            self._linger()
-        self._house.delivery.post(Close(self._member))
 
     def _linger(self) -> None:
         """Read on for a while: closing a connection with unread bytes in it would tear up the /bye on its way."""

@@ -209,7 +209,9 @@ class SqliteJournal:
     def session(self, token_hash: bytes) -> SessionRow | None:
         """Return the session that may be resumed with this token's hash."""
         oldest = int((self._clock() - SESSION_SECONDS) * 1000)
-        rows = self._rows("SELECT * FROM sessions WHERE token_hash = ? AND seen >= ?", (token_hash, oldest))
+        rows = self._rows(
+            "SELECT * FROM sessions WHERE token_hash = ? AND (present OR seen >= ?)", (token_hash, oldest)
+        )
         return _session(rows[0]) if rows else None
 
     def present(self) -> list[SessionRow]:
@@ -239,9 +241,8 @@ class SqliteJournal:
 
     def _keep_tidy(self) -> None:
         """Checkpoint after writing, and purge now and then; an error is logged and tried again."""
-        tidier = self._connect()
         purge_at = 0.0
-        try:
+        with contextlib.closing(self._connect()) as tidier:
             while True:
                 self._written.clear()
                 if self._closing.is_set():  # after the clear: close sets this before it sets the other
@@ -252,12 +253,10 @@ class SqliteJournal:
                         self.purge_old()
                     self._checkpoint(tidier)
                     self.purge_long()
-                except (sqlite3.Error, JournalError) as error:
+                except (sqlite3.Error, JournalError, OSError) as error:
                     logger.error("cannot tidy the journal: {}; trying again", error)
                 self._written.wait(PURGE_SECONDS)
                 self._closing.wait(TIDY_SECONDS)
-        finally:
-            tidier.close()
 
     def _checkpoint(self, tidier: sqlite3.Connection) -> None:
         tidier.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
@@ -280,17 +279,18 @@ class SqliteJournal:
         with self._table_lock:
             keys = list(self._last)
         for key in keys:
+            last = self.last(key)  # before the look: what comes after it is not old
             # In the order of SEQ the times ascend, so this reads no more than what is to go.
             kept = self._rows(
                 "SELECT first FROM pages WHERE room = ? AND time >= ? ORDER BY last LIMIT 1", (key, oldest)
             )
-            self._purge(key, kept[0][0] - 1 if kept else self.last(key))
+            self._purge(key, kept[0][0] - 1 if kept else last)
         unseen = int((self._clock() - SESSION_SECONDS) * 1000)
         with self._transaction() as writer:
-            writer.execute("DELETE FROM sessions WHERE seen < ?", (unseen,))
+            writer.execute("DELETE FROM sessions WHERE NOT present AND seen < ?", (unseen,))
             writer.execute(
                 "DELETE FROM sessions WHERE token_hash IN"
-                " (SELECT token_hash FROM sessions ORDER BY seen DESC LIMIT -1 OFFSET ?)",
+                " (SELECT token_hash FROM sessions ORDER BY present DESC, seen DESC LIMIT -1 OFFSET ?)",
                 (SESSIONS_KEPT,),
             )
 

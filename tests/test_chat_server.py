@@ -61,6 +61,17 @@ def test_it_stops_within_five_seconds_with_clients_that_do_not_read(tmp_path: Pa
             wire.socket.close()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_changes_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    """An impatient Ctrl-C during the stop neither hangs nor tears it."""
+    with ServerProcess(tmp_path, "--rate", "0") as server, Wire(server.address, "alice", receive_buffer=4_096) as alice:
+        alice.send(*["x" * 1_900] * 3_000)
+        alice.until("/say lobby 100 ")
+        server.process.send_signal(number)
+        assert eventually(lambda: "stopping on" in (tmp_path / "chat_server.log").read_text())
+        assert server.stop(number)[0] == 0
+
+
 def test_the_port_is_in_use(tmp_path: Path) -> None:
     """One line that says so, and exit code 2."""
     with socket.create_server(("127.0.0.1", 0)) as other:

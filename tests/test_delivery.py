@@ -8,12 +8,13 @@ from contextlib import contextmanager
 import pytest
 
 from protocol import Acted, Entered, Notice, Said
+from server import sender
 from server.channel import Channel
 from server.delivery import Delivery, with_gaps
-from server.entries import Answer, Close, Depart, Enter, Finish, Post, Show
+from server.entries import Answer, Close, Depart, Enter, Finish, Mark, Post, Show
 from server.journal import KeptLine, MemoryJournal
 from server.room import TAIL_LINES, Member, Room
-from server.sender import OUTBOX_BYTES
+from server.sender import OUTBOX_BYTES, PAST_STRETCHES
 from tests.wire import PATIENCE_SECONDS, eventually
 
 
@@ -256,6 +257,58 @@ def test_room_lines_go_between_whole_answers(reader: Reader) -> None:
         assert sorted(line.split()[-1] for line in lines[2:]) == ["end", "said", "x"]
 
 
+def test_a_slow_reader_of_the_past_is_not_ended_by_an_answer(reader: Reader) -> None:
+    """However much of a room's past waits for him, an answer does not end him."""
+    with delivering() as delivery:
+        delivery.say([post(ROOM, "€" * 300) for _ in range(TAIL_LINES)])
+        delivery.post(Enter(reader.member, ROOM, 1, after=0))
+        for number in range(3):
+            delivery.post(Answer(reader.member, b"/pong %d\n" % number))
+        delivery.say([post(ROOM, "end")])
+        lines = reader.read_until(b"red end\n")
+        assert len(lines) == 1 + TAIL_LINES + 3 + 1
+
+
+def test_a_question_overtakes_a_long_past(reader: Reader) -> None:
+    """What is sent at once comes between two chunks of the past, and not at its end."""
+    with delivering() as delivery:
+        delivery.say(filler(ROOM, TAIL_LINES))
+        delivery.post(*[Show(ROOM, Notice("here"))] * 900)  # they push most of it out of the tail
+        delivery.post(Enter(reader.member, ROOM, 1, after=0))
+        delivery.post(Answer(reader.member, b"/ping x\n", at_once=True))
+        delivery.say([post(ROOM, "end")])
+        lines = reader.read_until(b"red end\n")
+        assert lines.index("/ping x") < 500
+        assert covered([line for line in lines[1:] if line != "/ping x"]) == list(range(1, TAIL_LINES + 2))
+
+
+def test_who_goes_to_and_fro_without_reading_goes(reader: Reader) -> None:
+    """What waits for one member holds the tails of a few rooms at the most."""
+    with delivering() as delivery:
+        for number in range(PAST_STRETCHES + 3):
+            room = Room(f"r{number}", f"r{number}")
+            delivery.post(Enter(reader.member, room, 1))
+            delivery.say(filler(room, 100))
+            delivery.post(Depart(reader.member))
+        assert eventually(lambda: reader.member.outlet.broken)
+
+
+def test_a_closing_member_has_no_more_time_for_each_byte(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who reads a little now and then is closed when the time for closing is over."""
+    monkeypatch.setattr(sender, "CLOSING_SECONDS", 0.3)
+    monkeypatch.setattr(sender, "CHECK_SECONDS", 0.05)
+    with delivering() as delivery:
+        delivery.post(Enter(reader.member, ROOM, 1))
+        delivery.say(filler(ROOM, TAIL_LINES))
+        delivery.post(Depart(reader.member), Close(reader.member))
+
+        def closed_while_reading() -> bool:
+            reader.far.recv(300)
+            return reader.member.closed
+
+        assert eventually(closed_while_reading)
+
+
 def test_who_leaves_his_answers_unread_goes(reader: Reader) -> None:
     """Answers that nobody reads are bounded: past OUTBOX_BYTES the member is given up and his thread is woken."""
     with delivering() as delivery:
@@ -321,11 +374,14 @@ def test_a_broken_journal_ends_the_server_loudly() -> None:
 
     failed = threading.Event()
     delivery = Delivery(Broken(), on_failure=failed.set)
+    (member, outlet), waiting = person(), threading.Event()
+    delivery.queue(post(ROOM, "a"), Mark(member, waiting), Close(member))
     delivery.start()
-    delivery.say([post(ROOM, "a")])
     assert failed.wait(PATIENCE_SECONDS)
-    delivery.settle(person()[0], PATIENCE_SECONDS)
+    assert waiting.wait(PATIENCE_SECONDS)
+    delivery.settle(member)
     delivery.stop(0.1)
+    assert outlet.ended == ["closed"]
 
 
 def test_gaps_stand_wherever_a_number_is_missing() -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -173,10 +174,36 @@ def test_old_lines_go_and_their_numbers_are_not_given_again(tmp_path: Path) -> N
         assert (journal.last("old"), journal.last("both")) == (1, 2)
 
 
+def test_what_is_said_while_old_lines_are_purged_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that comes between the look for what is old and its deletion is not old."""
+    with in_file(tmp_path / "j.db", now=86_500.0) as journal:
+        journal.append([line("ops", 1, time=1_000)], [], [])
+        look = journal._rows
+
+        def look_and_speak(statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+            rows = look(statement, values)
+            if statement.startswith("SELECT first"):
+                journal.append([line("ops", 2, time=86_500_000)], [], [])
+            return rows
+
+        monkeypatch.setattr(journal, "_rows", look_and_speak)
+        journal.purge_old()
+        assert seqs(journal, "ops", 0, 9) == [2]
+
+
+def test_who_is_here_does_not_expire(tmp_path: Path) -> None:
+    """However long ago he last did something."""
+    with in_file(tmp_path / "j.db", now=1.0) as journal:
+        journal.append([], [ROW], [])
+    with in_file(tmp_path / "j.db", now=1.1 + SESSION_SECONDS) as journal:
+        journal.purge_old()
+        assert journal.session(b"hash") == ROW
+
+
 def test_a_session_expires(tmp_path: Path) -> None:
     """After SESSION_SECONDS it cannot be resumed, and purging forgets it."""
     with in_file(tmp_path / "j.db", now=1.0) as journal:
-        journal.append([], [ROW], [])
+        journal.append([], [ROW._replace(present=False)], [])
     with in_file(tmp_path / "j.db", now=1.1 + SESSION_SECONDS) as journal:
         assert journal.session(b"hash") is None
         journal.purge_old()

@@ -103,6 +103,19 @@ def test_a_refused_rename_changes_nothing() -> None:
     assert (house.people["bob"].name, house.people["bob"].color, house.queue.shown()) == ("bob", "red", [])
 
 
+def test_who_was_replaced_can_change_nothing() -> None:
+    """What a lost connection still had to say about names harms nobody: neither the name wanted nor the name had."""
+    house = House("bob")
+    before, again = house.people["bob"], Member(ListOutlet())
+    house.registry.resume(again, "token of bob", LOBBY, 0)
+    for change in (lambda: house.registry.rename(before, "rob", "red"), lambda: house.registry.enter(before, "ops")):
+        with pytest.raises(ProtocolError, match="not-allowed"):
+            change()
+    house.registry.leave(before, "lost")
+    assert house.registry.find("bob") is again
+    house.come("rob")
+
+
 def test_going_to_a_room_is_seen_in_both() -> None:
     """The old room sees one leave, the new one sees one come; he himself departs before and enters after."""
     house = House("bob", "alice")

@@ -4,10 +4,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from chat_server import ChatServer
-from server.journal import JournalError, MemoryJournal
+from server.journal import JournalError, KeptLine, MemoryJournal
 from server.session import Limits
 from server.sqlite_journal import SqliteJournal
 from tests.wire import Wire, eventually, serving
@@ -342,6 +343,92 @@ def test_what_cannot_be_kept_is_held_and_then_said(tmp_path: Path) -> None:
         assert seen[0].startswith("/notice the server can write its journal again")
         assert sorted(line.split()[-1] for line in seen if line.startswith("/say")) == ["a", "b", "c"]
         assert [line.split()[2] for line in bob.until("/say lobby 3")[1:]] == ["1", "2", "3"]
+
+
+def test_who_waited_for_space_goes_on(tmp_path: Path) -> None:
+    """When the journal can be written again, a speaker who had filled his room's queue is not forgotten."""
+    journal = Failing()
+    with serving(journal=journal) as server, Wire(server.address, "alice") as alice:
+        journal.fails.set()
+        alice.send("first")
+        alice.until("/notice")
+        lines = b"x\n" * 4_000
+        flood = threading.Thread(target=alice.send_bytes, args=(lines,))
+        flood.start()
+        assert eventually(lambda: sum(server._house.delivery._counts.values()) >= 1_000)
+        journal.fails.clear()
+        alice.until("/say lobby 4001 ")
+        flood.join()
+
+
+def test_nobody_holds_a_descriptor_while_the_journal_fails() -> None:
+    """Connections that come and go are closed, journal or not."""
+    journal = Failing()
+    with serving(journal=journal) as server, Wire(server.address, "alice") as alice:
+        journal.fails.set()
+        alice.send("/post 1 a")
+        alice.until("/notice")
+        before = psutil.Process().num_fds()
+        for number in range(50):
+            with Wire(server.address) as wire:
+                wire.send(f"/name n{number}")
+                wire.line()
+        assert eventually(lambda: psutil.Process().num_fds() - before < 5)
+        journal.fails.clear()
+        alice.until("/ack 1")
+
+
+class Awkward(SqliteJournal):
+    """A journal that reads slowly, or not at all the first time."""
+
+    seconds = 0.0
+    failures = 0
+
+    def read(self, key: str, after: int, upto: int, limit: int) -> list[KeptLine]:
+        threading.Event().wait(self.seconds)
+        if self.failures:
+            self.failures -= 1
+            raise JournalError("cannot read the journal")
+        return super().read(key, after, upto, limit)
+
+
+def filled(path: Path, lines: int) -> Path:
+    """Make a journal with a past."""
+    with serving(journal=SqliteJournal(path)) as server, Wire(server.address, "alice") as alice:
+        alice.send(*["x"] * lines)
+        alice.until(f"/say lobby {lines} ")
+    return path
+
+
+def test_a_stop_while_the_past_is_read(tmp_path: Path) -> None:
+    """Who is being caught up gets it, and the goodbye, and the end."""
+    journal = Awkward(filled(tmp_path / "j.db", 20))
+    journal.seconds = 0.5
+    with serving(journal=journal) as server:
+        bob = Wire(server.address, "bob")
+        server.stop()
+    with bob:
+        assert [line.split()[0] for line in bob.rest()] == ["/say"] * 20 + ["/bye"]
+
+
+def test_a_past_that_cannot_be_read_at_once_is_read_again(tmp_path: Path) -> None:
+    """What is kept is never shown as a gap."""
+    journal = Awkward(filled(tmp_path / "j.db", 20))
+    journal.failures = 1
+    with serving(journal=journal) as server, Wire(server.address, "bob") as bob:
+        assert [line.split()[0] for line in bob.until("/say lobby 20 ")] == ["/say"] * 20
+
+
+def test_a_past_that_cannot_be_read_is_not_given_up(tmp_path: Path) -> None:
+    """Who cannot be caught up loses the connection, and gets it all when he comes back."""
+    journal = Awkward(filled(tmp_path / "j.db", 20))
+    journal.failures = 2
+    with serving(limits=HOLDING, journal=journal) as server:
+        bob, token = come(server, "bob")
+        assert not any(line.startswith("/gap") for line in bob.rest())
+        bob.socket.close()
+        with resume(server, token, "lobby", 0) as back:
+            assert [line.split()[0] for line in back.until("/say lobby 20 ")[2:]] == ["/say"] * 20
 
 
 def test_a_server_stops_with_a_journal_that_cannot_be_written() -> None:

@@ -196,6 +196,15 @@ def test_the_newcomer_sees_the_past(server: ChatServer, alice: Wire) -> None:
         assert [line.split()[-1] for line in bob.sync()] == [str(number) for number in range(20, 70)]
 
 
+def test_a_room_has_one_spelling(alice: Wire, bob: Wire) -> None:
+    """That of whoever made it, also when it was there a moment ago in another."""
+    alice.send("/join Ops", "/leave")
+    alice.until("/entered lobby")
+    bob.send("/join OPS", "hi", "/list")
+    lines = [line for line in bob.until("/end list") if "lobby" not in line]
+    assert {line.split()[1] for line in lines if line.startswith(("/entered", "/say", "/room"))} == {"OPS"}
+
+
 def test_rooms_are_not_locked_yet(alice: Wire) -> None:
     """A key is refused rather than ignored."""
     alice.send("/join ops key")
@@ -307,6 +316,14 @@ def test_a_client_that_says_nothing() -> None:
             alice.until("/joined")
 
 
+def test_a_nameless_client_that_never_stops_sending() -> None:
+    """His time to name himself ends all the same."""
+    limits = Limits(rate=0, naming_seconds=0.2)
+    with serving(limits=limits) as server, Wire(server.address) as wire, pytest.raises(OSError):
+        while True:
+            wire.send_bytes(b"\n" * 4_096)
+
+
 def test_a_slow_name_is_no_reason_to_wait_longer() -> None:
     """A byte now and then does not hold the connection beyond its time."""
     with serving(limits=Limits(rate=0, grace_seconds=0, naming_seconds=0.3)) as server, Wire(server.address) as slow:
@@ -408,6 +425,15 @@ def test_a_bucket_gives_a_burst_and_then_a_rate() -> None:
     assert [bucket.take() for _ in range(6)] == pytest.approx([0, 0, 0, 0, 0, 0.1])
 
 
+def test_empty_lines_are_lines() -> None:
+    """Who sends nothing but line ends is slowed down as well."""
+    with serving(limits=Limits(rate=1, burst=5)) as server, Wire(server.address, "alice") as alice:
+        start = time.monotonic()
+        alice.send("", "", "", "", "hi")
+        alice.until("/say")
+        assert time.monotonic() - start > 0.5
+
+
 def test_no_rate_is_no_limit() -> None:
     """Rate 0 never waits."""
     bucket = Bucket(0, 1, lambda: 0.0)
@@ -448,6 +474,22 @@ def test_the_server_is_full() -> None:
                 return again.line() == "/hello 1 -"
 
         assert eventually(let_in)
+
+
+def test_a_stop_does_not_wait_for_commands_that_were_read() -> None:
+    """Whatever a client has sent in one go, the rest of it is not carried out when the server stops."""
+    with serving() as server:
+        wire = Wire(server.address, "alice")
+        drain = threading.Thread(target=wire.rest)
+        wire.send(*["x"] * 1_000)
+        wire.until("/say lobby 1000 ")
+        drain.start()
+        wire.send(*["/history 1000"] * 4_500)
+        start = time.monotonic()
+        server.stop()
+        assert time.monotonic() - start < 5
+        drain.join()
+    wire.socket.close()
 
 
 def test_stopping_says_goodbye_to_everybody() -> None:
