@@ -88,6 +88,7 @@ class Delivery:
         self._unkept: Batch | None = None  # what the journal could not take; everything else waits behind it
         self._later: list[Entry] = []  # what came since
         self._retry_at = 0.0
+        self._acks: dict[Member, int] = {}  # of the batch that is carried out, those still to send
         self._entries: list[Entry] = []  # which are being kept and carried out, for whoever waits if that fails
         self._sender = Sender(self._fetch)
         self._past_reader = PastReader(journal)
@@ -274,12 +275,13 @@ class Delivery:
         self._sender.flush_all()
 
     def _carry_out(self, batch: Batch) -> None:
+        self._acks = batch.acks
         for entry in batch.entries:
             self._steps[type(entry)](entry)
         self._entries = []
         self._sender.flush_all()
-        for member, number in batch.acks.items():
-            self._sender.interject(member, Ack(number).encode())
+        for member in list(self._acks):
+            self._acknowledge(member)
         self._forget_idle_logs()
 
     def _prepare(self, entries: list[Entry]) -> Batch:
@@ -378,7 +380,13 @@ class Delivery:
     def _mark(self, entry: Mark) -> None:
         self._sender.mark(entry.member, entry.event)
 
+    def _acknowledge(self, member: Member) -> None:
+        """Acknowledge what a member posted in this batch, once."""
+        if number := self._acks.pop(member, 0):
+            self._sender.interject(member, Ack(number).encode())
+
     def _finish(self, entry: Finish) -> None:
+        self._acknowledge(entry.member)
         self._sender.finish(entry.member, entry.data)
 
     def _close(self, entry: Close) -> None:

@@ -285,6 +285,12 @@ def test_a_post_that_is_kept_is_not_said_twice(server: ChatServer, alice: Wire) 
         assert [line.split()[-1] for line in alice.until(".* c$")] == ["a", "b", "c"]
 
 
+def test_a_post_before_exit_is_acknowledged(alice: Wire) -> None:
+    """Whoever leaves knows what is kept of him."""
+    alice.send("/post 1 bye all", "/exit")
+    assert [line.split()[0] for line in alice.rest()] == ["/say", "/ack", "/bye"]
+
+
 @pytest.mark.parametrize(
     ("line", "code"),
     [
