@@ -61,7 +61,7 @@ class Batch:
 
 
 class Delivery:
-    """Owns every send. Its public methods are for any thread. Lock order: the registry's, then this one's."""
+    """Owns the queue and the order. Its methods are for any thread. Lock order: the registry's, then this one's."""
 
     def __init__(
         self,

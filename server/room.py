@@ -165,7 +165,7 @@ class Member:
     sending: bytes = b""  # what his socket has not taken yet of a chunk; it ends with a line
     outbox: list[bytes] = field(default_factory=list)  # his answers; they go next
     past: list[Past] = field(default_factory=list)  # goes out before the log
-    marks: list[Event] = field(default_factory=list)  # to set when the outbox is empty
+    marks: list[Event] = field(default_factory=list)  # to set when all above is sent
     progress: float = 0.0  # seconds of the monotonic clock when he last took something; counts only while he is behind
     finishing: bool = False  # nothing new comes; end writing when all is sent
     closing: bool = False  # close when all is sent
