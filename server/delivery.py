@@ -152,9 +152,7 @@ class Delivery:
                 self._space.wait()
             self._counts[key] = self._counts.get(key, 0) + len(posts)
             self._queue.extend(posts)
-            asleep, self._asleep = self._asleep, False
-        if asleep:
-            self._sender.poke()
+        self.wake()
 
     def settle(self, member: Member) -> None:
         """Wait until all that was queued for `member` is carried out and his answers are sent.

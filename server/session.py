@@ -107,7 +107,7 @@ class Bucket:
 class Session:
     """Serves one client from the first byte to the last. `run` is the thread; `stop` is for any other."""
 
-    __slots__ = ("_bucket", "_bye", "_channel", "_decoder", "_house", "_member", "_said", "_started", "_stopped")
+    __slots__ = ("_bucket", "_channel", "_decoder", "_house", "_member", "_name_by", "_said", "_stopped")
 
     def __init__(self, channel: Channel, house: House) -> None:
         self._house = house
@@ -116,7 +116,7 @@ class Session:
         self._decoder = LineDecoder()
         self._bucket = Bucket(house.limits.rate, house.limits.burst)
         self._said: list[Post] = []  # read, but not yet handed to the delivery
-        self._started = time.monotonic()
+        self._name_by = time.monotonic() + house.limits.naming_seconds
         self._stopped = False
 
     def run(self) -> None:
@@ -160,7 +160,7 @@ class Session:
     def _receive(self) -> bytes:
         """Return what the client sent, waiting no longer than he may be silent, or nameless."""
         asked = False
-        if not self._member.name and time.monotonic() > self._started + self._house.limits.naming_seconds:
+        if not self._member.name and time.monotonic() > self._name_by:
             self._endure_silence(asked=asked)
         while True:
             try:
@@ -178,7 +178,7 @@ class Session:
     def _patience(self, *, asked: bool) -> float:
         """How many seconds to wait for the next bytes."""
         if not self._member.name:
-            return max(0.001, self._started + self._house.limits.naming_seconds - time.monotonic())
+            return max(0.001, self._name_by - time.monotonic())
         if asked:
             return self._house.limits.silence_seconds - self._house.limits.ping_seconds
         return self._house.limits.ping_seconds
@@ -216,6 +216,7 @@ class Session:
             self._hand_over()
             self._house.stopping.wait(seconds)
         if self._stopped:
+            self._hand_over()  # what was read before is still said
             raise EndedError("stopping", STOPPING)
 
     # ------------------------------------------------------------------------------------------------- answering

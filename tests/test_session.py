@@ -6,6 +6,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from chat_server import ChatServer
 from protocol import COMMANDS, LINE_BYTES, TEXT_CHARS
 from server.registry import Counts
 from server.room import TAIL_LINES
-from server.session import Bucket, Limits
+from server.session import Bucket, Limits, Session
 from tests.test_delivery import covered
 from tests.wire import FAST, Wire, eventually, serving
 
@@ -490,6 +491,20 @@ def test_a_stop_does_not_wait_for_commands_that_were_read() -> None:
         assert time.monotonic() - start < 5
         drain.join()
     wire.socket.close()
+
+
+def test_what_was_read_before_a_stop_is_said(alice: Wire, bob: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that is stopped between two lines of one read has said the first of them."""
+    take = Session._take_saying
+
+    def take_and_stop(session: Session, *arguments: Any) -> None:
+        take(session, *arguments)
+        session.stop()
+
+    monkeypatch.setattr(Session, "_take_saying", take_and_stop)
+    bob.send("first", "second")
+    assert alice.said("/say|/left").endswith("first")
+    assert bob.rest()[-1].startswith("/bye")
 
 
 def test_stopping_says_goodbye_to_everybody() -> None:
