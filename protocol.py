@@ -57,7 +57,7 @@ import re
 import typing
 import unicodedata
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -563,63 +563,6 @@ class Exit(Command):
 # --------------------------------------------------------------------------------------------------------------- tables
 
 
-@dataclass(frozen=True, slots=True)
-class CommandRow:
-    """A row of the command table."""
-
-    kind: type[Command]
-    arguments: str  # what follows the word: `ROOM`, `[COUNT [BEFORE]]`
-    help: str  # one line, for `/help`, completion and the README
-
-    @property
-    def usage(self) -> str:
-        """How the command is typed: `/join ROOM`."""
-        return f"/{LAYOUTS[self.kind].word} {self.arguments}".rstrip()
-
-
-# In the order in which `/help` shows them.
-COMMANDS: dict[str, CommandRow] = {
-    "name": CommandRow(Name, "NAME [COLOR]", "who I am; later: rename me, or change my colour"),
-    "resume": CommandRow(Resume, "TOKEN ROOM SEQ", "instead of /name: I am back; I have ROOM up to line SEQ"),
-    "color": CommandRow(Color, "COLOR", "change my colour"),
-    "me": CommandRow(Me, "TEXT", "an action: alice waves"),
-    "post": CommandRow(Post, "N LINE", "say LINE, text or /me TEXT, as my N-th; never twice"),
-    "join": CommandRow(Join, "ROOM", "go to ROOM, made if it is not there"),
-    "leave": CommandRow(Leave, "", "back to the lobby"),
-    "list": CommandRow(List, "", "every room with its number of people, the lobby first"),
-    "who": CommandRow(Who, "[ROOM]", "who is in my room, or in ROOM"),
-    "msg": CommandRow(Msg, "NAME TEXT", "tell NAME alone, in whatever room"),
-    "history": CommandRow(History, "[COUNT [BEFORE]]", "the last COUNT lines of my room, or those before line BEFORE"),
-    "help": CommandRow(Help, "[COMMAND]", "the commands, or one of them"),
-    "ping": CommandRow(Ping, "TOKEN", "answered by /pong TOKEN"),
-    "pong": CommandRow(Pong, "TOKEN", "the answer to a /ping of the server"),
-    "exit": CommandRow(Exit, "", "leave the chat"),
-}
-
-EVENTS: dict[str, type[Event]] = {
-    "hello": Hello,
-    "welcome": Welcome,
-    "entered": Entered,
-    "say": Said,
-    "me": Acted,
-    "msg": Told,
-    "joined": Joined,
-    "left": Left,
-    "renamed": Renamed,
-    "room": RoomRow,
-    "person": PersonRow,
-    "end": End,
-    "ack": Ack,
-    "refused": Refused,
-    "gap": Gap,
-    "notice": Notice,
-    "error": Error,
-    "ping": Ping,
-    "pong": Pong,
-    "bye": Bye,
-}
-
-
 def _values_getter(names: tuple[str, ...]) -> Callable[[Any], tuple[str | int, ...]]:
     """Return what `operator.attrgetter` is for two names and more, and for none and one as well."""
     if len(names) > 1:
@@ -657,9 +600,72 @@ class Layout:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class CommandRow:
+    """A row of a command table."""
+
+    kind: type[Command]
+    arguments: str  # what follows the word: `ROOM`, `[COUNT [BEFORE]]`
+    help: str  # one line, for `/help`, completion and the README
+    layout: Layout
+
+    @property
+    def usage(self) -> str:
+        """How the command is typed: `/join ROOM`."""
+        return f"/{self.layout.word} {self.arguments}".rstrip()
+
+
+def command_table(*rows: tuple[str, type[Command], str, str]) -> dict[str, CommandRow]:
+    """Return by its word what each of `rows` tells: a word, the kind of command, its arguments and its help."""
+    return {word: CommandRow(kind, arguments, text, Layout.of(kind, word)) for word, kind, arguments, text in rows}
+
+
+# In the order in which `/help` shows them.
+COMMANDS = command_table(
+    ("name", Name, "NAME [COLOR]", "who I am; later: rename me, or change my colour"),
+    ("resume", Resume, "TOKEN ROOM SEQ", "instead of /name: I am back; I have ROOM up to line SEQ"),
+    ("color", Color, "COLOR", "change my colour"),
+    ("me", Me, "TEXT", "an action: alice waves"),
+    ("post", Post, "N LINE", "say LINE, text or /me TEXT, as my N-th; never twice"),
+    ("join", Join, "ROOM", "go to ROOM, made if it is not there"),
+    ("leave", Leave, "", "back to the lobby"),
+    ("list", List, "", "every room with its number of people, the lobby first"),
+    ("who", Who, "[ROOM]", "who is in my room, or in ROOM"),
+    ("msg", Msg, "NAME TEXT", "tell NAME alone, in whatever room"),
+    ("history", History, "[COUNT [BEFORE]]", "the last COUNT lines of my room, or those before line BEFORE"),
+    ("help", Help, "[COMMAND]", "the commands, or one of them"),
+    ("ping", Ping, "TOKEN", "answered by /pong TOKEN"),
+    ("pong", Pong, "TOKEN", "the answer to a /ping of the server"),
+    ("exit", Exit, "", "leave the chat"),
+)
+
+EVENTS: dict[str, type[Event]] = {
+    "hello": Hello,
+    "welcome": Welcome,
+    "entered": Entered,
+    "say": Said,
+    "me": Acted,
+    "msg": Told,
+    "joined": Joined,
+    "left": Left,
+    "renamed": Renamed,
+    "room": RoomRow,
+    "person": PersonRow,
+    "end": End,
+    "ack": Ack,
+    "refused": Refused,
+    "gap": Gap,
+    "notice": Notice,
+    "error": Error,
+    "ping": Ping,
+    "pong": Pong,
+    "bye": Bye,
+}
+
+
 LAYOUTS: dict[type[Line], Layout] = {
-    kind: Layout.of(kind, word)
-    for word, kind in [*EVENTS.items(), *((word, row.kind) for word, row in COMMANDS.items())]
+    **{kind: Layout.of(kind, word) for word, kind in EVENTS.items()},
+    **{row.kind: row.layout for row in COMMANDS.values()},
 }
 
 # -------------------------------------------------------------------------------------------------------------- parsing
@@ -684,8 +690,8 @@ def parse_event(text: str) -> Event:
     return kind(*_values(layout, fields, "malformed"))
 
 
-def parse_command(text: str) -> Command:
-    """Return the command in one cleaned line from a client that is not empty.
+def parse_command(text: str, commands: Mapping[str, CommandRow] = COMMANDS) -> Command:
+    """Return the command of the table `commands` in one cleaned line that is not empty.
 
     Raises ProtocolError `unknown-command`, `missing-argument` or `argument-invalid`, saying how it is done.
     """
@@ -694,23 +700,22 @@ def parse_command(text: str) -> Command:
     if text.startswith("//"):
         return Say(text[1:])
     word, _, rest = text.partition(" ")
-    row = find_command(word)
-    layout = LAYOUTS[row.kind]
-    fields = _split(rest, layout)
-    if dataclasses.MISSING in layout.defaults[len(fields) :]:
+    row = find_command(word, commands)
+    fields = _split(rest, row.layout)
+    if dataclasses.MISSING in row.layout.defaults[len(fields) :]:
         raise ProtocolError("missing-argument", f"usage: {row.usage}")
-    return row.kind(*_values(layout, fields, "argument-invalid"))
+    return row.kind(*_values(row.layout, fields, "argument-invalid"))
 
 
-def find_command(word: str) -> CommandRow:
-    """Return the row of the command that a person calls `word`, with or without its slash.
+def find_command(word: str, commands: Mapping[str, CommandRow] = COMMANDS) -> CommandRow:
+    """Return the row of the table `commands` that a person calls `word`, with or without its slash.
 
     Raises ProtocolError `unknown-command`, with the nearest one that there is.
     """
     word = word.removeprefix("/").lower()
-    if word in COMMANDS:
-        return COMMANDS[word]
-    close = difflib.get_close_matches(word[:ROOM_COLUMNS], COMMANDS, 1)
+    if word in commands:
+        return commands[word]
+    close = difflib.get_close_matches(word[:ROOM_COLUMNS], commands, 1)
     meant = f"did you mean /{close[0]}? " if close else ""
     raise ProtocolError(
         "unknown-command",

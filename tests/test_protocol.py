@@ -48,6 +48,7 @@ from protocol import (
     check_room,
     check_text,
     clean,
+    command_table,
     decode_line,
     default_color,
     find_command,
@@ -784,6 +785,38 @@ def test_argument_that_is_no_number_is_refused(argument: str) -> None:
 def test_command_is_found_as_people_call_it(word: str) -> None:
     """The slash and the case do not matter."""
     assert find_command(word) is COMMANDS["join"]
+
+
+OTHER_COMMANDS = command_table(("nick", Name, "NAME", "change my name"), ("room", Join, "ROOM", "go there"))
+
+
+@pytest.mark.parametrize(
+    ("line", "command"), [("/nick bob", Name("bob")), ("/Room ops", Join("ops")), ("hi", Say("hi")), ("//x", Say("/x"))]
+)
+def test_line_is_read_by_another_table(line: str, command: Command) -> None:
+    """Who types other words than the wire's has them in a table of the same kind, and all else is the same."""
+    assert parse_command(line, OTHER_COMMANDS) == command
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("/nick", "usage: /nick NAME"),
+        ("/join ops", "there is no command /join; /help shows them all, and //text says /text"),
+        ("/rom ops", "there is no command /rom; did you mean /room? /help shows them all, and //text says /text"),
+    ],
+)
+def test_refusal_speaks_of_the_table_given(line: str, text: str) -> None:
+    """Nobody is told of a command that another table has."""
+    with pytest.raises(ProtocolError) as caught:
+        parse_command(line, OTHER_COMMANDS)
+
+    assert caught.value.text == text
+
+
+def test_word_of_another_table_stays_off_the_wire() -> None:
+    """Whatever a command is called by a person, it is sent under its own word."""
+    assert parse_command("/nick bob", OTHER_COMMANDS).encode() == b"/name bob\n"
 
 
 @unhurried
