@@ -7,136 +7,75 @@ A connection that is lost is made again, and what was typed meanwhile is said th
 
 Exit codes: 0 after leaving, in a pipe after everything was delivered; 1 when the server went before it let us in, or
 would not let us in again, or when nothing more could be read or shown; 2 when it could not start: a bad option, no
-server, no way in; 3 when a pipe's lines could not be delivered; 130 when a pipe was interrupted; 128 and its number for
-a signal.
+server, no way in; 3 when lines of a pipe were refused or could not be delivered; 130 when a pipe was interrupted; 141
+when nobody reads its output any more; 128 and its number for a signal.
 """
 
 import argparse
+import dataclasses
 import os
+import secrets
 import signal
+import socket
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import NoReturn, TextIO
 
-import platformdirs
 from loguru import logger
 
 import color
+from client.attention import Attention
+from client.commands import understand
 from client.connection import connect
 from client.console import Console, StoppedError
+from client.desk import Desk
+from client.json_lines import to_json
+from client.options import BAD_OPTION, DEFAULT_HOST, DEFAULT_PORT, PROGRAM, Address, parse_address, parse_options
 from client.plain import Plain
-from client.questions import SignInError, choose_color
-from client.screen import Screen
-from client.session import NotSentError, Session
+from client.questions import Questions
+from client.replay import Replay
+from client.row import Row, Span
+from client.screen.history import LineHistory
+from client.screen.screen import Screen
+from client.session import NameRefusedError, NotSentError, Session, SignInError
+from client.settings import Settings, SettingsError, SettingsFile
 from logfile import LogFileError, log_to
-from protocol import ProtocolError, check_room, clean
-
-PROGRAM = "chat_client.py"
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 4242
-PORTS = range(1, 65_536)
-TIMEOUT_SECONDS = 60.0  # as long as a server that is gone takes to be noticed, and one that starts again to be there
+from protocol import Join, Name, ProtocolError
 
 LEFT = 0
 ENDED = 1
-NOT_STARTED = 2
+NOT_STARTED = BAD_OPTION
 NOT_SENT = 3
 INTERRUPTED = 130  # as a shell tells it: 128 and the number of SIGINT
+READER_GONE = 141  # as a shell tells it: 128 and the number of SIGPIPE
 
 
-T = TypeVar("T")
+class Mode(Enum):
+    """How lines come in."""
+
+    EDITOR = "editor"  # from a person, in a terminal that can move its cursor
+    PLAIN = "plain"  # from a person, line by line
+    PIPE = "pipe"  # from a program or a file
+    TAIL = "tail"  # not at all
+
+    @property
+    def person(self) -> bool:
+        """Whether somebody types and reads, and is to be remembered."""
+        return self in (Mode.EDITOR, Mode.PLAIN)
 
 
-class Address(NamedTuple):
-    """Where a server listens."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def parse_address(text: str) -> Address:
-    """Return what `HOST`, `HOST:PORT`, `::1`, `[::1]` or `[::1]:PORT` means. Raises ValueError."""
-    if text.startswith("["):
-        host, bracket, rest = text[1:].partition("]")
-        if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError(f"{text!r} is no address; an IPv6 address looks like [::1]:{DEFAULT_PORT}")
-        port = rest[1:] if rest else str(DEFAULT_PORT)
-    elif text.count(":") == 1:
-        host, port = text.split(":")
-    else:
-        host, port = text, str(DEFAULT_PORT)
-    if not host:
-        raise ValueError(f"{text!r} has no host; use HOST or HOST:PORT")
-    try:
-        host.encode("idna")
-    except UnicodeError as error:
-        raise ValueError(f"{host!r} is no host name") from error
-    if not (port.isascii() and port.isdigit() and int(port) in PORTS):
-        raise ValueError(f"{port!r} is no port; use {PORTS.start} to {PORTS.stop - 1}")
-    return Address(host, int(port))
-
-
-def parse_seconds(text: str) -> float:
-    """Return a time of more than 0 seconds. Raises ValueError."""
-    seconds = float(text)
-    if not 0 < seconds < threading.TIMEOUT_MAX:
-        raise ValueError(f"{text!r} is no time to wait; use seconds, more than 0")
-    return seconds
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line, and exit."""
-        self.exit(NOT_STARTED, f"{self.prog}: {clean(message)}; see {self.prog} --help\n")
-
-
-def _checked(check: Callable[[str], T]) -> Callable[[str], T]:
-    """Make `check` tell argparse, in its own words, why it raises ValueError or ProtocolError."""
-
-    def checked(text: str) -> T:
-        try:
-            return check(text)
-        except (ValueError, ProtocolError) as error:
-            raise argparse.ArgumentTypeError(error.args[-1]) from error
-
-    return checked
-
-
-def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Return the options. Raises SystemExit after one line on standard error if one is bad, and after `--help`."""
-    parser = _Parser(prog=PROGRAM, description="Enter a chat room.", allow_abbrev=False)
-    parser.add_argument(
-        "address",
-        nargs="?",
-        default=f"{DEFAULT_HOST}:{DEFAULT_PORT}",
-        type=_checked(parse_address),
-        metavar="HOST[:PORT]",
-        help="where the server listens (%(default)s); IPv6 as [::1]:4242",
-    )
-    parser.add_argument("--name", help="your name, which you are asked for otherwise")
-    parser.add_argument("--color", type=_checked(choose_color), help="the name or number of your colour")
-    parser.add_argument("--room", type=_checked(check_room), help="a room to join at once")
-    parser.add_argument(
-        "--timeout",
-        type=_checked(parse_seconds),
-        default=TIMEOUT_SECONDS,
-        metavar="SECONDS",
-        help="how long a pipe's lines may wait while the server takes none (%(default)g)",
-    )
-    parser.add_argument("--log-file", type=Path, default=default_log(), help="where to log (%(default)s)")
-    return parser.parse_args(argv)
-
-
-def default_log() -> Path:
-    """Return the log's place in the folder that this system has for a user's logs and histories."""
-    return platformdirs.user_state_path("chat-room", appauthor=False) / "chat_client.log"
+def mode_of(options: argparse.Namespace) -> Mode:
+    """Return how lines come in."""
+    if options.tail:
+        return Mode.TAIL
+    if not sys.stdin.isatty():
+        return Mode.PIPE
+    simple = options.plain or options.json or not sys.stdout.isatty() or os.environ.get("TERM") == "dumb"
+    return Mode.PLAIN if simple else Mode.EDITOR
 
 
 @contextmanager
@@ -159,13 +98,6 @@ def _exit_by_signal(number: int, frame: FrameType | None) -> NoReturn:  # noqa: 
     raise SystemExit(128 + number)
 
 
-def open_console() -> Console:
-    """Return the editor where there is a terminal that can move its cursor, else plain lines."""
-    if sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-        return Screen(colored=color.wants_color(sys.stdout))
-    return Plain(sys.stdin, sys.stdout, sys.stderr)
-
-
 def open_closed_streams() -> None:
     """Give None, which Python has for a stream that whoever started us has closed, the meaning of an empty file."""
     for name in ("stdin", "stdout", "stderr"):
@@ -178,56 +110,173 @@ def say(text: str) -> None:
     sys.stderr.write(f"{PROGRAM}: {text}\n")
 
 
-def chat(session: Session, console: Console, options: argparse.Namespace) -> int:
-    """Get in, stay until somebody ends it, and return the exit code."""
+class NoServerError(Exception):
+    """There is no server at the address; the text says how to start one."""
+
+
+def _depth(stream: TextIO) -> color.Depth | None:
+    return color.depth() if color.wants_color(stream) else None
+
+
+def _palette(stream: TextIO) -> color.Palette:
+    return color.Palette(None, _depth(stream))
+
+
+def _keeps(line: str) -> bool:
+    """Say whether a line that was typed may be written to a file: a room's key may not."""
     try:
-        session.sign_in(options.name, options.color)
-        if options.room is not None:
-            session.join(options.room)
-        if isinstance(console, Screen):
-            console.read_lines(session.take_line, session.status)
+        command = understand(line)
+    except ProtocolError:
+        return True
+    return not (isinstance(command, Join) and command.key)
+
+
+class Visit:
+    """One run of the client: ask who the person is, connect, chat and leave."""
+
+    def __init__(self, options: argparse.Namespace, settings: SettingsFile) -> None:
+        self._options = options
+        self._settings = settings
+        self._mode = mode_of(options)
+        self._address: Address = options.address or parse_address(settings.settings.server or DEFAULT_HOST)
+        self._console = self._open_console()
+        self._attention = Attention(settings.settings.ignored, settings.settings.notify)
+        self._session: Session | None = None
+
+    def run(self) -> int:
+        """Return the exit code."""
+        code, farewell = ENDED, ""
+        try:
+            code = self._chat()
+        except (NoServerError, SignInError) as error:
+            code, farewell = NOT_STARTED, str(error)
+        except NotSentError as error:
+            code, farewell = (NOT_SENT, str(error)) if self._unsent else (LEFT, "")  # or only answers are missing
+        except ProtocolError as error:
+            farewell = error.text
+        except EOFError:
+            code = LEFT
+        except StoppedError:
+            code = ENDED if self._session is None or self._session.reason else READER_GONE
+        except BrokenPipeError:
+            code = READER_GONE
+        except OSError as error:
+            farewell = f"nothing more can be read or shown: {error.strerror or error}"
+        finally:
+            self._leave(code, farewell)
+        return code
+
+    @property
+    def _unsent(self) -> list[str]:
+        return self._session.unsent if self._session is not None else []
+
+    def _open_console(self) -> Console:
+        if self._mode is Mode.EDITOR:
+            return Screen(_depth(sys.stdout), LineHistory(self._options.config, self._tell, _keeps))
+        source = sys.stdin if self._mode is not Mode.TAIL else None
+        to_line = to_json if self._options.json else None
+        return Plain(source, sys.stdout, sys.stderr, _palette(sys.stdout), _palette(sys.stderr), to_line)
+
+    def _tell(self, text: str) -> None:
+        if self._session is not None:
+            self._session.tell(text)
         else:
-            console.read_lines(session.take_line_in_turn, session.status)
+            self._console.tell(Row((Span("--- ", "notice"),), (Span(text, "notice"),)))
+
+    # --------------------------------------------------------------------------------------------------- getting in
+
+    def _chat(self) -> int:
+        if self._settings.trouble:
+            self._tell(self._settings.trouble)
+        session = self._enter(self._who())
+        self._remember(session)
+        self._read_lines(session)
+        return NOT_SENT if self._mode is Mode.PIPE and session.refused_lines else LEFT
+
+    def _who(self) -> Name:
+        """Return who the person is: as told, as the last time, or as they answer."""
+        remembered = self._settings.settings if self._mode.person else Settings()
+        name = self._options.name or remembered.name or None
+        chosen = self._options.color or remembered.color or None
+        if self._mode is Mode.TAIL:
+            return Name(name or f"tail-{secrets.token_hex(2)}", chosen or "")
+        if self._console.asks and (name is None or chosen is None):
+            self._connect().close()  # nobody should answer questions for a server that is not there
+        try:
+            return Questions(self._console).who(name, chosen)
+        except ProtocolError as error:
+            raise SignInError(error.text) from error
+
+    def _enter(self, who: Name) -> Session:
+        """Sign in, under another name if the server refuses this one and there is somebody to choose it."""
+        while True:
+            self._session = session = self._open_session()
+            try:
+                session.start()
+                session.sign_in(who, self._options.room or "")
+            except NameRefusedError as error:
+                if not self._console.asks:
+                    raise
+                session.close()  # the server gives nobody much time to think of a name
+                who = Questions(self._console).other(str(error), who)
+            else:
+                return session
+
+    def _open_session(self) -> Session:
+        return Session(
+            self._connect(),
+            self._address,
+            self._console,
+            self._attention,
+            timeout=self._options.timeout,
+            past=self._mode.person,
+            curious=self._mode is Mode.EDITOR,
+            replay=Replay(self._options.since) if self._options.since is not None else None,
+        )
+
+    def _connect(self) -> socket.socket:
+        try:
+            return connect(*self._address)
+        except OSError as error:
+            raise NoServerError(no_server(self._address, error)) from error
+
+    # -------------------------------------------------------------------------------------------- staying and leaving
+
+    def _read_lines(self, session: Session) -> None:
+        desk = Desk(session, self._attention, self._settings, self._console)
+        if isinstance(self._console, Screen):
+            self._console.read_lines(desk)
+        if isinstance(self._console, Plain):
+            commands = self._mode.person or self._options.commands
+            self._console.read_lines(desk.take_line_in_turn if commands else desk.say_in_turn)
             session.wait_until_delivered()
-    except EOFError:
-        return LEFT
-    except SignInError as error:
-        say(str(error))
-        return NOT_STARTED
-    except ProtocolError as error:
-        say(error.text)
-        return ENDED
-    except NotSentError as error:
-        if not session.unsent:  # only the last answers are missing
-            return LEFT
-        say(str(error))
-        return NOT_SENT
-    except StoppedError:
-        return ENDED
-    return LEFT
 
+    def _remember(self, session: Session) -> None:
+        """Start as who the person is now, and where, the next time."""
+        who = session.who
+        server = str(self._address)
 
-def visit(options: argparse.Namespace) -> int:
-    """Connect, chat and leave; return the exit code."""
-    try:
-        sock = connect(*options.address)
-    except OSError as error:
-        say(no_server(options.address, error))
-        return NOT_STARTED
-    console = open_console()
-    colored = color.wants_color(sys.stdout)
-    session = Session(sock, options.address, console, colored=colored, timeout=options.timeout)
-    code = ENDED
-    try:
-        session.start()
-        code = chat(session, console, options)
-    finally:
-        unsent = [] if code == LEFT else session.unsent
-        session.close()
-        console.close()
-        for text in filter(None, (session.reason, not_sent(unsent))):
+        def change(settings: Settings) -> Settings:
+            return dataclasses.replace(settings, name=who.name, color=who.color, server=server)
+
+        if self._mode.person and change(self._settings.settings) != self._settings.settings:
+            try:
+                self._settings.change(change)
+            except SettingsError as error:
+                self._tell(str(error))
+
+    def _leave(self, code: int, farewell: str) -> None:
+        """End the connection, give the terminal back, and say what the person should know."""
+        unsent = [] if code == LEFT or self._mode is Mode.TAIL else self._unsent
+        self._console.stop()  # the socket thread may be waiting for it
+        if self._session is not None:
+            if self._session.inside:
+                self._remember(self._session)
+            self._session.close()
+        self._console.close()
+        reason = self._session.reason if self._session is not None else ""
+        for text in filter(None, (farewell, reason, not_sent(unsent))):
             say(text)
-    return code
 
 
 def not_sent(lines: Sequence[str]) -> str:
@@ -248,7 +297,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the client and return its exit code. Needs the main thread."""
     open_closed_streams()
     options = parse_options(argv)
-    if options.name is None and not sys.stdin.isatty():
+    if options.name is None and mode_of(options) is Mode.PIPE:
         say("standard input is no terminal, so nobody can be asked for a name; give one with --name")
         return NOT_STARTED
     try:
@@ -256,12 +305,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LogFileError as error:
         say(str(error))
         return NOT_STARTED
-    logger.info("starting, for {!r}", str(options.address))
+    logger.info("starting")
+    settings = SettingsFile(options.config)
+    settings.load()
     try:
         with ended_by_signals():
-            code = visit(options)
+            code = Visit(options, settings).run()
     except KeyboardInterrupt:
-        code = LEFT if sys.stdin.isatty() else INTERRUPTED
+        code = LEFT if mode_of(options).person else INTERRUPTED
     except SystemExit as ended:  # by a signal
         code = ended.code if isinstance(ended.code, int) else ENDED
     logger.info("ending with exit code {}", code)

@@ -1,8 +1,14 @@
-"""What a session needs of the place where a person types and reads; `Screen` and `Plain` are the two there are."""
+"""What a session needs of the place where a person types and reads, and what that place needs of the session.
 
-from collections.abc import Callable
+`Screen` (a terminal with an editor) and `Plain` (pipes, files, simple terminals) are the two consoles there are.
+"""
+
+from collections.abc import Sequence
 from typing import Protocol
 
+from client.completion import Completion
+from client.news import News
+from client.row import Row
 from client.status import Status
 
 
@@ -14,33 +20,46 @@ class NotTakenError(Exception):
     """A line cannot be taken now, as the person was told; an editor leaves it where it is."""
 
 
+class Desk(Protocol):
+    """Takes what a person types, and knows what stands around it. For the main thread."""
+
+    def take_line(self, line: str) -> bool:
+        """Carry out what was typed; False means that the person leaves. Raises NotTakenError."""
+
+    def take_paste(self, lines: Sequence[str]) -> None:
+        """Say all these lines, in order; none is a command. Raises NotTakenError, and then none of them is said."""
+
+    def status(self) -> Status:
+        """Return what the person should know now."""
+
+    def complete(self, before: str) -> Completion:
+        """Return how the line that starts with `before` may go on."""
+
+
 class Console(Protocol):
-    """Lines in from a person or a pipe, lines out. The main thread reads; any thread may show, refresh and stop."""
+    """Lines in from a person or a pipe, news out. The main thread reads; any thread may show, refresh and stop."""
 
     @property
     def asks(self) -> bool:
         """Whether there is a person who can be asked."""
 
     def ask(self, question: str) -> str:
-        """Return the answer to `question`. Raises EOFError when the person leaves, and StoppedError."""
+        """Return the answer to `question`. For the main thread. Raises EOFError when the person leaves."""
 
-    def read_lines(self, on_line: Callable[[str], bool], status: Callable[[], Status]) -> None:
-        """Hand every line to `on_line` until that returns False or there are no more. Raises StoppedError.
+    def tell(self, row: Row) -> None:
+        """Show a line that belongs to a question. For the main thread."""
 
-        `on_line` may raise NotTakenError where there is an editor, which also shows what `status` returns.
-        """
+    def show(self, news: News) -> None:
+        """Show an event. Waits while too much is not shown yet. Raises OSError when nothing can be shown any more."""
+
+    def clear(self) -> None:
+        """Take away what is shown. For the main thread."""
 
     def refresh(self) -> None:
         """Show soon what the status is now. Never waits."""
 
-    def show(self, line: str, *, aside: bool = False) -> None:
-        """Show one line; `aside` keeps it from what a program reads. Waits while too much is not shown yet.
-
-        Raises OSError when nothing can be shown any more.
-        """
-
     def stop(self) -> None:
-        """End `ask` and `read_lines`, now and from now on. Never waits."""
+        """End the reading of lines, now and from now on. Never waits."""
 
     def close(self) -> None:
-        """Show what is still to be shown. Called once, by the main thread, after everything else."""
+        """Show what is still to be shown, and leave the terminal as it was. Called once, by the main thread."""

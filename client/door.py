@@ -17,6 +17,11 @@ class Door:
         self._told = False  # that this name does not get us in
 
     @property
+    def who(self) -> Name:
+        """Who we are."""
+        return self._name
+
+    @property
     def nameless(self) -> bool:
         """Whether only another name gets us in."""
         return self._nameless

@@ -8,15 +8,17 @@ Each line remembers the room in which it was typed, and is said in no other: whe
 `/join` of our own goes before it. Nothing is read or written here; whoever shares an outbox brings the lock.
 """
 
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 
 from protocol import LOBBY, Color, Command, History, Join, Leave, Me, Name, Ping, Post, Say, Who, same_key
 
 OUTBOX_LINES = 1_000  # what may wait: more than anybody types, and a pipe keeps the line full with fewer
 OUTBOX_BYTES = 262_144  # what may wait: some seconds of a slow line; one more line may begin below it
+DELAY_SECONDS = 10.0  # for which the last delay is news
 
 _SAID_HERE = (Say, Me, Who, History)  # these mean the room in which they were typed
 _SAME_TWICE = (Join, Leave, Name, Color)  # done again, these change nothing
@@ -31,18 +33,23 @@ class _Entry:
     command: Command | None  # None: only ask whether all before it is done
     line: str = ""  # as it is typed; empty for what nobody typed
     typed_at: float = 0.0
+    sent_at: float = 0.0
     room: str = ""  # where it is to be carried out; empty: anywhere
     target: str = ""  # where it leads; empty for what is no move
     number: int = 0  # of a post; 0 until it is first sent
     again: bool = False  # it was on its way already when a connection was lost
+    wondered: bool = False  # it is asked for nobody's eyes
 
 
 class Outbox:
-    """The lines of one person. `lines` and `size`, in bytes, limit what waits."""
+    """The lines of one person. `lines` and `size`, in bytes, limit what waits; `clock` tells seconds."""
 
-    def __init__(self, lines: int = OUTBOX_LINES, size: int = OUTBOX_BYTES) -> None:
+    def __init__(
+        self, lines: int = OUTBOX_LINES, size: int = OUTBOX_BYTES, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._lines = lines
         self._size = size
+        self._clock = clock
         self._count = 0  # of entries with a line
         self._bytes = 0  # of these lines
         self._sent: deque[_Entry] = deque()  # posts on their way
@@ -50,6 +57,8 @@ class Outbox:
         self._waiting: deque[_Entry] = deque()
         self._number = 0  # of the last post
         self._questions = 0  # asked so far; each has a ping behind it, whose token is this number
+        self._answer_seconds = 0.0  # which the server took for its last answer
+        self._answered_at = 0.0
         self._here = ""  # the room where the server has us; empty until it says so
         self._home = ""  # the room where the person is, after every move that is answered
         self._room = ""  # and after those that are not
@@ -65,6 +74,22 @@ class Outbox:
         return self._asked.command if self._asked is not None and self._asked.line else None
 
     @property
+    def wondered(self) -> Command | None:
+        """The question of our own, for nobody's eyes, that the server is answering."""
+        return self._asked.command if self._asked is not None and self._asked.wondered else None
+
+    @property
+    def delay(self) -> float:
+        """The seconds that the server took for its last answer, or has now not answered for if that is more.
+
+        After DELAY_SECONDS without an answer to wait for, nobody knows: then it is 0.
+        """
+        now = self._clock()
+        waiting = [now - entry.sent_at for entry in (*islice(self._sent, 1), self._asked) if entry is not None]
+        last = self._answer_seconds if waiting or now < self._answered_at + DELAY_SECONDS else 0.0
+        return max([last, *waiting])
+
+    @property
     def next_room(self) -> str:
         """The room that is needed next: that of the first line that waits, else where the person is."""
         entry = self._waiting[0] if self._waiting else None
@@ -72,7 +97,7 @@ class Outbox:
 
     @property
     def full(self) -> bool:
-        """Whether `add` would raise."""
+        """Whether `add` would raise for any line."""
         return self._count >= self._lines or self._bytes >= self._size
 
     @property
@@ -90,16 +115,25 @@ class Outbox:
 
     # ------------------------------------------------------------------------------------------------ the person's side
 
-    def add(self, command: Command, now: float) -> None:
-        """Take what was typed at `now`, in seconds of any clock. Raises FullError."""
-        if self.full:
+    def add(self, *commands: Command) -> None:
+        """Take what was typed: all of it, or raise FullError and take nothing."""
+        lines = [command.encode().decode().removesuffix("\n") for command in commands]
+        begun = self._bytes + sum(len(line.encode()) for line in lines[:-1])
+        if self._count + len(lines) > self._lines or begun >= self._size:
             raise FullError
-        line = command.encode().decode().removesuffix("\n")
+        for command, line in zip(commands, lines, strict=True):
+            self._add(command, line)
+
+    def _add(self, command: Command, line: str) -> None:
         room = self._room if isinstance(command, _SAID_HERE) else ""
-        self._waiting.append(_Entry(command, line, now, room, _target(command)))
+        self._waiting.append(_Entry(command, line, self._clock(), room=room, target=_target(command)))
         self._room = _target(command) or self._room
         self._count += 1
         self._bytes += len(line.encode())
+
+    def wonder(self, command: Command) -> None:
+        """Take a question that nobody typed: its answer is for the program. A lost connection drops it."""
+        self._waiting.append(_Entry(command, wondered=True))
 
     def add_end(self) -> None:
         """Take a last question without a meaning, so that `empty` says that every answer is here."""
@@ -124,13 +158,16 @@ class Outbox:
     def ack(self, number: int) -> None:
         """Note that every post up to `number` is kept."""
         while self._sent and self._sent[0].number <= number:
-            self._done(self._sent.popleft())
+            entry = self._sent.popleft()
+            self._time(entry)
+            self._done(entry)
 
     def refuse(self, number: int) -> str:
         """Note that post `number` was not said; return its line, or an empty string if it is not on its way."""
         for entry in self._sent:
             if entry.number == number:
                 self._sent.remove(entry)
+                self._time(entry)
                 return self._done(entry)
         return ""
 
@@ -143,6 +180,7 @@ class Outbox:
         if asked is None or token != str(self._questions):
             return []
         self._asked = None
+        self._time(asked)
         self._done(asked)
         return self._moved(asked) if asked.target else []
 
@@ -154,7 +192,9 @@ class Outbox:
         """
         again = list(self._sent)
         self._sent.clear()
+        self._waiting = deque(entry for entry in self._waiting if not entry.wondered)
         self._here = ""
+        self._answer_seconds = 0.0
         given_up = ""
         asked, self._asked = self._asked, None
         if asked is not None and (asked.command is None or (asked.line and isinstance(asked.command, _SAME_TWICE))):
@@ -198,10 +238,12 @@ class Outbox:
         if not entry.number:
             self._number += 1
             entry.number = self._number
+        entry.sent_at = self._clock()
         self._sent.append(entry)
         return Post(entry.number, entry.line)
 
     def _ask(self, entry: _Entry) -> list[Command]:
+        entry.sent_at = self._clock()
         self._asked = entry
         self._questions += 1
         ping = Ping(str(self._questions))
@@ -228,6 +270,11 @@ class Outbox:
 
     def _is_here(self, room: str) -> bool:
         return room == self._here or (room != "" and same_key(room) == same_key(self._here))
+
+    def _time(self, entry: _Entry) -> None:
+        """Note how long the server took to answer `entry`."""
+        self._answered_at = self._clock()
+        self._answer_seconds = self._answered_at - entry.sent_at
 
     def _done(self, entry: _Entry) -> str:
         """Stop counting `entry`, and return its line."""

@@ -1,5 +1,6 @@
 """Where the person is, and what of it is new to the screen. Nothing is shown here."""
 
+from client.news import Age
 from client.seen import Seen
 from protocol import Acted, Entered, Event, Gap, Joined, Left, Said, same_key
 
@@ -15,6 +16,8 @@ class Place:
         self._shown = ""  # the room under whose heading the next line appears
         self._passing = False  # through a room where there is nothing to do
         self._people = 0
+        self._back = False
+        self._end = 0  # the last line of the room when we came
 
     @property
     def room(self) -> str:
@@ -31,9 +34,15 @@ class Place:
         """How many people are in the room; None where the server does not tell."""
         return self._people if 0 < self._people <= NOTICED_PEOPLE else None
 
-    def enter(self, event: Entered, *, resumed: bool = False) -> None:
-        """Be in another room, or, with `resumed`, be back after a lost connection with what we have of this one."""
-        self._seen.enter(event, resumed=resumed and same_key(event.room) == same_key(self._room))
+    def enter(self, event: Entered, *, back: bool = False, resumed: bool = False) -> None:
+        """Be in another room, or be `back` after a lost connection.
+
+        With `resumed`, the lines that follow are those that we do not have of this room.
+        """
+        same = same_key(event.room) == same_key(self._room)
+        self._back = back and same
+        self._end = event.seq
+        self._seen.enter(event, resumed=resumed and same)
         self._room = event.room
         self._people = event.people
 
@@ -45,12 +54,21 @@ class Place:
         before, self._shown = self._shown, self._room
         return before != self._room
 
-    def shows(self, event: Event, *, old: bool) -> bool:
-        """Say whether `event` is to be shown, and count it; `old` says that lines which we have are asked for."""
+    def age(self, event: Event, *, old: bool) -> Age | None:
+        """Count `event`, and return how old it is; None if it is not to be shown.
+
+        `old` says that lines which we have are asked for.
+        """
         if isinstance(event, Joined | Left) and event.room == self._room:
             self._people += 1 if isinstance(event, Joined) else -1
         if self._passing and getattr(event, "room", "") == self._room:
-            return False
+            return None
         if isinstance(event, Gap):
             self._seen.skip(event)
-        return not isinstance(event, Said | Acted) or self._seen.take(event) or old
+        if not isinstance(event, Said | Acted):
+            return Age.LIVE
+        if not self._seen.take(event):
+            return Age.PAST if old else None
+        if event.seq > self._end:
+            return Age.LIVE
+        return Age.MISSED if self._back else Age.PAST

@@ -1,6 +1,5 @@
-"""Plain lines in and plain lines out: for pipes and files, and for terminals that cannot move their cursor."""
+"""Plain lines in and plain lines out: for pipes, files and programs, and for terminals that move no cursor."""
 
-import io
 import os
 import select
 import socket
@@ -11,55 +10,88 @@ from contextlib import suppress
 from typing import TextIO
 
 from client.console import StoppedError
-from client.status import Status
-from protocol import LineDecoder, decode_line
+from client.news import News
+from client.render import render
+from client.row import Row
+from color import Palette
+from protocol import Error, LineDecoder, decode_line
 
 CHUNK_BYTES = 65_536  # of one read: what a pipe holds
 LINE_BYTES = 1_048_576  # of a line of input; a longer one is no text, and memory must not hold it
+PROGRAM_ENCODING = "utf-8"  # of what programs read, whatever people's language is set to
 
 
 class Plain:
-    """A console without an editor. `show` writes at once, so a reader that is slow makes its caller wait."""
+    """A console without an editor. `show` writes at once, so a reader that is slow makes its caller wait.
 
-    def __init__(self, source: TextIO, output: TextIO, asides: TextIO) -> None:
-        """Read from the file below `source`, past its buffer; show on `output`, and ask on `asides`."""
-        self.asks = source.isatty()
+    Without a source it reads nothing, not even that its input ends.
+    """
+
+    def __init__(
+        self,
+        source: TextIO | None,
+        output: TextIO,
+        asides: TextIO,
+        palette: Palette,
+        aside_palette: Palette,
+        to_line: Callable[[News], str | None] | None = None,
+    ) -> None:
+        """Read from the file below `source`, past its buffer; show on `output`, show errors and ask on `asides`.
+
+        Each of the two is painted from its own palette. With `to_line`, all news go to `output` as what it returns,
+        errors too, in UTF-8; nothing goes where that is None.
+        """
+        self.asks = source is not None and source.isatty()
         # Unbuffered, for only then does `select` know whether there is something to read.
-        self._source = open(source.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115 (closed in close)
-        self._output = output
-        self._asides = asides
-        if isinstance(output, io.TextIOWrapper):
-            output.reconfigure(errors="replace")  # what people say must not fail for this system's encoding
+        self._source = None if source is None else os.fdopen(source.fileno(), "rb", 0, closefd=False)
+        self._output = _Writer(output, palette, output.encoding if to_line is None else PROGRAM_ENCODING)
+        self._asides = _Writer(asides, aside_palette, asides.encoding)
+        self._to_line = to_line
         self._decoder = LineDecoder(LINE_BYTES)
         self._lines: deque[bytes] = deque()
         self._woken, self._waker = socket.socketpair()
         self._stopped = threading.Event()
 
     def ask(self, question: str) -> str:
-        """Return the next line of input. Raises EOFError at its end, and StoppedError."""
+        """Return the next line of input. Raises EOFError at its end or without a source, StoppedError, and OSError."""
+        if self._source is None:
+            raise EOFError
         self._asides.write(question)
-        self._asides.flush()
         line = self._next_line()
         if line is None:
             raise EOFError
         return line
 
-    def read_lines(self, on_line: Callable[[str], bool], status: Callable[[], Status]) -> None:  # noqa: ARG002
-        """Hand every line to `on_line` until that returns False or input ends.
+    def tell(self, row: Row) -> None:
+        """Show a line that belongs to a question. Raises OSError when nobody reads any more."""
+        self._asides.write_row(row)
 
-        Raises StoppedError, and protocol.LineTooLongError for a line of more than LINE_BYTES.
+    def read_lines(self, on_line: Callable[[str], bool]) -> None:
+        """Hand every line to `on_line` until that returns False or input ends; without a source, until `stop`.
+
+        Raises StoppedError, OSError when input cannot be read, and protocol.LineTooLongError for a line of more than
+        LINE_BYTES.
         """
         while (line := self._next_line()) is not None and on_line(line):
             pass
 
+    def show(self, news: News) -> None:
+        """Write a line, if there is one for `news`. Raises OSError when nobody reads any more."""
+        if self._to_line is not None:
+            line = self._to_line(news)
+            if line is not None:
+                self._output.write(line + "\n")
+            return
+        row = render(news.event, news.me, mention=news.mention)
+        if row is not None:
+            writer = self._asides if isinstance(news.event, Error) else self._output
+            writer.write_row(row)
+
+    def clear(self) -> None:
+        """Do nothing: what is written stays."""
+
     def refresh(self) -> None:
         """Do nothing: there is no status line."""
-
-    def show(self, line: str, *, aside: bool = False) -> None:
-        """Write `line`. Raises OSError when nobody reads any more."""
-        stream = self._asides if aside else self._output
-        stream.write(line + "\n")
-        stream.flush()
 
     def stop(self) -> None:
         """End `ask` and `read_lines`, now and from now on. Any thread may call it."""
@@ -68,21 +100,17 @@ class Plain:
             self._waker.send(b"\0")
 
     def close(self) -> None:
-        """Give up what could not be written: Python would try again at its end, and complain."""
-        for thing in (self._source, self._woken, self._waker):
-            thing.close()
-        try:
-            self._output.flush()
-        except OSError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._output.fileno())
-            os.close(nowhere)
+        """Give back what is held; everything is shown already."""
+        if self._source is not None:
+            self._source.close()
+        self._woken.close()
+        self._waker.close()
 
     def _next_line(self) -> str | None:
         """Return the next line, decoded and cleaned, or None at the end of input. One without an end is a line too."""
         while not self._lines:
             self._wait()
-            data = self._source.read(CHUNK_BYTES)
+            data = self._source.read(CHUNK_BYTES) if self._source is not None else None
             if data:
                 self._lines.extend(self._decoder.feed(data))
             elif data == b"":
@@ -94,8 +122,41 @@ class Plain:
         return decode_line(self._lines.popleft())
 
     def _wait(self) -> None:
+        """Return when there is something to read. Raises StoppedError."""
         # Elsewhere `select` takes only sockets: there a server that goes is noticed with the next line of input.
-        if os.name == "posix":
+        if self._source is None:
+            select.select([self._woken], [], [])
+        elif os.name == "posix":
             select.select([self._source.fileno(), self._woken.fileno()], [], [])
         if self._stopped.is_set():
             raise StoppedError
+
+
+class _Writer:
+    """Writes text to the file below a stream, all of it and at once.
+
+    The stream itself would hold back what nobody takes, try again when Python ends, and complain; or wait there for a
+    thread that waits for a slow reader. Any thread may write.
+    """
+
+    def __init__(self, stream: TextIO, palette: Palette, encoding: str) -> None:
+        self._file = os.fdopen(stream.fileno(), "wb", 0, closefd=False)
+        self._palette = palette
+        self._encoding = encoding
+        self._lock = threading.Lock()  # guards the order of the bytes: a line may need more than one write
+
+    def write_row(self, row: Row) -> None:
+        """Write a line and its end. Raises OSError when nobody reads any more."""
+        self.write("".join(self._palette.paint(style, text) for text, style in (*row.lead, *row.body)) + "\n")
+
+    def write(self, text: str) -> None:
+        """Write `text`. Raises OSError when nobody reads any more."""
+        # What people say must not fail for this system's encoding.
+        rest = memoryview(text.replace("\n", os.linesep).encode(self._encoding, errors="replace"))
+        with self._lock:
+            while rest:
+                count = self._file.write(rest)
+                if count is None:  # whoever shares the file has made it non-blocking
+                    select.select([], [self._file], [])
+                else:
+                    rest = rest[count:]

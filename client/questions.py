@@ -1,16 +1,12 @@
 """Who is this? The questions before the chat. For the main thread."""
 
 from client.console import Console
-from client.render import View, render
+from client.row import Row, Span
 from color import chart
-from protocol import COLORS, Error, ProtocolError, check_color, check_name, clean
+from protocol import COLORS, Name, ProtocolError, check_color, check_name, clean
 
 NAME_QUESTION = "Username: "
 COLOR_QUESTION = "Colour (name or number; Enter lets the server choose): "
-
-
-class SignInError(Exception):
-    """There is no getting in; the text says why."""
 
 
 def choose_color(text: str) -> str:
@@ -24,41 +20,42 @@ def choose_color(text: str) -> str:
 class Questions:
     """Asks on a console, if there is anybody to be asked; each may raise EOFError and StoppedError."""
 
-    def __init__(self, console: Console, *, colored: bool) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
-        self._colored = colored
 
-    def valid_name(self, name: str | None) -> str:
-        """Return `name`, or one that is asked for, in the form in which it is sent. Raises SignInError."""
+    def who(self, name: str | None, color: str | None) -> Name:
+        """Return who the person is, asking for what is None. Raises ProtocolError where there is nobody to ask."""
+        checked = self._name(name)
+        return Name(checked, self._color() if color is None else color)
+
+    def other(self, refusal: str, who: Name) -> Name:
+        """Show why this name is refused, and return another in the same colour."""
+        self._complain(refusal)
+        return Name(self._name(None), who.color)
+
+    def _name(self, name: str | None) -> str:
+        """Return `name`, or one that is asked for, in the form in which it is sent."""
         while True:
-            if name is None:
-                name = self._console.ask(NAME_QUESTION)
             try:
-                return check_name(clean(name).strip())
+                return check_name(clean(self._console.ask(NAME_QUESTION) if name is None else name).strip())
             except ProtocolError as error:
-                name = self.other_name(Error(error.code, error.text))
+                if not self._console.asks:
+                    raise
+                self._complain(error.text)
+                name = None
 
-    def other_name(self, refusal: Error) -> str:
-        """Show why a name is refused, and return another. Raises SignInError where there is nobody to choose it."""
-        if not self._console.asks:
-            raise SignInError(clean(refusal.text))
-        self._show(refusal)
-        return self.valid_name(None)
-
-    def color(self) -> str:
+    def _color(self) -> str:
         """Return the colour that the person chooses; empty leaves it to the server."""
         if not self._console.asks:
             return ""
-        for row in chart(colored=self._colored).splitlines():
-            self._console.show(row, aside=True)
+        for pieces in chart():
+            self._console.tell(Row(body=tuple(Span(*piece) for piece in pieces)))
         while answer := clean(self._console.ask(COLOR_QUESTION)).strip():
             try:
                 return choose_color(answer)
             except ProtocolError as error:
-                self._show(Error(error.code, error.text))
+                self._complain(error.text)
         return ""
 
-    def _show(self, refusal: Error) -> None:
-        line = render(refusal, View(me="", colored=self._colored))
-        if line is not None:
-            self._console.show(line, aside=True)
+    def _complain(self, text: str) -> None:
+        self._console.tell(Row((Span("!!! ", "error"),), (Span(clean(text), "error"),)))

@@ -1,11 +1,15 @@
-"""Events become lines of text, painted or not. Nothing is read or written here; any thread may call it."""
+"""Events become Rows: their words, and the names of the styles they have. Any thread may call what is here."""
 
-import dataclasses
 import time
+from collections.abc import Sequence
 from functools import singledispatch
+from typing import TypeVar
 
 import color
+from client.row import Row, Span
 from protocol import (
+    COLORS,
+    LAYOUTS,
     Acted,
     Bye,
     Entered,
@@ -23,36 +27,52 @@ from protocol import (
     clean,
 )
 
-_ON_PURPOSE = ("leave", "exit")  # why most people leave: the line need not say it
+FOLDED_NAMES = 5  # told of those who joined, and of those who left; the others are counted
 NO_TIME = "--:--"  # for a time that this system's calendar does not reach
 
+_ON_PURPOSE = ("leave", "exit")  # why most people leave: the line need not say it
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class View:
-    """Through whose eyes an event is seen: `me` is their name, `colored` says whether escape codes are wanted."""
-
-    me: str
-    colored: bool
-
-    def paint(self, name: str, text: str) -> str:
-        """Return `text` in the colour `name`; a colour that we do not know paints nothing."""
-        return color.paint(name, text) if self.colored and name in color.COLORS else text
-
-    def style(self, kind: str, text: str) -> str:
-        """Return `text` as something of this `kind` looks; `color.STYLES` has the kinds."""
-        return color.style(kind, text) if self.colored else text
+_AnyEvent = TypeVar("_AnyEvent", bound=Event)
 
 
-def render(event: Event, view: View) -> str | None:
-    """Return the line that shows `event`, cleaned, without its end; None for an event that is not shown."""
-    return _line(_cleaned(event), view)
+def render(event: Event, me: str, *, mention: bool = False) -> Row | None:
+    """Return the line that shows `event` to somebody called `me`, cleaned; None for an event that is not shown.
+
+    The text of a `mention` stands out.
+    """
+    event = _cleaned(event)
+    if isinstance(event, Said | Acted | Told):
+        return Row(_message_lead(event), (Span(event.text, "mention" if mention else ""),))
+    if isinstance(event, Renamed):
+        return _renamed(event, me)
+    return _row(event)
 
 
-def _cleaned(event: Event) -> Event:
-    # Every event is a dataclass, which its base class does not tell the type checker.
-    fields = dataclasses.fields(event)  # type: ignore[arg-type]
-    texts = {field.name: clean(text) for field in fields if isinstance(text := getattr(event, field.name), str)}
-    return dataclasses.replace(event, **texts)  # type: ignore[type-var]
+def render_presence(events: Sequence[Joined | Left]) -> Row:
+    """Return one line for all of `events`, at least one: who joined, who left, and who did both. It names nobody twice.
+
+    Who left and is back has joined. Why somebody left is not told.
+    """
+    firsts: dict[str, Joined | Left] = {}
+    lasts: dict[str, Joined | Left] = {}
+    for event in map(_cleaned, events):
+        firsts.setdefault(event.name, event)
+        lasts[event.name] = event
+    joined = [event for event in lasts.values() if isinstance(event, Joined)]
+    gone = [event for event in lasts.values() if isinstance(event, Left)]
+    left = [event for event in gone if isinstance(firsts[event.name], Left)]
+    both = [event for event in gone if isinstance(firsts[event.name], Joined)]
+    groups = {"-->": _group(joined, "joined"), "<--": _group(left, "left"), "<->": _group(both, "came and went")}
+    (arrow, body), *others = [group for group in groups.items() if group[1]]
+    for other_arrow, other_body in others:
+        body += [Span(f" · {other_arrow} ", "presence"), *other_body]
+    return _presence(events[-1].time, arrow, *body)
+
+
+def _cleaned(event: _AnyEvent) -> _AnyEvent:
+    values = LAYOUTS[type(event)].values(event)
+    cleaned = tuple([clean(value) if isinstance(value, str) else value for value in values])
+    return event if cleaned == values else type(event)(*cleaned)
 
 
 def _clock(milliseconds: int) -> str:
@@ -60,6 +80,11 @@ def _clock(milliseconds: int) -> str:
         return time.strftime("%H:%M", time.localtime(milliseconds / 1000))
     except (OverflowError, OSError, ValueError):
         return NO_TIME
+
+
+def _style(name: str) -> str:
+    """Return the style for a colour from the wire, where a later server may have more of them."""
+    return name if name in COLORS else ""
 
 
 def _people(count: int) -> str:
@@ -75,89 +100,109 @@ def _idle(seconds: int) -> str:
         return f"{seconds} s"
     if seconds < 3600:
         return f"{seconds // 60} min"
-    return f"{seconds // 3600} h"
+    if seconds < 86_400:
+        return f"{seconds // 3600} h"
+    return f"{seconds // 86_400} d"
 
 
-def _presence(view: View, milliseconds: int, arrow: str, name: str, what: str = "") -> str:
-    """Return a line about who is here: quiet, but for the name, which is painted already."""
-    start = view.style("presence", f"{_clock(milliseconds)} {arrow}")
-    end = f" {view.style('presence', what)}" if what else ""
-    return f"{start} {name}{end}"
+# ---------------------------------------------------------------------------------------------------- what people say
+
+
+def _message_lead(event: Said | Acted | Told) -> tuple[Span, ...]:
+    clock = Span(_clock(event.time), "time")
+    name = Span(event.name, _style(event.color))
+    if isinstance(event, Said):
+        return clock, Span(" "), name, Span(": ")
+    if isinstance(event, Acted):
+        return clock, Span(" * "), name, Span(" ")
+    return clock, Span(" "), Span("[", "notice"), name, Span(f" -> {event.to}]", "notice"), Span(" ")
+
+
+# -------------------------------------------------------------------------------------------------------- who is here
+
+
+def _presence(milliseconds: int, arrow: str, *body: Span) -> Row:
+    """Return a line about who is here: quiet, but for the names."""
+    return Row((Span(f"{_clock(milliseconds)} {arrow} ", "presence"),), body)
+
+
+def _group(people: Sequence[Joined | Left], what: str) -> list[Span]:
+    """Return `alice, bob and 3 others joined`, or nothing for nobody."""
+    if not people:
+        return []
+    names = [Span(event.name, _style(event.color)) for event in people[:FOLDED_NAMES]]
+    more = len(people) - len(names)
+    if more:
+        names.append(Span("1 other" if more == 1 else f"{more} others", "presence"))
+    commas = [Span(", ", "presence")] * (len(names) - 2)
+    links = [*commas, Span(" and ", "presence")] if len(names) > 1 else []
+    ends = [*links, Span(f" {what}", "presence")]
+    return [span for pair in zip(names, ends, strict=True) for span in pair]
+
+
+def _renamed(event: Renamed, me: str) -> Row:
+    name = Span(event.new, _style(event.color))
+    if event.old == event.new:
+        return _presence(event.time, "---", name, Span(f" is now {color.label(event.color)}", "presence"))
+    old = "you are" if event.old == me else f"{event.old} is"
+    return _presence(event.time, "---", Span(f"{old} now ", "presence"), name)
+
+
+# --------------------------------------------------------------------------------------------------------- the others
+
+
+def _notice(text: str) -> Row:
+    return Row((Span("--- ", "notice"),), (Span(text, "notice"),))
 
 
 @singledispatch
-def _line(event: Event, view: View) -> str | None:  # noqa: ARG001 (what is not registered below is not shown)
+def _row(event: Event) -> Row | None:  # noqa: ARG001 (what is not registered below is not shown)
     return None
 
 
-@_line.register
-def _(event: Said, view: View) -> str:
-    return f"{view.style('time', _clock(event.time))} {view.paint(event.color, event.name)}: {event.text}"
+@_row.register
+def _(event: Joined) -> Row:
+    return _presence(event.time, "-->", *_group([event], "joined"))
 
 
-@_line.register
-def _(event: Acted, view: View) -> str:
-    return f"{view.style('time', _clock(event.time))} * {view.paint(event.color, event.name)} {event.text}"
+@_row.register
+def _(event: Left) -> Row:
+    return _presence(
+        event.time, "<--", *_group([event], "left" if event.text in _ON_PURPOSE else f"left ({event.text})")
+    )
 
 
-@_line.register
-def _(event: Told, view: View) -> str:
-    opening, middle = view.style("notice", "["), view.style("notice", f" -> {event.to}]")
-    name = view.paint(event.color, event.name)
-    return f"{view.style('time', _clock(event.time))} {opening}{name}{middle} {event.text}"
+@_row.register
+def _(event: Entered) -> Row:
+    return _notice(f"you are in {event.room}: {_people(event.people)}{_locked(event.flags)}")
 
 
-@_line.register
-def _(event: Joined, view: View) -> str:
-    return _presence(view, event.time, "-->", view.paint(event.color, event.name), "joined")
+@_row.register
+def _(event: RoomRow) -> Row:
+    return _notice(f"{event.room}: {_people(event.people)}{_locked(event.flags)}")
 
 
-@_line.register
-def _(event: Left, view: View) -> str:
-    left = "left" if event.text in _ON_PURPOSE else f"left ({event.text})"
-    return _presence(view, event.time, "<--", view.paint(event.color, event.name), left)
+@_row.register
+def _(event: PersonRow) -> Row:
+    name = Span(event.name, _style(event.color))
+    return Row((Span("--- ", "notice"),), (name, Span(f" in {event.room}, idle {_idle(event.idle)}", "notice")))
 
 
-@_line.register
-def _(event: Renamed, view: View) -> str:
-    name = view.paint(event.color, event.new)
-    if event.old == event.new:
-        return _presence(view, event.time, "---", name, f"is now {color.label(event.color)}")
-    old = "you are" if event.old == view.me else f"{event.old} is"
-    return _presence(view, event.time, f"--- {old} now", name)
+@_row.register
+def _(event: Gap) -> Row:
+    return _notice(f"lines {event.first} to {event.last} of {event.room} are no longer kept")
 
 
-@_line.register
-def _(event: Entered, view: View) -> str:
-    return view.style("notice", f"--- you are in {event.room}: {_people(event.people)}{_locked(event.flags)}")
+@_row.register
+def _(event: Notice) -> Row:
+    return _notice(event.text)
 
 
-@_line.register
-def _(event: RoomRow, view: View) -> str:
-    return view.style("notice", f"--- {event.room}: {_people(event.people)}{_locked(event.flags)}")
+@_row.register
+def _(event: Error) -> Row:
+    return Row((Span("!!! ", "error"),), (Span(event.text, "error"),))
 
 
-@_line.register
-def _(event: PersonRow, view: View) -> str:
-    name = view.paint(event.color, event.name)
-    return f"{view.style('notice', '---')} {name} {view.style('notice', f'in {event.room}, idle {_idle(event.idle)}')}"
-
-
-@_line.register
-def _(event: Gap, view: View) -> str:
-    return view.style("notice", f"--- lines {event.first} to {event.last} of {event.room} are no longer kept")
-
-
-@_line.register
-def _(event: Notice, view: View) -> str:
-    return view.style("notice", f"--- {event.text}")
-
-
-@_line.register
-def _(event: Error, view: View) -> str:
-    return view.style("error", f"!!! {event.text}")
-
-
-@_line.register
-def _(event: Bye, view: View) -> str:
-    return view.style("notice", f"--- the server says goodbye: {event.text}")
+@_row.register
+def _(event: Bye) -> Row:
+    return _notice(f"the server says goodbye: {event.text}")

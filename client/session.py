@@ -1,6 +1,5 @@
-"""One stay in the chat: getting in, what is typed, what arrives, getting in again, and leaving."""
+"""One stay in the chat: getting in, what goes out, what arrives, and getting in again after a loss."""
 
-import dataclasses
 import math
 import queue
 import socket
@@ -10,97 +9,113 @@ from collections.abc import Callable
 
 from loguru import logger
 
+from client.attention import Attention
 from client.connection import Connection, UselessError
-from client.console import Console, NotTakenError, StoppedError
+from client.console import Console, StoppedError
 from client.door import NAME_REFUSALS, Door
-from client.outbox import FullError, Outbox
-from client.place import Place
-from client.questions import Questions, SignInError
-from client.render import View, render
+from client.news import Age, News
+from client.outbox import Outbox
+from client.place import NOTICED_PEOPLE, Place
+from client.replay import Replay
+from client.roster import Person, Roster
 from client.status import CONNECTED, NAMELESS, UNSENT_ROWS, Status, reconnecting_in
 from protocol import (
-    COMMANDS,
-    LINE_BYTES,
     VERSION,
     Ack,
-    Color,
+    Acted,
     Command,
     Entered,
     Error,
     Event,
     Exit,
+    Gap,
     Hello,
-    Help,
     History,
     Join,
     Leave,
-    LineTooLongError,
-    Me,
+    List,
     Name,
     Notice,
+    PersonRow,
     Pong,
-    Post,
-    ProtocolError,
     Refused,
     Renamed,
     Resume,
-    Say,
+    RoomRow,
+    Said,
     Welcome,
-    check_text,
+    Who,
     clean,
-    find_command,
-    parse_command,
     same_key,
 )
 
 ANSWER_SECONDS = 10.0  # without a word from the server while we get in; it answers in milliseconds
 UNSENT_SECONDS = 1.0  # until a line that is not acknowledged is shown as unsent; before that it would only flicker
-LEAVE_SECONDS = 2.0  # for acknowledgements that are on their way when the person leaves
+ROOMS_SECONDS = 10.0  # for which a list of rooms is good enough to complete their names
 
-HINT = "--- you are {}; /help shows the commands, /exit leaves"
-OFFLINE = "not connected; try again when the status line says connected"
-FULL = "not taken: {} waiting to be sent, and no more can; the line stays below, try again later"
-LEAVING = "{} not sent; leave once more to drop what is not sent"
+HINT = "you are {}; /help shows the commands, /exit leaves"
 UNKNOWN = "the connection was lost, and nobody knows whether this was carried out: {}"
 NO_WAY = "not said, for you are not in its room: {}"
 REFUSED = "{}; not said: {}"
 
-_WAIT_OFFLINE = (Say, Me, Join, Leave, Name, Color)  # the others are questions of the moment
-_FOR_PROGRAMS = (Post, Resume)  # this one counts, and comes back, by itself
+
+class SignInError(Exception):
+    """There is no getting in; the text says why."""
+
+
+class NameRefusedError(SignInError):
+    """There is no getting in under this name; the text says why."""
 
 
 class NotSentError(Exception):
     """The server got on with nothing of what is to be sent, for too long; the text says more."""
 
 
-def lines_are(count: int) -> str:
-    """Return `1 line is` or `3 lines are`."""
-    return "1 line is" if count == 1 else f"{count} lines are"
-
-
 class Session:
-    """Stands between the console and the connection. The main thread calls what is public."""
+    """Stands between the console and the connection. The main thread calls what is public, unless it says otherwise."""
 
     def __init__(
-        self, sock: socket.socket, address: tuple[str, int], console: Console, *, colored: bool, timeout: float
+        self,
+        sock: socket.socket,
+        address: tuple[str, int],
+        console: Console,
+        attention: Attention,
+        *,
+        timeout: float,
+        past: bool = True,
+        curious: bool = False,
+        replay: Replay | None = None,
     ) -> None:
-        """Use `sock`, connected to `address`. A pipe waits for `timeout` seconds while the server does not get on."""
+        """Use `sock`, connected to `address`.
+
+        A pipe waits for `timeout` seconds while the server does not get on. With `past`, what was said in a room before
+        we came is shown; if `curious`, the server is asked who and what there is, to complete names. With a `replay`,
+        what it wants is shown first.
+        """
         self._console = console
+        self._attention = attention
         self._timeout = timeout
+        self._past = past
+        self._curious = curious
         self._connection = Connection(sock, address, self._on_event, self._on_lost, self._on_end)
         self._replies: queue.SimpleQueue[Hello | Entered | Error | None] = queue.SimpleQueue()
         # Guards everything below. Whoever holds it may send, which never waits, but not show.
         self._changed = threading.Condition()
-        self._view = View(me="", colored=colored)
         self._outbox = Outbox()
         self._door = Door()
         self._place = Place()
+        self._roster = Roster()
+        self._replay = replay
+        self._me = ""
+        self._heading: Entered | None = None  # of the room in which the server has us
         self._inside = False
         self._back = False  # in again after a loss, but not yet in a room
+        self._rooms_at = -math.inf  # monotonic seconds: when we last asked for the rooms
         self._retry_at = 0.0  # monotonic seconds
         self._heard_at: float | None = time.monotonic()  # monotonic seconds; None while an event is being shown
         self._moved_at = 0.0  # monotonic seconds: when the server last got on, or could for our sake
-        self._warned = False  # that leaving drops what is not sent
+        self._refused_lines = 0
+        self._ended = False
         self._reason = ""
 
     def start(self) -> None:
@@ -109,7 +124,7 @@ class Session:
 
     @property
     def reason(self) -> str:
-        """Why the stay ended without our leaving; empty while it did not."""
+        """Why the stay ended without our leaving; empty while it did not, or if nobody needs to be told."""
         with self._changed:
             return self._reason
 
@@ -119,6 +134,30 @@ class Session:
         with self._changed:
             return [line for line, _ in self._outbox.typed()]
 
+    @property
+    def refused_lines(self) -> int:
+        """How many lines were refused, by the server or here."""
+        with self._changed:
+            return self._refused_lines
+
+    @property
+    def who(self) -> Name:
+        """Who we are to the server, and in which colour."""
+        with self._changed:
+            return self._door.who
+
+    @property
+    def room(self) -> str:
+        """The room in which a line that is typed now will be said."""
+        with self._changed:
+            return self._outbox.room
+
+    @property
+    def inside(self) -> bool:
+        """Whether we are connected and signed in."""
+        with self._changed:
+            return self._inside
+
     def status(self) -> Status:
         """Return what the person should know now. Any thread may call it."""
         now = time.monotonic()
@@ -126,55 +165,77 @@ class Session:
             before = now - UNSENT_SECONDS if self._inside else math.inf
             lines = [line for line, typed_at in self._outbox.typed() if typed_at <= before]
             people = self._place.people if self._inside else None
-            return Status(self._outbox.room, people, self._link(now), tuple(lines[:UNSENT_ROWS]), len(lines))
+            delay = self._outbox.delay if self._inside else 0.0
+            return Status(self._outbox.room, people, self._link(now), tuple(lines[:UNSENT_ROWS]), len(lines), delay)
 
-    def sign_in(self, name: str | None, chosen: str | None) -> None:
-        """Get in with this name and colour, asking for what is None and again for a name that is refused.
-
-        Raises SignInError, StoppedError when the server goes, and EOFError when the person does.
-        """
-        questions = Questions(self._console, colored=self._eyes().colored)
-        self._greet()
-        name = questions.valid_name(name)
-        if chosen is None:
-            chosen = questions.color()
-        while (refusal := self._request(name, chosen)) is not None:
-            if refusal.code not in NAME_REFUSALS:
-                raise SignInError(clean(refusal.text))
-            name = questions.other_name(refusal)
-        logger.info("signed in as {!r}", name)
-
-    def join(self, room: str) -> None:
-        """Go to `room`; what is said next is said there."""
-        self._put(Join(room))
-
-    def take_line(self, line: str) -> bool:
-        """Carry out what was typed, or show why not; False means that the person leaves.
-
-        Waits only for LEAVE_SECONDS, when leaving. Raises NotTakenError while too much waits already.
-        """
-        command = self._understand(line)
-        if isinstance(command, Exit):
-            return not self._leaves()
+    def people(self) -> tuple[Person, ...]:
+        """Return the others in the room as far as we know, those who spoke last first."""
         with self._changed:
-            self._warned = False
-            offline = not self._inside
-        if offline and command is not None and not isinstance(command, _WAIT_OFFLINE):
-            self._answer_offline(command)
-        elif command is not None:
-            self._put_or_tell(command)
-        return True
+            return self._roster.names(self._me)
 
-    def take_line_in_turn(self, line: str) -> bool:
-        """Carry out a line from a pipe, which may have more of them than can wait: return when the next one can.
+    def rooms(self) -> tuple[RoomRow, ...]:
+        """Return the rooms as far as we know, and see to it that we know better soon."""
+        with self._changed:
+            if self._inside and self._curious and time.monotonic() >= self._rooms_at + ROOMS_SECONDS:
+                self._rooms_at = time.monotonic()
+                self._outbox.wonder(List())
+                self._send_ready()
+            return self._roster.rooms()
 
-        False means that the line says to leave. Raises NotSentError, and StoppedError.
+    def sign_in(self, who: Name, room: str = "") -> None:
+        """Get in as `who`, and go to `room` at once. Called once.
+
+        Raises NameRefusedError, SignInError, and StoppedError when the server goes.
         """
-        command = self._understand(line)
-        if command is not None and not isinstance(command, Exit):
-            self._put(command)
-            self._wait_for(lambda: not self._outbox.full, "the rest of the input was not read")
-        return not isinstance(command, Exit)
+        if room:
+            with self._changed:
+                self._outbox.add(Join(room))
+        self._greet()
+        refusal = self._request(who)
+        if refusal is not None:
+            kind = NameRefusedError if refusal.code in NAME_REFUSALS else SignInError
+            raise kind(clean(refusal.text))
+        logger.info("signed in as {!r}", who.name)
+
+    def put(self, *commands: Command) -> None:
+        """Send commands when their turn comes. Raises FullError, and then sends none of them."""
+        with self._changed:
+            if isinstance(commands[0], Name) and self._door.nameless:
+                self._door.choose(commands[0])
+                self._connection.send(self._knock())
+            else:
+                self._outbox.add(*commands)
+                self._send_ready()
+        self._console.refresh()
+
+    def tell(self, text: str) -> None:
+        """Show something of our own. Any thread may call it."""
+        self._show(Notice(text))
+
+    def refuse(self, text: str) -> None:
+        """Show why a line is not carried out. Any thread may call it."""
+        with self._changed:
+            self._refused_lines += 1
+        self._show(Error("refused", text))
+
+    def show(self, news: News) -> None:
+        """Show news on the console. Any thread may call it."""
+        try:
+            self._console.show(news)
+        except BrokenPipeError:  # whoever reads has had enough, as `head` has: that is no news to anybody
+            self._on_end("")
+        except OSError as error:
+            self._on_end(f"nothing more can be shown: {error.strerror}")
+
+    def settle(self, seconds: float) -> int:
+        """Wait for acknowledgements that are on their way; return how many lines are still not sent."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._outbox.empty or not self._inside, seconds)
+            return len(self._outbox)
+
+    def wait_for_space(self) -> None:
+        """Return when another line can be taken. Raises NotSentError, and StoppedError."""
+        self._wait_for(lambda: not self._outbox.full, "the rest of the input was not read")
 
     def wait_until_delivered(self) -> None:
         """Return when the server has carried out every line, and what it answered is shown.
@@ -187,8 +248,7 @@ class Session:
         self._wait_for(lambda: self._outbox.empty, "everything was read")
 
     def close(self) -> None:
-        """Leave, and end the connection. Called once."""
-        self._console.stop()  # the socket thread may be waiting for it
+        """Leave, and end the connection. Called once. A console that makes us wait must have been stopped."""
         self._connection.close(last=Exit())
 
     # ---------------------------------------------------------------------------------------------------- getting in
@@ -203,9 +263,9 @@ class Session:
         if hello.version != VERSION:
             raise SignInError(_other_version(hello))
 
-    def _request(self, name: str, chosen: str) -> Error | None:
+    def _request(self, who: Name) -> Error | None:
         """Ask to be let in; return the refusal, or None once we are in a room."""
-        self._connection.send(Name(name, chosen))
+        self._connection.send(who)
         reply = self._reply()
         while not isinstance(reply, Entered | Error):
             reply = self._reply()
@@ -229,58 +289,7 @@ class Session:
         with self._changed:
             return time.monotonic() - self._heard_at if self._heard_at is not None else 0.0
 
-    # ------------------------------------------------------------------------------------------------- what is typed
-
-    def _understand(self, line: str) -> Command | None:
-        """Return what a line means; None for a blank one, and for one that means nothing, after saying why."""
-        text = clean(line)
-        if not text.strip():
-            return None
-        try:
-            return _checked(parse_command(text))
-        except ProtocolError as error:
-            self._refuse(error.text)
-            return None
-
-    def _put_or_tell(self, command: Command) -> None:
-        try:
-            self._put(command)
-        except FullError as error:
-            self._refuse(FULL.format(lines_are(len(self.unsent))))
-            raise NotTakenError from error
-
-    def _put(self, command: Command) -> None:
-        """Send `command` when its turn comes. Raises FullError."""
-        with self._changed:
-            if isinstance(command, Name) and self._door.nameless:
-                self._door.choose(command)
-                self._connection.send(self._knock())
-            else:
-                self._outbox.add(command, time.monotonic())
-                self._send_ready()
-        self._console.refresh()
-
-    def _answer_offline(self, command: Command) -> None:
-        """Answer what needs no server, or say that there is none."""
-        if not isinstance(command, Help):
-            self._refuse(OFFLINE)
-            return
-        try:
-            rows = [find_command(command.command)] if command.command else list(COMMANDS.values())
-        except ProtocolError as error:
-            self._refuse(error.text)
-            return
-        for row in rows:
-            self._show(Notice(f"{row.usage}: {row.help}"))
-
-    def _leaves(self) -> bool:
-        """Say whether nothing keeps the person, who is told once of what is not sent."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._outbox.empty or not self._inside, LEAVE_SECONDS)
-            count, warned, self._warned = len(self._outbox), self._warned, True
-        if count and not warned:
-            self._refuse(LEAVING.format(lines_are(count)))
-        return warned or not count
+    # ------------------------------------------------------------------------------------------------------- waiting
 
     def _wait_for(self, done: Callable[[], bool], reading: str) -> None:
         """Wait until `done`, which is asked under the lock; `reading` tells how far the input was read.
@@ -291,7 +300,7 @@ class Session:
             self._moved_at = time.monotonic()
             while not done():
                 left = self._moved_at + self._timeout - time.monotonic()
-                if self._reason:
+                if self._ended:
                     raise StoppedError
                 if left <= 0 and self._heard_at is not None:
                     raise NotSentError(f"the server took nothing for {self._timeout:g} s; {reading}")
@@ -303,7 +312,7 @@ class Session:
         started = time.monotonic()
         with self._changed:
             self._heard_at = None
-            inside, known = self._inside, bool(self._view.me)
+            inside, known = self._inside, bool(self._me)
         try:
             if inside:
                 self._carry_out(event)
@@ -324,7 +333,7 @@ class Session:
             case Welcome():
                 self._welcome(event)
                 if self._console.asks:
-                    self._show_line(self._eyes().style("notice", HINT.format(event.name)))
+                    self.tell(HINT.format(event.name))
             case _:
                 self._show(event)
 
@@ -351,7 +360,7 @@ class Session:
             if not nameless:
                 self._connection.send(self._knock())
         if news and self._console.asks:
-            self._refuse(f"{refusal.text}; {NAMELESS}")
+            self.refuse(f"{refusal.text}; {NAMELESS}")
         elif news:
             self._on_end(clean(refusal.text))
         self._console.refresh()
@@ -364,7 +373,7 @@ class Session:
             else:
                 self._outbox.renewed()
             self._door.welcome(event)
-            self._view = dataclasses.replace(self._view, me=event.name)
+            self._me = event.name
             self._inside = True
         self._console.refresh()
 
@@ -381,68 +390,122 @@ class Session:
             case Entered():
                 self._entered(event)
             case _:
-                with self._changed:
-                    shown = self._place.shows(event, old=isinstance(self._outbox.asked, History))
-                if shown:
-                    self._show(event)
-                    self._follow(event)
+                self._happened(event)
+
+    def _happened(self, event: Event) -> None:
+        """Note something that happened in a room, or a row of an answer, and show it if it is for the person."""
+        with self._changed:
+            asked, wondered = self._outbox.asked, self._outbox.wondered
+            self._roster.note(event)
+            age = self._place.age(event, old=isinstance(asked, History))
+            me = self._me
+            unwanted = age is Age.PAST and not self._past and not isinstance(asked, History)
+            replaying = self._replay is not None and not self._replay.done
+        if replaying and isinstance(event, Said | Acted | Gap):
+            self._go_on_replaying(lambda replay: replay.take(event))
+        elif replaying and isinstance(event, Error) and isinstance(wondered, History):
+            self._go_on_replaying(Replay.refused)
+        elif age is not None and not unwanted and not _answers(event, wondered):
+            self._show(event, age)
+        if isinstance(event, Renamed) and event.old == me:  # only now, for it is shown to who we were
+            self._rename(event)
+
+    def _begin_replay(self, event: Entered) -> None:
+        if self._replay is not None:
+            with self._changed:
+                self._replay.begin(event)
+            self._go_on_replaying(lambda _: [])
+
+    def _go_on_replaying(self, step: Callable[[Replay], list[Event]]) -> None:
+        """Show what the replay has to show after `step`, and ask for what it needs next."""
+        with self._changed:
+            if self._replay is None:
+                return
+            events = step(self._replay)
+            command = self._replay.next_command()
+            if command is not None:
+                self._outbox.wonder(command)
+                self._send_ready()
+            end = self._heading.seq if self._heading is not None else 0
+        for event in events:
+            self._show(event, Age.LIVE if isinstance(event, Said | Acted) and event.seq > end else Age.PAST)
 
     def _answered(self, event: Pong) -> None:
         with self._changed:
+            wondered = self._outbox.wondered
             lines = self._outbox.answered(event.token)
             self._send_ready()
             self._get_on()
+            heading = self._arrived()
+        if isinstance(wondered, History):
+            self._go_on_replaying(Replay.answered)
+        if heading is not None:
+            self._show(heading)
         for line in lines:
-            self._refuse(NO_WAY.format(line))
+            self.refuse(NO_WAY.format(line))
+
+    def _arrived(self) -> Entered | None:
+        """Return the heading of a room in which we stay, though we were only to pass through it."""
+        if self._heading is None or same_key(self._outbox.next_room) != same_key(self._place.room):
+            return None
+        return self._heading if self._place.begin(passing=False) else None
 
     def _refused(self, event: Refused) -> None:
         with self._changed:
             line = self._outbox.refuse(event.number)
             self._get_on()
         if line:
-            self._refuse(REFUSED.format(event.text, line))
+            self.refuse(REFUSED.format(event.text, line))
 
     def _entered(self, event: Entered) -> None:
         with self._changed:
             back, self._back = self._back, False
             first = not self._place.room
             asked = isinstance(self._outbox.asked, Join | Leave)
-            self._place.enter(event, resumed=back and self._door.resumed)
+            self._heading = event
+            self._place.enter(event, back=back, resumed=back and self._door.resumed)
+            self._roster.enter(event.room)
             self._outbox.entered(event.room)
-            passing = back and same_key(self._outbox.next_room) != same_key(event.room)
-            heading = self._place.begin(passing=passing) or asked
+            passing = (back or first) and same_key(self._outbox.next_room) != same_key(event.room)
+            heading = self._place.begin(passing=passing) or (asked and not passing)
+            if self._curious and not passing and 1 < event.people <= NOTICED_PEOPLE:
+                self._outbox.wonder(Who())
             self._send_ready()
             self._get_on()
         if heading:
             self._show(event)
+        if not passing:
+            self._begin_replay(event)
         if first:
             self._replies.put(event)
         self._console.refresh()
 
-    def _follow(self, event: Event) -> None:
+    def _rename(self, event: Renamed) -> None:
         """Keep in mind who we are."""
         with self._changed:
-            if isinstance(event, Renamed) and event.old == self._view.me:
-                self._door.rename(event.new, event.color)
-                self._view = dataclasses.replace(self._view, me=event.new)
+            self._door.rename(event.new, event.color)
+            self._me = event.new
 
     def _on_lost(self, reason: str, seconds: float) -> None:
         with self._changed:
-            known = bool(self._view.me)
+            known = bool(self._me)
             self._inside = False
             self._retry_at = time.monotonic() + seconds
             unknown = self._outbox.lost()
+            if self._replay is not None:
+                self._replay.lost()
             self._changed.notify_all()
         if not known:
             self._on_end(reason)
         if unknown:
-            self._refuse(UNKNOWN.format(unknown))
+            self.refuse(UNKNOWN.format(unknown))
         self._console.refresh()
 
     def _on_end(self, reason: str) -> None:
         """End whatever the main thread does, and keep the first reason. Any thread may call it."""
         with self._changed:
-            self._reason = self._reason or reason
+            self._reason = reason if not self._ended else self._reason
+            self._ended = True
             self._changed.notify_all()
         self._replies.put(None)
         self._console.stop()
@@ -468,34 +531,17 @@ class Session:
 
     # ---------------------------------------------------------------------------------- any thread, without the lock
 
-    def _eyes(self) -> View:
+    def _show(self, event: Event, age: Age = Age.LIVE) -> None:
         with self._changed:
-            return self._view
-
-    def _refuse(self, text: str) -> None:
-        self._show(Error("refused", text))
-
-    def _show(self, event: Event) -> None:
-        line = render(event, self._eyes())
-        if line is not None:
-            self._show_line(line, aside=isinstance(event, Error))
-
-    def _show_line(self, line: str, *, aside: bool = False) -> None:
-        try:
-            self._console.show(line, aside=aside)
-        except OSError as error:
-            self._on_end(f"nothing more can be shown: {error.strerror}")
+            me = self._me
+        news = self._attention.judge(event, me, age)
+        if news is not None:
+            self.show(news)
 
 
-def _checked(command: Command) -> Command:
-    """Return `command`. Raises ProtocolError if the server would refuse it, or if it is not for a person."""
-    if isinstance(command, _FOR_PROGRAMS):
-        raise ProtocolError("not-allowed", "that is for programs; type what you want to say")
-    if isinstance(command, Say | Me):
-        check_text(command.text)
-    if len(command.encode()) > LINE_BYTES:
-        raise LineTooLongError(LINE_BYTES, [])
-    return command
+def _answers(event: Event, question: Command | None) -> bool:
+    """Say whether `event` belongs to the answer to a question of our own."""
+    return question is not None and isinstance(event, PersonRow | RoomRow | Error)
 
 
 def _other_version(hello: Hello) -> str:

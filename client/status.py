@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 UNSENT_ROWS = 5  # shown of the lines that are not sent; the others are counted
+DELAY_SECONDS = 0.5  # from which on the server's delay is worth telling
 
 CONNECTED = "connected"
 RECONNECTING = "reconnecting"
@@ -18,19 +19,23 @@ class Status:
     link: str  # what there is of a connection
     unsent: tuple[str, ...]
     unsent_count: int
+    delay: float = 0.0  # seconds that the server took to answer last, or has not answered for
 
     @property
     def prompt(self) -> str:
         """What stands before the line being typed."""
         return f"{self.room}> "
 
-    @property
-    def row(self) -> str:
-        """The status line: `lobby · 3 people · connected · 2 unsent`."""
+    def row(self, mentions: int = 0) -> str:
+        """Return the status line: `lobby · 3 people · connected · 620 ms · 1 mention · 2 unsent`."""
         parts = [self.room]
         if self.people is not None:
             parts.append("1 person" if self.people == 1 else f"{self.people} people")
         parts.append(self.link)
+        if self.delay > DELAY_SECONDS:
+            parts.append(f"{self.delay:.1f} s" if self.delay >= 1 else f"{self.delay * 1000:.0f} ms")
+        if mentions:
+            parts.append("1 mention" if mentions == 1 else f"{mentions} mentions")
         if self.unsent_count:
             parts.append(f"{self.unsent_count} unsent")
         return " · ".join(parts)

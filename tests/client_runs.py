@@ -22,11 +22,14 @@ def on_terminal(tmp_path: Path, *arguments: str, **changes: str) -> Iterator[Ter
 
 
 @contextmanager
-def in_the_lobby(tmp_path: Path, server: FakeServer, **changes: str) -> Iterator[tuple[Terminal, FakePeer]]:
+def in_the_lobby(
+    tmp_path: Path, server: FakeServer, *arguments: str, **changes: str
+) -> Iterator[tuple[Terminal, FakePeer]]:
     """Run the client on a terminal and let `alice` in."""
-    with on_terminal(tmp_path, server.address, "--name", "alice", "--color", "red", **changes) as terminal:
+    with on_terminal(tmp_path, server.address, "--name", "alice", "--color", "red", *arguments, **changes) as terminal:
         peer = server.accept()
         peer.let_in()
+        terminal.wait_for("you are in lobby")
         terminal.wait_for_input("lobby> ")
         yield terminal, peer
 

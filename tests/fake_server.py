@@ -46,7 +46,8 @@ class FakePeer:
 
     def carry_out(self, command: str, *answers: str) -> None:
         """See that the next line is `command`, send `answers`, and say that it is carried out."""
-        assert self.receive() == command
+        received = self.receive()
+        assert received == command, received
         self.send(*answers)
         self.answer_ping()
 
@@ -101,3 +102,7 @@ class FakeServer:
         peer = FakePeer(self._listener.accept()[0])
         self._peers.append(peer)
         return peer
+
+    def accept_look(self) -> None:
+        """Take a connection on which the client only looks whether we are there."""
+        assert self.accept().receive() == ""

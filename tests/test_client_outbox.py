@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.outbox import FullError, Outbox
-from protocol import LOBBY, Color, Command, History, Join, Leave, Me, Msg, Name, Ping, Post, Say, Who
+from client.outbox import DELAY_SECONDS, FullError, Outbox
+from protocol import LOBBY, Color, Command, History, Join, Leave, List, Me, Msg, Name, Ping, Post, Say, Who
 
 OPS = "ops"
 
@@ -18,8 +18,8 @@ def in_lobby(*commands: Command) -> Outbox:
     outbox = Outbox()
     outbox.renewed()
     outbox.entered(LOBBY)
-    for number, command in enumerate(commands):
-        outbox.add(command, number)
+    for command in commands:
+        outbox.add(command)
     return outbox
 
 
@@ -58,7 +58,7 @@ def test_ack_is_cumulative() -> None:
 def test_ack_ends_nothing_that_is_not_sent() -> None:
     """Whatever the number is."""
     outbox = Outbox()
-    outbox.add(Say("one"), 0)
+    outbox.add(Say("one"))
     outbox.ack(5)
     assert typed(outbox) == ["one"]
 
@@ -69,7 +69,7 @@ def test_refused_post_is_returned_and_its_number_used_up() -> None:
     outbox.ready()
     assert outbox.refuse(1) == "bad"
     assert outbox.refuse(1) == ""
-    outbox.add(Say("next"), 0)
+    outbox.add(Say("next"))
     assert outbox.ready() == [Post(3, "next")]
 
 
@@ -87,7 +87,7 @@ def test_posts_that_are_not_kept_go_again_with_their_numbers() -> None:
     outbox.ready()
     outbox.ack(1)
     outbox.lost()
-    outbox.add(Say("four"), 0)
+    outbox.add(Say("four"))
     assert come_back(outbox, 2) == [Post(3, "three"), Post(4, "four")]
 
 
@@ -115,15 +115,73 @@ def test_full_outbox_takes_no_more(lines: int, size: int) -> None:
     """Neither lines nor bytes have no end; there is room again when the server has something."""
     outbox = Outbox(lines, size)
     outbox.entered(LOBBY)
-    outbox.add(Say("one"), 0)
+    outbox.add(Say("one"))
     assert not outbox.full
-    outbox.add(Say("two"), 0)
+    outbox.add(Say("two"))
     assert outbox.full
     with pytest.raises(FullError):
-        outbox.add(Say("three"), 0)
+        outbox.add(Say("three"))
     outbox.ready()
     outbox.ack(1)
-    outbox.add(Say("three"), 0)
+    outbox.add(Say("three"))
+
+
+@pytest.mark.parametrize(("lines", "size"), [(2, 1_000), (1_000, 6)])
+def test_what_is_pasted_is_taken_whole_or_not_at_all(lines: int, size: int) -> None:
+    """Half of it in the room would be worse than none."""
+    outbox = Outbox(lines, size)
+    with pytest.raises(FullError):
+        outbox.add(Say("one"), Say("two"), Say("three"))
+    assert outbox.empty
+    outbox.add(Say("one"), Say("two"))
+    assert typed(outbox) == ["one", "two"]
+
+
+class Clock:
+    """Stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_delay_is_that_of_the_last_answer_or_of_what_is_not_answered() -> None:
+    """A server that is slow shows at once, and no longer when it is quick again."""
+    clock = Clock()
+    outbox = Outbox(clock=clock)
+    outbox.entered(LOBBY)
+    outbox.add(Say("one"), Say("two"))
+    outbox.ready()
+    assert outbox.delay == 0
+    clock.now = 2.0
+    assert outbox.delay == 2.0
+    outbox.ack(2)
+    clock.now = 2.0 + DELAY_SECONDS - 1
+    assert outbox.delay == 2.0
+    clock.now += 1
+    assert outbox.delay == 0
+    outbox.add(Who())
+    outbox.ready()
+    outbox.answered("1")
+    assert outbox.delay == 0
+    outbox.lost()
+    assert outbox.delay == 0
+
+
+def test_question_of_our_own_is_nobodys_line() -> None:
+    """It waits its turn, is not counted as unsent, and is not asked again after a loss."""
+    outbox = in_lobby(Say("one"))
+    outbox.wonder(Who())
+    assert outbox.ready() == [Post(1, "one"), Who(), Ping("1")]
+    assert (outbox.wondered, outbox.asked) == (Who(), None)
+    assert typed(outbox) == ["one"]
+    outbox.wonder(List())
+    outbox.ack(1)
+    assert outbox.lost() == ""
+    assert come_back(outbox, 1) == []
+    assert outbox.empty
 
 
 # ----------------------------------------------------------------------------------------------------------- commands
@@ -227,7 +285,7 @@ def test_refused_move_after_a_loss_leads_back_to_where_the_person_was() -> None:
     outbox.entered(OPS)
     outbox.answered("1")
     outbox.lost()
-    outbox.add(Join("locked"), 0)
+    outbox.add(Join("locked"))
     outbox.renewed()
     outbox.entered(LOBBY)
     assert outbox.ready() == [Join("locked"), Ping("2")]
@@ -276,7 +334,7 @@ class Wire:
     def type(self, command: Command) -> None:
         if isinstance(command, Say):
             self.expected.append((self.outbox.room, command.text))
-        self.outbox.add(command, 0)
+        self.outbox.add(command)
         self.commands += self.outbox.ready()
 
     def serve(self) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from client import seen
+from client.news import Age
 from client.place import NOTICED_PEOPLE, Place
 from client.seen import Seen
 from client.status import Status
@@ -64,7 +65,7 @@ def test_people_are_counted() -> None:
     place = Place()
     place.enter(Entered("lobby", 0, NOTICED_PEOPLE, "-"))
     events: list[Event] = [Left("lobby", 0, "bob", "red", "exit"), Joined("ops", 0, "bob", "red")]
-    assert all(place.shows(event, old=False) for event in events)
+    assert [place.age(event, old=False) for event in events] == [Age.LIVE, Age.LIVE]
     assert place.people == NOTICED_PEOPLE - 1
     place.enter(Entered("lobby", 0, NOTICED_PEOPLE + 1, "-"))
     assert place.people is None
@@ -75,10 +76,22 @@ def test_room_that_is_passed_through_is_not_shown() -> None:
     place = Place()
     place.enter(Entered("lobby", 1, 1, "-"))
     assert not place.begin(passing=True)
-    assert not place.shows(line(1), old=False)
+    assert place.age(line(1), old=False) is None
     assert place.begin(passing=False)
     assert not place.begin(passing=False)
-    assert place.shows(line(1), old=False)
+    assert place.age(line(1), old=False) is Age.PAST
+
+
+@pytest.mark.parametrize(("back", "expected"), [(False, Age.PAST), (True, Age.MISSED)])
+def test_line_is_as_old_as_the_person_sees_it(back: bool, expected: Age) -> None:
+    """What was said before we came, or while the connection was lost, is not new; and what is asked for again."""
+    place = Place()
+    place.enter(Entered("lobby", 0, 1, "-"))
+    place.enter(Entered("lobby", 1, 1, "-"), back=back, resumed=back)
+    assert place.age(line(1), old=False) is expected
+    assert place.age(line(2), old=False) is Age.LIVE
+    assert place.age(line(1), old=True) is Age.PAST
+    assert place.age(line(1), old=False) is None
 
 
 @pytest.mark.parametrize(
@@ -87,11 +100,20 @@ def test_room_that_is_passed_through_is_not_shown() -> None:
         (Status("lobby", None, "connected", (), 0), "lobby · connected"),
         (Status("lobby", 1, "connected", (), 0), "lobby · 1 person · connected"),
         (Status("lobby", 3, "connected", ("a",), 1), "lobby · 3 people · connected · 1 unsent"),
+        (Status("lobby", 3, "connected", (), 0, 0.5), "lobby · 3 people · connected"),
+        (Status("lobby", 3, "connected", (), 0, 0.62), "lobby · 3 people · connected · 620 ms"),
+        (Status("lobby", 3, "connected", (), 0, 2.5), "lobby · 3 people · connected · 2.5 s"),
     ],
 )
 def test_status_line(status: Status, row: str) -> None:
     """It is short, and says no more than there is to say."""
-    assert status.row == row
+    assert status.row() == row
+
+
+def test_status_line_counts_mentions() -> None:
+    """One is one."""
+    status = Status("lobby", None, "connected", (), 0)
+    assert [status.row(1), status.row(2)] == ["lobby · connected · 1 mention", "lobby · connected · 2 mentions"]
 
 
 def test_unsent_rows() -> None:

@@ -1,5 +1,6 @@
 """The whole client when its connection is lost: on a real pseudo-terminal, and in pipes."""
 
+import re
 import threading
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def test_lost_connection_is_shown_in_the_status_line(tmp_path: Path) -> None:
         terminal.wait_for("lobby · reconnecting in 1 s")
         peer = server.accept()
         peer.let_in_again("/resume token lobby 0", 0, "/entered lobby 0 2 -")
+        peer.carry_out("/who", "/end who")  # to complete names
         terminal.wait_for("lobby · 2 people · connected")
         terminal.wait_for_input("lobby> half a li")
         assert terminal.rows[: terminal.screen.cursor.y] == above
@@ -59,7 +61,7 @@ def test_lines_typed_without_a_connection_wait_above_the_input(tmp_path: Path) -
             "12:00 alice: hello ops",
             "ops> draft",
         ]
-        assert terminal.rows[row + 1] == "ops · 1 person · connected"
+        assert terminal.rows[row + 1].startswith("ops · 1 person · connected")
         assert "".join(terminal.rows[row + 2 :]) == ""
 
 
@@ -94,9 +96,9 @@ def test_line_that_is_not_taken_stays_in_the_input_line(tmp_path: Path) -> None:
     with FakeServer() as server, in_the_lobby(tmp_path, server) as (terminal, peer):
         peer.close()
         terminal.wait_for("reconnecting")
-        terminal.type("\x1b[200~" + "\n".join(f"line {number}" for number in range(1, 1_002)) + "\x1b[201~" + ENTER)
-        terminal.wait_for("!!! not taken: 1000 lines are waiting to be sent")
-        terminal.wait_for_input("lobby> line 1001")
+        terminal.type("\x1b[200~" + "\n".join(f"line {number}" for number in range(1, 1_002)) + "\x1b[201~s")
+        terminal.wait_for("!!! not taken: 0 lines are waiting to be sent, and 1001 more are too many")
+        terminal.wait(lambda: terminal.input_row.endswith("line 1001"), "the paste in the input line")
 
 
 def test_line_without_an_acknowledgement_is_shown_after_a_moment(tmp_path: Path) -> None:
@@ -104,13 +106,15 @@ def test_line_without_an_acknowledgement_is_shown_after_a_moment(tmp_path: Path)
     with FakeServer() as server, in_the_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("hello" + ENTER)
         assert peer.receive() == "/post 1 hello"
-        terminal.wait_for("lobby · 1 person · connected · 1 unsent")
+        delayed = re.compile(r"lobby · 1 person · connected · [\d.]+ m?s · 1 unsent")
+        terminal.wait(lambda: delayed.search(terminal.text) is not None, "the delay")
         assert "… hello" in terminal.rows
         peer.send("/ack 1")
         terminal.wait(lambda: "hello" not in terminal.text.replace("/help", ""), "the end of the unsent line")
         terminal.wait_for("lobby · 1 person · connected")
         row = terminal.screen.cursor.y
-        assert terminal.rows[row : row + 2] == ["lobby>", "lobby · 1 person · connected"]
+        assert terminal.rows[row] == "lobby>"
+        assert re.fullmatch(r"lobby · 1 person · connected( · [\d.]+ m?s)?", terminal.rows[row + 1])
 
 
 def test_pipe_comes_back(tmp_path: Path) -> None:
@@ -131,7 +135,7 @@ def test_pipe_comes_back(tmp_path: Path) -> None:
         peer.answer_ping()
         peer.see_exit()
         output, asides = process.communicate(timeout=PIPE_SECONDS)
-    lines = ["--- you are in lobby: 1 person", "--- you are in ops: 1 person", "12:00 bot: one"]
+    lines = ["--- you are in ops: 1 person", "12:00 bot: one"]
     assert (process.returncode, output.splitlines(), asides) == (0, lines, "")
 
 

@@ -1,22 +1,33 @@
 """A session between a console that a test plays and a server that it plays too."""
 
 import queue
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from client import connection
+from client import desk as desk_module
 from client import session as session_module
+from client.attention import Attention
+from client.commands import COMMANDS
 from client.connection import connect
 from client.console import NotTakenError, StoppedError
+from client.desk import Desk
+from client.news import Age, News
 from client.outbox import Outbox
-from client.questions import SignInError, choose_color
-from client.session import NotSentError, Session
+from client.questions import choose_color
+from client.render import render
+from client.replay import Replay, Since
+from client.row import Row
+from client.session import NameRefusedError, NotSentError, Session, SignInError
+from client.settings import SettingsFile
 from client.status import Status
-from protocol import ProtocolError
+from protocol import Name, ProtocolError
 from tests.fake_server import WAIT_SECONDS, FakePeer, FakeServer
 
 HOST = "127.0.0.1"
@@ -29,6 +40,7 @@ class FakeConsole:
     def __init__(self, *, asks: bool) -> None:
         self.asks = asks
         self.shown: queue.Queue[str] = queue.Queue()
+        self.news: list[News] = []
         self.showing = threading.Event()
         self.may_show = threading.Event()
         self.may_show.set()
@@ -38,17 +50,25 @@ class FakeConsole:
         """Fail: nobody is there."""
         raise AssertionError(question)
 
-    def read_lines(self, on_line: Callable[[str], bool], status: Callable[[], Status]) -> None:
-        """Have no lines."""
+    def tell(self, row: Row) -> None:
+        """Fail: nobody is asked."""
+        raise AssertionError(row.text)
+
+    def clear(self) -> None:
+        """Note it."""
+        self.shown.put("cleared")
 
     def refresh(self) -> None:
         """Have no status line."""
 
-    def show(self, line: str, *, aside: bool = False) -> None:
+    def show(self, news: News) -> None:
         """Keep the line, once that is allowed."""
         self.showing.set()
         self.may_show.wait(WAIT_SECONDS)
-        self.shown.put(line)
+        row = render(news.event, news.me)
+        if row is not None:
+            self.news.append(news)
+            self.shown.put(row.text)
 
     def next(self) -> str:
         """Return the next line."""
@@ -67,6 +87,28 @@ class FakeConsole:
         """Have nothing to show."""
 
 
+class Stay(Session):
+    """A session, with a desk at which somebody types."""
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        console: FakeConsole,
+        *,
+        timeout: float,
+        curious: bool,
+        past: bool,
+        since: Since | None,
+    ) -> None:
+        attention = Attention()
+        replay = Replay(since) if since is not None else None
+        sock = connect(*address)
+        super().__init__(sock, address, console, attention, timeout=timeout, curious=curious, past=past, replay=replay)
+        self.folder = tempfile.TemporaryDirectory()
+        self.settings = SettingsFile(Path(self.folder.name))
+        self.desk = Desk(self, attention, self.settings, console)
+
+
 def wait_until(true: Callable[[], bool]) -> None:
     """Look until it is `true`, or fail after WAIT_SECONDS."""
     deadline = time.monotonic() + WAIT_SECONDS
@@ -76,7 +118,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def visiting(*, asks: bool = False, timeout: float = WAIT_SECONDS) -> Iterator[tuple[Session, FakePeer, FakeConsole]]:
+def visiting(*, asks: bool = False, timeout: float = WAIT_SECONDS) -> Iterator[tuple[Stay, FakePeer, FakeConsole]]:
     """Connect a session to a server that the test plays."""
     with visiting_server(asks=asks, timeout=timeout) as (session, server, console):
         yield session, server.accept(), console
@@ -84,24 +126,30 @@ def visiting(*, asks: bool = False, timeout: float = WAIT_SECONDS) -> Iterator[t
 
 @contextmanager
 def visiting_server(
-    *, asks: bool = False, timeout: float = WAIT_SECONDS
-) -> Iterator[tuple[Session, FakeServer, FakeConsole]]:
+    *,
+    asks: bool = False,
+    timeout: float = WAIT_SECONDS,
+    curious: bool = False,
+    past: bool = True,
+    since: Since | None = None,
+) -> Iterator[tuple[Stay, FakeServer, FakeConsole]]:
     """Do the same; the session may connect to it more than once, and is left without a thread."""
     console = FakeConsole(asks=asks)
     with FakeServer() as server:
         address = (HOST, server.port)
-        session = Session(connect(*address), address, console, colored=False, timeout=timeout)
+        session = Stay(address, console, timeout=timeout, curious=curious, past=past, since=since)
         session.start()
         try:
             yield session, server, console
         finally:
             server.close_peers()
             session.close()
+            session.folder.cleanup()
     assert "socket" not in {thread.name for thread in threading.enumerate()}
 
 
 @contextmanager
-def inside(*, asks: bool = True, timeout: float = WAIT_SECONDS) -> Iterator[tuple[Session, FakePeer, FakeConsole]]:
+def inside(*, asks: bool = True, timeout: float = WAIT_SECONDS) -> Iterator[tuple[Stay, FakePeer, FakeConsole]]:
     """Be `alice` in the lobby."""
     with inside_server(asks=asks, timeout=timeout) as (session, _, peer, console):
         yield session, peer, console
@@ -110,11 +158,11 @@ def inside(*, asks: bool = True, timeout: float = WAIT_SECONDS) -> Iterator[tupl
 @contextmanager
 def inside_server(
     *, asks: bool = True, timeout: float = WAIT_SECONDS
-) -> Iterator[tuple[Session, FakeServer, FakePeer, FakeConsole]]:
+) -> Iterator[tuple[Stay, FakeServer, FakePeer, FakeConsole]]:
     """Be `alice` in the lobby of a server to which she can come back."""
     with visiting_server(asks=asks, timeout=timeout) as (session, server, console):
         peer = server.accept()
-        visitor = threading.Thread(target=session.sign_in, args=("alice", "red"))
+        visitor = threading.Thread(target=session.sign_in, args=(Name("alice", "red"),))
         visitor.start()
         peer.let_in()
         visitor.join(WAIT_SECONDS)
@@ -127,7 +175,7 @@ def test_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(session_module, "ANSWER_SECONDS", 0.2)
     with visiting() as (session, _, _):
         with pytest.raises(StoppedError):
-            session.sign_in("alice", "red")
+            session.sign_in(Name("alice", "red"))
         assert session.reason.startswith("the server did not answer within")
 
 
@@ -137,7 +185,7 @@ def test_server_that_speaks_another_language_is_not_waited_for(monkeypatch: pyte
     with visiting() as (session, peer, _):
         peer.send("SSH-2.0-OpenSSH_9.2")
         with pytest.raises(StoppedError):
-            session.sign_in("alice", "red")
+            session.sign_in(Name("alice", "red"))
 
 
 def test_other_version_of_the_protocol_is_refused() -> None:
@@ -145,7 +193,7 @@ def test_other_version_of_the_protocol_is_refused() -> None:
     with visiting() as (session, peer, _):
         peer.send("/hello 2 -")
         with pytest.raises(SignInError, match="the server speaks version 2 of the protocol, and this client 1"):
-            session.sign_in("alice", "red")
+            session.sign_in(Name("alice", "red"))
 
 
 @pytest.mark.parametrize("greeting", [[], ["/hello 1 -"]])
@@ -154,7 +202,7 @@ def test_server_that_lets_nobody_in_is_understood(greeting: list[str]) -> None:
     with visiting() as (session, peer, _):
         peer.send(*greeting, "/error server-full 10 people are here; try again later")
         with pytest.raises(SignInError, match="10 people are here; try again later"):
-            session.sign_in("alice", "red")
+            session.sign_in(Name("alice", "red"))
 
 
 def test_slow_reader_of_ours_is_no_silence_of_the_server() -> None:
@@ -179,7 +227,7 @@ def test_server_that_gets_on_is_waited_for() -> None:
     """However long everything takes together."""
     with inside(asks=False, timeout=0.3) as (session, peer, _):
         for number in range(6):
-            session.take_line_in_turn(f"line {number}")
+            session.desk.take_line_in_turn(f"line {number}")
         waiter = threading.Thread(target=session.wait_until_delivered)
         waiter.start()
         for number in range(1, 7):
@@ -194,8 +242,8 @@ def test_server_that_gets_on_is_waited_for() -> None:
 def test_server_that_does_not_get_on_is_not_waited_for() -> None:
     """What is not sent can be told."""
     with inside(asks=False, timeout=0.1) as (session, peer, _):
-        session.take_line_in_turn("one")
-        session.take_line_in_turn("two")
+        session.desk.take_line_in_turn("one")
+        session.desk.take_line_in_turn("two")
         peer.send("/ack 1")
         with pytest.raises(NotSentError, match=r"the server took nothing for 0\.1 s; everything was read"):
             session.wait_until_delivered()
@@ -206,9 +254,9 @@ def test_pipe_waits_when_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """For the server to take some of it; the line that was read is kept."""
     monkeypatch.setattr(session_module, "Outbox", lambda: Outbox(lines=2))
     with inside(asks=False, timeout=0.1) as (session, peer, _):
-        session.take_line_in_turn("one")
+        session.desk.take_line_in_turn("one")
         with pytest.raises(NotSentError, match="the rest of the input was not read"):
-            session.take_line_in_turn("two")
+            session.desk.take_line_in_turn("two")
         assert session.unsent == ["one", "two"]
         peer.keep("1 one")
         peer.keep("2 two")
@@ -218,9 +266,9 @@ def test_keyboard_does_not_wait_when_much_waits(monkeypatch: pytest.MonkeyPatch)
     """The person is told why, and keeps the line."""
     monkeypatch.setattr(session_module, "Outbox", lambda: Outbox(lines=1))
     with inside() as (session, _, console):
-        session.take_line("one")
+        session.desk.take_line("one")
         with pytest.raises(NotTakenError):
-            session.take_line("two")
+            session.desk.take_line("two")
         assert console.next().startswith("!!! not taken: 1 line is waiting to be sent, and no more can")
         assert session.unsent == ["one"]
 
@@ -228,16 +276,16 @@ def test_keyboard_does_not_wait_when_much_waits(monkeypatch: pytest.MonkeyPatch)
 def test_blank_line_does_nothing() -> None:
     """Neither does one of spaces."""
     with inside() as (session, peer, _):
-        assert session.take_line("")
-        assert session.take_line("  \t")
-        assert session.take_line("text")
+        assert session.desk.take_line("")
+        assert session.desk.take_line("  \t")
+        assert session.desk.take_line("text")
         assert peer.receive() == "/post 1 text"
 
 
 def test_typed_text_is_cleaned() -> None:
     """What a paste brought along does not leave this machine."""
     with inside() as (session, peer, _):
-        session.take_line("a\x1b[31m\u202eb")
+        session.desk.take_line("a\x1b[31m\u202eb")
         assert peer.receive() == "/post 1 a[31mb"
 
 
@@ -245,14 +293,14 @@ def test_typed_text_is_cleaned() -> None:
 def test_what_programs_say_is_not_for_people(line: str) -> None:
     """Posts are counted here, and we come back by ourselves."""
     with inside() as (session, _, console):
-        session.take_line(line)
-        assert console.next() == "!!! that is for programs; type what you want to say"
+        session.desk.take_line(line)
+        assert console.next().startswith("!!! there is no command /")
 
 
 def test_refused_post_is_shown_with_its_text() -> None:
     """It is told why, and is no more unsent."""
     with inside() as (session, peer, console):
-        session.take_line("/me shouts")
+        session.desk.take_line("/me shouts")
         peer.send("/refused 1 not-allowed nobody may shout")
         assert console.next() == "!!! nobody may shout; not said: /me shouts"
         assert session.unsent == []
@@ -261,12 +309,12 @@ def test_refused_post_is_shown_with_its_text() -> None:
 def test_line_for_a_room_that_is_closed_to_us_is_said_nowhere() -> None:
     """It is told with the refusal of the room."""
     with inside() as (session, peer, console):
-        session.take_line("/join ops")
-        session.take_line("secret")
+        session.desk.take_line("/join ops")
+        session.desk.take_line("secret")
         peer.carry_out("/join ops", "/error room-locked ops is locked")
         assert console.next() == "!!! ops is locked"
         assert console.next() == "!!! not said, for you are not in its room: secret"
-        session.take_line("hello")
+        session.desk.take_line("hello")
         peer.keep("1 hello")
 
 
@@ -312,7 +360,7 @@ def test_gap_is_shown() -> None:
 def test_past_that_was_cut_off_is_asked_for() -> None:
     """A room shows its last 50 lines, whose rest is what is missed."""
     with inside_server() as (session, server, peer, console):
-        session.take_line("/join ops")
+        session.desk.take_line("/join ops")
         peer.carry_out("/join ops", "/entered ops 300 2 -", said(251, "first", "ops"))
         console.drain("bob: first")
         peer.close()
@@ -328,15 +376,15 @@ def test_what_is_not_kept_is_sent_again() -> None:
     """Once, with its number; what is kept is not, whether we knew or not."""
     with inside_server() as (session, server, peer, _):
         for line in ("one", "two", "three"):
-            session.take_line(line)
+            session.desk.take_line(line)
         peer.keep("1 one")
         assert peer.receive() == "/post 2 two"
         peer.reset()
         peer = server.accept()
-        session.take_line("four")
+        session.desk.take_line("four")
         peer.let_in_again("/resume token lobby 0", 2, "/entered lobby 0 1 -")
         peer.keep("3 three", "4 four")
-        session.take_line("five")
+        session.desk.take_line("five")
         peer.keep("5 five")
 
 
@@ -344,8 +392,8 @@ def test_what_is_not_kept_is_sent_again() -> None:
 def test_join_whose_answer_was_lost() -> None:
     """The server tells where we are; what was typed there is said there."""
     with inside_server() as (session, server, peer, console):
-        session.take_line("/join ops")
-        session.take_line("hello ops")
+        session.desk.take_line("/join ops")
+        session.desk.take_line("hello ops")
         assert peer.receive() == "/join ops"
         peer.close()
         peer = server.accept()
@@ -359,12 +407,12 @@ def test_join_whose_answer_was_lost() -> None:
 def test_session_that_is_not_known_is_begun_anew() -> None:
     """Under the same name and colour, back in the room, past the lobby, and with the lines counted anew."""
     with inside_server() as (session, server, peer, console):
-        session.take_line("/join ops")
+        session.desk.take_line("/join ops")
         peer.carry_out("/join ops", "/entered ops 0 1 -", f"/renamed ops {NOON} alice pink eve")
         console.drain("you are now eve")
-        session.take_line("one")
+        session.desk.take_line("one")
         peer.keep("1 one")
-        session.take_line("two")
+        session.desk.take_line("two")
         peer.close()
         peer = server.accept()
         assert peer.greet() == "/resume token ops 0"
@@ -403,7 +451,7 @@ def test_name_that_is_taken_meanwhile_is_told_once() -> None:
     with inside_server() as (session, server, peer, console):
         peer.close()
         peer = server.accept()
-        session.take_line("hello")
+        session.desk.take_line("hello")
         assert peer.greet() == "/resume token lobby 0"
         peer.send("/error resume-unknown nobody knows you")
         for _ in range(2):
@@ -417,7 +465,7 @@ def test_name_that_is_taken_meanwhile_is_told_once() -> None:
         peer.send("/error name-taken alice is taken", "/ping done")
         assert peer.receive() == "/pong done"
         assert session.status().link == "not signed in: type /name NAME"
-        session.take_line("/name alba")
+        session.desk.take_line("/name alba")
         assert peer.receive() == "/name alba red"
         peer.send("/welcome alba red token2 0", "/entered lobby 0 1 -")
         peer.keep("1 hello")
@@ -428,7 +476,7 @@ def test_name_that_is_taken_meanwhile_is_told_once() -> None:
 def test_name_that_is_taken_meanwhile_ends_a_pipe() -> None:
     """There is nobody to choose another; what is not sent can be told."""
     with inside_server(asks=False) as (session, server, peer, _):
-        session.take_line_in_turn("hello")
+        session.desk.take_line_in_turn("hello")
         peer.close()
         peer = server.accept()
         assert peer.greet() == "/resume token lobby 0"
@@ -455,14 +503,14 @@ def test_server_that_lets_nobody_in_for_now_is_asked_again() -> None:
 def test_question_on_its_way_is_not_asked_twice() -> None:
     """A private message could arrive twice; the person is told, and decides."""
     with inside_server() as (session, server, peer, console):
-        session.take_line("/msg bob psst")
+        session.desk.take_line("/msg bob psst")
         assert peer.receive() == "/msg bob psst"
         peer.close()
         expected = "!!! the connection was lost, and nobody knows whether this was carried out: /msg bob psst"
         assert console.next() == expected
         peer = server.accept()
         peer.let_in_again("/resume token lobby 0", 0, "/entered lobby 0 1 -")
-        session.take_line("next")
+        session.desk.take_line("next")
         assert peer.receive() == "/post 1 next"
 
 
@@ -472,11 +520,11 @@ def test_questions_need_a_connection() -> None:
         peer.close()
         wait_until(lambda: session.status().link != "connected")
         for line in ("/list", "/who", "/history", "/msg bob psst"):
-            session.take_line(line)
+            session.desk.take_line(line)
             assert console.next() == "!!! not connected; try again when the status line says connected"
-        session.take_line("/help join")
-        assert console.next() == "--- /join ROOM: go to ROOM, made if it is not there"
-        session.take_line("/help jion")
+        session.desk.take_line("/help join")
+        assert console.next() == "--- /join ROOM  go to ROOM, made if it is not there"
+        session.desk.take_line("/help jion")
         assert console.next().startswith("!!! there is no command /jion")
 
 
@@ -485,10 +533,10 @@ def test_history_shows_lines_that_are_shown_already() -> None:
     with inside() as (session, peer, console):
         peer.send(said(1, "one"))
         console.drain("bob: one")
-        session.take_line("/history")
+        session.desk.take_line("/history")
         peer.carry_out("/history", said(1, "one"), "/end history")
         console.drain("bob: one")
-        session.take_line("hello")
+        session.desk.take_line("hello")
         peer.keep("1 hello")
         peer.send(said(1, "one"), said(2, "two"))
         assert console.next().endswith("bob: two")
@@ -511,51 +559,300 @@ def test_silent_server_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_status_tells_who_is_here() -> None:
     """As far as the server does."""
     with inside() as (session, peer, console):
-        assert session.status().row == "lobby · 1 person · connected"
+        assert session.status().row() == "lobby · 1 person · connected"
         peer.send(f"/joined lobby {NOON} bob red", f"/joined lobby {NOON} eve red", f"/left lobby {NOON} eve red exit")
         console.drain("eve left")
-        assert session.status().row == "lobby · 2 people · connected"
-        session.take_line("/join crowd")
+        assert session.status().row() == "lobby · 2 people · connected"
+        session.desk.take_line("/join crowd")
         peer.carry_out("/join crowd", "/entered crowd 0 201 -")
         console.drain("201 people")
-        assert session.status().row == "crowd · connected"
+        assert session.status().row() == "crowd · connected"
 
 
 def test_status_tells_what_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """At once without a connection, and with one after a moment."""
     with inside() as (session, peer, _):
-        session.take_line("hello")
+        session.desk.take_line("hello")
         assert session.status().unsent == ()
         monkeypatch.setattr(session_module, "UNSENT_SECONDS", 0.0)
-        assert session.status().row == "lobby · 1 person · connected · 1 unsent"
+        assert session.status().row() == "lobby · 1 person · connected · 1 unsent"
         monkeypatch.undo()
         peer.close()
         wait_until(lambda: session.status().link != "connected")
-        session.take_line("/join ops")
+        session.desk.take_line("/join ops")
         assert session.status() == Status("ops", None, "reconnecting in 1 s", ("hello", "/join ops"), 2)
 
 
 def test_leaving_waits_for_what_is_on_its_way() -> None:
     """The server needs a moment."""
     with inside() as (session, peer, _):
-        session.take_line("hello")
+        session.desk.take_line("hello")
         acknowledging = threading.Timer(0.1, peer.send, ["/ack 1"])
         acknowledging.start()
-        assert not session.take_line("/exit")
+        assert not session.desk.take_line("/exit")
         acknowledging.join()
 
 
 def test_leaving_with_lines_that_are_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first time the person is told; to go on typing starts that anew."""
-    monkeypatch.setattr(session_module, "LEAVE_SECONDS", 0.01)
+    monkeypatch.setattr(desk_module, "LEAVE_SECONDS", 0.01)
     with inside() as (session, _, console):
-        session.take_line("hello")
-        assert session.take_line("/exit")
+        session.desk.take_line("hello")
+        assert session.desk.take_line("/exit")
         assert console.next() == "!!! 1 line is not sent; leave once more to drop what is not sent"
-        session.take_line("hello?")
-        assert session.take_line("/exit")
+        session.desk.take_line("hello?")
+        assert session.desk.take_line("/exit")
         assert console.next() == "!!! 2 lines are not sent; leave once more to drop what is not sent"
-        assert not session.take_line("/exit")
+        assert not session.desk.take_line("/exit")
+
+
+# ------------------------------------------------------------------------------------------------------ being let in
+
+
+@pytest.mark.parametrize("code", ["name-taken", "name-invalid"])
+def test_name_that_is_refused(code: str) -> None:
+    """Another one may do; what else is refused has no remedy here."""
+    with visiting() as (session, peer, _):
+        peer.send("/hello 1 -", f"/error {code} choose another name")
+        with pytest.raises(NameRefusedError, match="choose another name"):
+            session.sign_in(Name("alice"))
+
+
+def test_way_into_a_room_leads_silently_through_the_lobby() -> None:
+    """Nothing of it is shown, and what is typed meanwhile is said in the room."""
+    with visiting(asks=True) as (session, peer, console):
+        visitor = threading.Thread(target=session.sign_in, args=(Name("alice", "red"), "ops"))
+        visitor.start()
+        assert peer.greet() == "/name alice red"
+        peer.send("/welcome alice red token 0", "/entered lobby 1 2 -", said(1, "not for alice"))
+        visitor.join(WAIT_SECONDS)
+        session.desk.take_line("hello ops")
+        peer.carry_out("/join ops", "/entered ops 0 1 -")
+        peer.keep("1 hello ops")
+        assert [console.next() for _ in range(2)] == [
+            "--- you are alice; /help shows the commands, /exit leaves",
+            "--- you are in ops: 1 person",
+        ]
+
+
+def test_way_into_a_room_that_is_closed_ends_in_the_lobby() -> None:
+    """Which is then shown."""
+    with visiting(asks=True) as (session, peer, console):
+        visitor = threading.Thread(target=session.sign_in, args=(Name("alice", "red"), "ops"))
+        visitor.start()
+        assert peer.greet() == "/name alice red"
+        peer.send("/welcome alice red token 0", "/entered lobby 1 2 -", said(1, "before"))
+        visitor.join(WAIT_SECONDS)
+        peer.carry_out("/join ops", "/error room-locked ops is locked")
+        console.drain("!!! ops is locked")
+        assert console.next() == "--- you are in lobby: 2 people"
+        peer.send(said(2, "now"))
+        assert console.next().endswith("bob: now")
+
+
+# ------------------------------------------------------------------------------------------------- what needs no server
+
+
+def test_answer_goes_to_whoever_told_last() -> None:
+    """Without them there is nobody to answer."""
+    with inside() as (session, peer, console):
+        session.desk.take_line("/r hello")
+        assert console.next().startswith("!!! nobody has told you anything yet")
+        peer.send(f"/msg {NOON} bob blue alice psst", f"/msg {NOON} carol blue alice hey")
+        console.drain("hey")
+        session.desk.take_line("/r what?")
+        assert peer.receive() == "/msg carol what?"
+
+
+def test_nothing_is_shown_of_the_ignored() -> None:
+    """From now on and the next time; until that is taken back."""
+    with inside() as (session, peer, console):
+        for line, answer in [
+            ("/ignore", "--- you ignore nobody"),
+            ("/ignore alice", "!!! that is you; nobody can ignore themselves"),
+            ("/unignore bob", "!!! you do not ignore bob; /ignore shows whom you do"),
+            ("/ignore Bob", "--- you see nothing of Bob any more; /unignore Bob ends it"),
+            ("/ignore", "--- you ignore Bob"),
+        ]:
+            session.desk.take_line(line)
+            assert console.next() == answer
+        peer.send(said(1, "one"), f"/say lobby 2 {NOON} carol red two")
+        assert console.next().endswith("carol: two")
+        assert SettingsFile(Path(session.folder.name)).load().ignored == ("Bob",)
+        session.desk.take_line("/unignore BOB")
+        assert console.next() == "--- you see again what BOB says"
+        peer.send(said(3, "three"))
+        assert console.next().endswith("bob: three")
+        assert SettingsFile(Path(session.folder.name)).load().ignored == ()
+
+
+def test_settings_that_cannot_be_written_hold_for_this_time() -> None:
+    """The person is told."""
+    with inside() as (session, peer, console):
+        (Path(session.folder.name) / "settings.json").mkdir()
+        session.desk.take_line("/ignore bob")
+        assert "this is not remembered" in console.next()
+        assert console.next().startswith("--- you see nothing of bob any more")
+        peer.send(said(1, "one"), f"/say lobby 2 {NOON} carol red two")
+        assert console.next().endswith("carol: two")
+
+
+def test_mentions_are_shown_again() -> None:
+    """By room, and without calling anybody again."""
+    with inside() as (session, peer, console):
+        session.desk.take_line("/mentions")
+        assert console.next() == "--- nobody has mentioned you yet"
+        peer.send(said(1, "alice?"), said(2, "nobody"), f"/msg {NOON} bob blue alice psst")
+        console.drain("psst")
+        assert [news.alert for news in console.news[-3:]] == [True, False, True]
+        session.desk.take_line("/mentions")
+        shown = [console.next() for _ in range(4)]
+        assert shown == ["--- in lobby:", "12:00 bob: alice?", "--- to you alone:", "12:00 [bob -> alice] psst"]
+        assert [(news.age, news.alert) for news in console.news if news.age is Age.PAST] == [(Age.PAST, False)] * 2
+
+
+def test_room_rings_as_the_person_wants() -> None:
+    """It is kept for the next time, and is about no other room."""
+    with inside() as (session, peer, console):
+        for line, answer in [
+            ("/notify", "--- a line in lobby rings when it has your name"),
+            ("/notify ALL", "--- every line in lobby may ring"),
+            ("/notify some", "!!! usage: /notify [all|mention|off]"),
+        ]:
+            session.desk.take_line(line)
+            assert console.next() == answer
+        peer.send(said(1, "one"))
+        console.drain("one")
+        assert console.news[-1].alert
+        assert SettingsFile(Path(session.folder.name)).load().notify == {"lobby": "all"}
+
+
+def test_clear_is_left_to_the_console() -> None:
+    """It has the screen."""
+    with inside() as (session, _, console):
+        session.desk.take_line("/clear")
+        assert console.next() == "cleared"
+
+
+def test_help_needs_no_server() -> None:
+    """It has what people type, with what the client does by itself, and nothing for programs."""
+    with inside() as (session, _, console):
+        session.desk.take_line("/help")
+        shown = [console.next() for _ in COMMANDS]
+        assert [line.split()[1] for line in shown] == [f"/{word}" for word in COMMANDS]
+        session.desk.take_line("/help jion")
+        assert console.next().startswith("!!! there is no command /jion; did you mean /join?")
+
+
+# ------------------------------------------------------------------------------------------------------------- pastes
+
+
+def test_pasted_lines_are_text() -> None:
+    """In order, whatever they begin with; blank ones are left out."""
+    with inside() as (session, peer, _):
+        session.desk.take_paste(["/exit", "", "	//two", "three"])
+        peer.keep("1 //exit", "2  //two", "3 three")
+
+
+def test_paste_with_a_line_that_is_too_long_stays() -> None:
+    """All of it; it is told which line, and why."""
+    with inside() as (session, peer, console):
+        with pytest.raises(NotTakenError):
+            session.desk.take_paste(["one", "x" * 2_001])
+        assert console.next().startswith("!!! nothing of it was sent, because of line 2: a message has at most 2000")
+        session.desk.take_paste(["later"])
+        peer.keep("1 later")
+
+
+def test_paste_with_too_many_lines_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it, if not all of it can wait."""
+    monkeypatch.setattr(session_module, "Outbox", lambda: Outbox(lines=2))
+    with inside() as (session, _, console):
+        with pytest.raises(NotTakenError):
+            session.desk.take_paste(["one", "two", "three"])
+        assert console.next().startswith("!!! not taken: 0 lines are waiting to be sent, and 3 more are too many")
+        assert session.unsent == []
+
+
+# --------------------------------------------------------------------------------------------------------- completion
+
+
+def test_names_are_asked_for_silently() -> None:
+    """Neither the question nor its answer is shown; whoever typed it sees it."""
+    with visiting_server(asks=True, curious=True) as (session, server, console):
+        peer = server.accept()
+        visitor = threading.Thread(target=session.sign_in, args=(Name("alice", "red"),))
+        visitor.start()
+        peer.greet()
+        peer.send("/welcome alice red token 0", "/entered lobby 0 3 -")
+        visitor.join(WAIT_SECONDS)
+        rows = ["/person alice red lobby 0", "/person bob blue lobby 5", "/person carol pink lobby 9", "/end who"]
+        peer.carry_out("/who", *rows)
+        console.drain("3 people")
+        wait_until(lambda: len(session.people()) == 2)
+        assert [candidate.text for candidate in session.desk.complete("ca").candidates] == ["carol: "]
+        session.desk.take_line("/who")
+        peer.carry_out("/who", *rows)
+        assert console.next() == "--- alice in lobby, idle 0 s"
+
+
+def test_rooms_are_asked_for_when_one_is_typed() -> None:
+    """Once in a while, and silently."""
+    with visiting_server(asks=True, curious=True) as (session, server, console):
+        peer = server.accept()
+        visitor = threading.Thread(target=session.sign_in, args=(Name("alice", "red"),))
+        visitor.start()
+        peer.let_in()
+        visitor.join(WAIT_SECONDS)
+        console.drain("1 person")
+        session.desk.complete("hello")
+        session.desk.complete("/join o")
+        peer.carry_out("/list", "/room lobby 1 -", "/room ops 2 locked", "/end list")
+        wait_until(lambda: session.desk.complete("/join o").candidates != ())
+        assert [candidate.text for candidate in session.desk.complete("/join o").candidates] == ["ops"]
+        session.desk.take_line("hello")
+        assert peer.receive() == "/post 1 hello"
+        assert console.shown.empty()
+
+
+# ------------------------------------------------------------------------------------------------------------ the past
+
+
+def test_past_is_not_shown_where_nobody_wants_it() -> None:
+    """What is asked for is, what is missed is, and what happens."""
+    with visiting_server(past=False) as (session, server, console):
+        peer = server.accept()
+        visitor = threading.Thread(target=session.sign_in, args=(Name("alice", "red"),))
+        visitor.start()
+        peer.greet()
+        peer.send("/welcome alice red token 0", "/entered lobby 1 2 -", said(1, "past"), said(2, "now"))
+        visitor.join(WAIT_SECONDS)
+        console.drain("2 people")
+        assert console.next().endswith("bob: now")
+        session.desk.take_line("/history")
+        peer.carry_out("/history", said(1, "past"), said(2, "now"), "/end history")
+        assert [console.next()[6:] for _ in range(2)] == ["bob: past", "bob: now"]
+
+
+@pytest.mark.usefixtures("soon")
+def test_past_that_is_wanted_is_fetched() -> None:
+    """All of it, in order, once; a lost connection changes nothing."""
+    with visiting_server(past=False, since=Since(seq=1)) as (session, server, console):
+        peer = server.accept()
+        visitor = threading.Thread(target=session.sign_in, args=(Name("alice", "red"),))
+        visitor.start()
+        peer.greet()
+        peer.send("/welcome alice red token 0", "/entered lobby 4 2 -", said(3, "three"), said(4, "four"))
+        visitor.join(WAIT_SECONDS)
+        assert peer.receive() == "/history 3 5"
+        peer.close()
+        peer = server.accept()
+        peer.let_in_again("/resume token lobby 4", 0, "/entered lobby 5 2 -", said(5, "five"))
+        peer.carry_out("/history 4 6", *(said(seq, f"line {seq}") for seq in range(2, 6)), "/end history")
+        console.drain("2 people")
+        assert [console.next()[6:] for _ in range(4)] == [f"bob: line {seq}" for seq in range(2, 6)]
+        peer.send(said(6, "now"))
+        assert console.next().endswith("bob: now")
 
 
 # ------------------------------------------------------------------------------------------------------------ colours

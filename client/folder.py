@@ -1,0 +1,118 @@
+"""The folder in which the client keeps what is the person's own, and files that nobody else can read. Any thread.
+
+Two clients of one person may run at once, so what is read and written again is done behind a lock, where the system
+has one.
+"""
+
+import errno
+import os
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import platformdirs
+
+if sys.platform != "win32":
+    import fcntl
+
+LOCK_FILE = "lock"
+FOLDER_MODE = 0o700
+MODE = 0o600  # the files tell whom the person knows, and what they said
+LOCK_SECONDS = 1.0  # for another client to finish, which takes milliseconds unless somebody stopped it
+LOCK_POLL_SECONDS = 0.005
+
+
+def default_folder() -> Path:
+    """Return the folder that this system has for a user's settings of this program."""
+    return platformdirs.user_config_path("chat-room", appauthor=False)
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` for its owner alone, if it is not there. Raises OSError."""
+    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep the person's other clients out of `folder` meanwhile. Never raises, and waits at most LOCK_SECONDS.
+
+    Without a lock two changes at the same moment may become one; that is better than none for ever.
+    """
+    try:
+        handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, MODE)
+    except OSError:  # there is no folder, or it is not ours to write in
+        yield
+        return
+    try:
+        _lock(handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> None:
+    if sys.platform == "win32":
+        return
+    deadline = time.monotonic() + LOCK_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOCK_POLL_SECONDS)
+        except OSError:  # a network's file system may have no locks
+            return
+        else:
+            return
+
+
+def open_private(path: Path) -> BinaryIO:
+    """Open a file to read it, and let nobody but its owner do so from now on.
+
+    Raises OSError, also for what is no file.
+    """
+    mode = _mode_of_file(path)
+    if mode & ~MODE:
+        with suppress(OSError):  # it is somebody else's, or on a disk that cannot be written
+            path.chmod(mode & MODE)
+    return path.open("rb")
+
+
+def replace_private(path: Path, data: bytes) -> None:
+    """Make `data` the whole of a file that its owner alone can read, or raise OSError and leave it as it was.
+
+    A link to a file stays one.
+    """
+    target = behind_links(path)
+    with suppress(FileNotFoundError):
+        _mode_of_file(target)
+    handle, name = tempfile.mkstemp(prefix=f"{target.name}.", dir=target.parent)  # for its owner alone
+    new = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        new.replace(target)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _mode_of_file(path: Path) -> int:
+    """Return who may do what with a file. Raises OSError, also for what is no file.
+
+    A pipe may have no beginning and a device no end, and root could replace either.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "not a file")
+    return stat.S_IMODE(mode)
+
+
+def behind_links(path: Path) -> Path:
+    """Return the path of the file itself, if `path` leads to it through links."""
+    return Path(os.path.realpath(path))  # unlike Path.resolve, it takes a link that leads to itself

@@ -1,0 +1,130 @@
+"""The command line of the client. Only text; any thread may call it."""
+
+import argparse
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn, TypeVar
+
+import platformdirs
+
+from client.folder import default_folder
+from client.questions import choose_color
+from client.replay import parse_since
+from protocol import ProtocolError, check_room, clean
+
+__version__ = "0.1.0"
+
+PROGRAM = "chat_client.py"
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 4242
+PORTS = range(1, 65_536)
+TIMEOUT_SECONDS = 60.0  # as long as a server that is gone takes to be noticed, and one that starts again to be there
+BAD_OPTION = 2  # the exit code
+
+T = TypeVar("T")
+
+
+class Address(NamedTuple):
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """Return what `HOST`, `HOST:PORT`, `::1`, `[::1]` or `[::1]:PORT` means. Raises ValueError."""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise ValueError(f"{text!r} is no address; an IPv6 address looks like [::1]:{DEFAULT_PORT}")
+        port = rest[1:] if rest else str(DEFAULT_PORT)
+    elif text.count(":") == 1:
+        host, port = text.split(":")
+    else:
+        host, port = text, str(DEFAULT_PORT)
+    if not host:
+        raise ValueError(f"{text!r} has no host; use HOST or HOST:PORT")
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise ValueError(f"{host!r} is no host name") from error
+    if not (port.isascii() and port.isdigit() and int(port) in PORTS):
+        raise ValueError(f"{port!r} is no port; use {PORTS.start} to {PORTS.stop - 1}")
+    return Address(host, int(port))
+
+
+def parse_seconds(text: str) -> float:
+    """Return a time of more than 0 seconds. Raises ValueError."""
+    seconds = float(text)
+    if not 0 < seconds < threading.TIMEOUT_MAX:
+        raise ValueError(f"{text!r} is no time to wait; use seconds, more than 0")
+    return seconds
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line, and exit."""
+        self.exit(BAD_OPTION, f"{self.prog}: {clean(message)}; see {self.prog} --help\n")
+
+
+def _checked(check: Callable[[str], T]) -> Callable[[str], T]:
+    """Make `check` tell argparse, in its own words, why it raises ValueError or ProtocolError."""
+
+    def checked(text: str) -> T:
+        try:
+            return check(text)
+        except (ValueError, ProtocolError) as error:
+            raise argparse.ArgumentTypeError(error.args[-1]) from error
+
+    return checked
+
+
+def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options. Raises SystemExit after one line on standard error if one is bad, and after `--help`."""
+    parser = _Parser(prog=PROGRAM, description="Enter a chat room.", allow_abbrev=False)
+    parser.add_argument(
+        "address",
+        nargs="?",
+        type=_checked(parse_address),
+        metavar="HOST[:PORT]",
+        help=f"where the server listens (the last one, else {DEFAULT_HOST}:{DEFAULT_PORT}); IPv6 as [::1]:4242",
+    )
+    parser.add_argument("--name", help="your name (the last one, else you are asked)")
+    parser.add_argument("--color", type=_checked(choose_color), help="the name or number of your colour")
+    parser.add_argument("--room", type=_checked(check_room), help="a room to join at once")
+    parser.add_argument("--plain", action="store_true", help="in a terminal: a line for each event, and no editor")
+    parser.add_argument("--tail", action="store_true", help="read no input; show what happens, for ever")
+    parser.add_argument("--json", action="store_true", help="show each event as a JSON object in a line")
+    parser.add_argument(
+        "--since",
+        type=_checked(parse_since),
+        metavar="SEQ|TIME",
+        help="show first what was said after line SEQ of the room, or in the last TIME: 90s, 30m, 2h, 7d",
+    )
+    parser.add_argument("--commands", action="store_true", help="in a pipe: lines that begin with / are commands")
+    parser.add_argument(
+        "--timeout",
+        type=_checked(parse_seconds),
+        default=TIMEOUT_SECONDS,
+        metavar="SECONDS",
+        help="how long a pipe's lines may wait while the server takes none (%(default)g)",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=default_folder(),
+        metavar="FOLDER",
+        help="where your settings and the lines that you typed are kept (%(default)s)",
+    )
+    parser.add_argument("--log-file", type=Path, default=default_log(), help="where to log (%(default)s)")
+    parser.add_argument("--version", action="version", version=f"chat-room {__version__}")
+    return parser.parse_args(argv)
+
+
+def default_log() -> Path:
+    """Return the log's place in the folder that this system has for a user's logs and histories."""
+    return platformdirs.user_state_path("chat-room", appauthor=False) / "chat_client.log"

@@ -1,0 +1,1 @@
+"""The real terminal: the line editor, and what arrives above it."""
