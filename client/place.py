@@ -54,6 +54,15 @@ class Place:
         before, self._shown = self._shown, self._room
         return before != self._room
 
+    def hole(self, event: Event) -> range:
+        """Return the numbers of the lines that should have come before `event` and did not: none, from a good server.
+
+        To be asked before `age`.
+        """
+        if not isinstance(event, Said | Acted) or event.room != self._room or event.seq <= self._end:
+            return range(0)
+        return range(max(self.seq, self._end) + 1, event.seq)
+
     def age(self, event: Event, *, old: bool) -> Age | None:
         """Count `event`, and return how old it is; None if it is not to be shown.
 

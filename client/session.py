@@ -56,6 +56,7 @@ ROOMS_SECONDS = 10.0  # for which a list of rooms is good enough to complete the
 HINT = "you are {}; /help shows the commands, /exit leaves"
 UNKNOWN = "the connection was lost, and nobody knows whether this was carried out: {}"
 NO_WAY = "not said, for you are not in its room: {}"
+HOLE = "lines {} to {} of this room did not come; /history shows what is kept of them"
 REFUSED = "{}; not said: {}"
 
 
@@ -397,10 +398,14 @@ class Session:
         with self._changed:
             asked, wondered = self._outbox.asked, self._outbox.wondered
             self._roster.note(event)
+            hole = self._place.hole(event)
             age = self._place.age(event, old=isinstance(asked, History))
             me = self._me
             unwanted = age is Age.PAST and not self._past and not isinstance(asked, History)
             replaying = self._replay is not None and not self._replay.done
+        if hole:
+            logger.warning("lines {} to {} of {!r} did not come", hole[0], hole[-1], self.room)
+            self.tell(HOLE.format(hole[0], hole[-1]))
         if replaying and isinstance(event, Said | Acted | Gap):
             self._go_on_replaying(lambda replay: replay.take(event))
         elif replaying and isinstance(event, Error) and isinstance(wondered, History):

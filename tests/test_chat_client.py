@@ -1,9 +1,11 @@
 """The whole client as people use it: on a real pseudo-terminal, and in pipes."""
 
+import contextlib
 import json
 import re
 import signal
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ from client import options
 from client.options import Address, parse_address
 from tests.client_runs import NOON, PIPE_SECONDS, in_a_pipe, in_the_lobby, on_terminal, real_server, run_in_a_pipe
 from tests.fake_server import FakeServer
-from tests.terminal import CTRL_C, CTRL_D, ENTER
+from tests.terminal import CTRL_C, CTRL_D, ENTER, ROOT, environment
 
 COLORING = re.compile(rb"\x1b\[[0-9;]*m")
 
@@ -340,6 +342,18 @@ def test_hostile_server_is_shown_clean(tmp_path: Path, server: FakeServer) -> No
         assert b"\x1b[2J" not in written
 
 
+def test_server_that_never_ends_a_line_is_left(tmp_path: Path, server: FakeServer) -> None:
+    """Ten megabytes take no memory: the connection is made again, and what is being typed stays."""
+    with in_the_lobby(tmp_path, server) as (terminal, peer):
+        terminal.type("draft")
+        with contextlib.suppress(ConnectionError):  # the client does not read it to the end
+            peer.send(b"x" * 10_000_000)
+        terminal.wait_for("reconnecting")
+        server.accept().let_in_again("/resume token lobby 0", 0, "/entered lobby 0 1 -")
+        terminal.wait_for("connected")
+        terminal.wait_for_input("lobby> draft")
+
+
 def test_ping_of_the_server_is_answered(tmp_path: Path, server: FakeServer) -> None:
     """Without the person noticing."""
     with in_the_lobby(tmp_path, server) as (terminal, peer):
@@ -656,6 +670,18 @@ def test_bad_option_is_one_line(tmp_path: Path, arguments: list[str], told: str)
     code, output, asides = run_in_a_pipe(tmp_path, *arguments)
     assert (code, output, asides.count("\n")) == (2, "", 1)
     assert told in asides
+
+
+def test_closed_input_is_an_empty_one(tmp_path: Path, server: FakeServer) -> None:
+    """Nothing is said, and that is no error."""
+    command = [sys.executable, "chat_client.py", server.address, "--name", "bot", "--log-file", str(tmp_path / "log")]
+    environ = environment(tmp_path)
+    with subprocess.Popen(["/bin/sh", "-c", 'exec "$@" <&-', "sh", *command], cwd=ROOT, env=environ) as process:
+        peer = server.accept()
+        peer.let_in("bot")
+        peer.answer_ping()
+        peer.see_exit()
+        assert process.wait(timeout=PIPE_SECONDS) == 0
 
 
 def test_log_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

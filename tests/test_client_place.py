@@ -94,6 +94,17 @@ def test_line_is_as_old_as_the_person_sees_it(back: bool, expected: Age) -> None
     assert place.age(line(1), old=False) is None
 
 
+def test_lines_that_do_not_come() -> None:
+    """Only what should have come is missing: neither the past, nor what comes twice, nor another room's lines."""
+    place = Place()
+    place.enter(Entered("lobby", 7, 2, "-"))
+    holes = []
+    for event in (line(5), line(8), line(8), line(20, "ops"), Gap("lobby", 9, 9), line(10), line(14)):
+        holes.append(list(place.hole(event)))
+        place.age(event, old=False)
+    assert holes == [[], [], [], [], [], [], [11, 12, 13]]
+
+
 @pytest.mark.parametrize(
     ("status", "row"),
     [

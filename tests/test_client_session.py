@@ -553,6 +553,15 @@ def test_silent_server_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
         assert server.accept().greet() == "/resume token lobby 0"
 
 
+def test_hole_in_what_the_server_sends_is_told() -> None:
+    """Before the line behind it."""
+    with inside() as (_, peer, console):
+        peer.send(said(1, "one"), said(5, "five"))
+        console.drain("one")
+        assert console.next() == "--- lines 2 to 4 of this room did not come; /history shows what is kept of them"
+        assert console.next().endswith("five")
+
+
 # ------------------------------------------------------------------------------------------------- status and leaving
 
 
