@@ -149,6 +149,16 @@ def visiting_server(
 
 
 @contextmanager
+def signing_in(session: Session, who: Name, room: str = "") -> Iterator[None]:
+    """Sign in, with a server that is played meanwhile."""
+    visitor = threading.Thread(target=session.sign_in, args=(who, room))
+    visitor.start()
+    yield
+    visitor.join(WAIT_SECONDS)
+    assert not visitor.is_alive()
+
+
+@contextmanager
 def inside(*, asks: bool = True, timeout: float = WAIT_SECONDS) -> Iterator[tuple[Stay, FakePeer, FakeConsole]]:
     """Be `alice` in the lobby."""
     with inside_server(asks=asks, timeout=timeout) as (session, _, peer, console):
@@ -162,10 +172,8 @@ def inside_server(
     """Be `alice` in the lobby of a server to which she can come back."""
     with visiting_server(asks=asks, timeout=timeout) as (session, server, console):
         peer = server.accept()
-        visitor = threading.Thread(target=session.sign_in, args=(Name("alice", "red"),))
-        visitor.start()
-        peer.let_in()
-        visitor.join(WAIT_SECONDS)
+        with signing_in(session, Name("alice", "red")):
+            peer.let_in()
         console.drain("--- you are in lobby: 1 person")
         yield session, server, peer, console
 
@@ -630,11 +638,9 @@ def test_name_that_is_refused(code: str) -> None:
 def test_way_into_a_room_leads_silently_through_the_lobby() -> None:
     """Nothing of it is shown, and what is typed meanwhile is said in the room."""
     with visiting(asks=True) as (session, peer, console):
-        visitor = threading.Thread(target=session.sign_in, args=(Name("alice", "red"), "ops"))
-        visitor.start()
-        assert peer.greet() == "/name alice red"
-        peer.send("/welcome alice red token 0", "/entered lobby 1 2 -", said(1, "not for alice"))
-        visitor.join(WAIT_SECONDS)
+        with signing_in(session, Name("alice", "red"), "ops"):
+            assert peer.greet() == "/name alice red"
+            peer.send("/welcome alice red token 0", "/entered lobby 1 2 -", said(1, "not for alice"))
         session.desk.take_line("hello ops")
         peer.carry_out("/join ops", "/entered ops 0 1 -")
         peer.keep("1 hello ops")
@@ -647,11 +653,9 @@ def test_way_into_a_room_leads_silently_through_the_lobby() -> None:
 def test_way_into_a_room_that_is_closed_ends_in_the_lobby() -> None:
     """Which is then shown."""
     with visiting(asks=True) as (session, peer, console):
-        visitor = threading.Thread(target=session.sign_in, args=(Name("alice", "red"), "ops"))
-        visitor.start()
-        assert peer.greet() == "/name alice red"
-        peer.send("/welcome alice red token 0", "/entered lobby 1 2 -", said(1, "before"))
-        visitor.join(WAIT_SECONDS)
+        with signing_in(session, Name("alice", "red"), "ops"):
+            assert peer.greet() == "/name alice red"
+            peer.send("/welcome alice red token 0", "/entered lobby 1 2 -", said(1, "before"))
         peer.carry_out("/join ops", "/error room-locked ops is locked")
         console.drain("!!! ops is locked")
         assert console.next() == "--- you are in lobby: 2 people"
@@ -790,11 +794,9 @@ def test_names_are_asked_for_silently() -> None:
     """Neither the question nor its answer is shown; whoever typed it sees it."""
     with visiting_server(asks=True, curious=True) as (session, server, console):
         peer = server.accept()
-        visitor = threading.Thread(target=session.sign_in, args=(Name("alice", "red"),))
-        visitor.start()
-        peer.greet()
-        peer.send("/welcome alice red token 0", "/entered lobby 0 3 -")
-        visitor.join(WAIT_SECONDS)
+        with signing_in(session, Name("alice", "red")):
+            peer.greet()
+            peer.send("/welcome alice red token 0", "/entered lobby 0 3 -")
         rows = ["/person alice red lobby 0", "/person bob blue lobby 5", "/person carol pink lobby 9", "/end who"]
         peer.carry_out("/who", *rows)
         console.drain("3 people")
@@ -809,10 +811,8 @@ def test_rooms_are_asked_for_when_one_is_typed() -> None:
     """Once in a while, and silently."""
     with visiting_server(asks=True, curious=True) as (session, server, console):
         peer = server.accept()
-        visitor = threading.Thread(target=session.sign_in, args=(Name("alice", "red"),))
-        visitor.start()
-        peer.let_in()
-        visitor.join(WAIT_SECONDS)
+        with signing_in(session, Name("alice", "red")):
+            peer.let_in()
         console.drain("1 person")
         session.desk.complete("hello")
         session.desk.complete("/join o")
@@ -831,11 +831,9 @@ def test_past_is_not_shown_where_nobody_wants_it() -> None:
     """What is asked for is, what is missed is, and what happens."""
     with visiting_server(past=False) as (session, server, console):
         peer = server.accept()
-        visitor = threading.Thread(target=session.sign_in, args=(Name("alice", "red"),))
-        visitor.start()
-        peer.greet()
-        peer.send("/welcome alice red token 0", "/entered lobby 1 2 -", said(1, "past"), said(2, "now"))
-        visitor.join(WAIT_SECONDS)
+        with signing_in(session, Name("alice", "red")):
+            peer.greet()
+            peer.send("/welcome alice red token 0", "/entered lobby 1 2 -", said(1, "past"), said(2, "now"))
         console.drain("2 people")
         assert console.next().endswith("bob: now")
         session.desk.take_line("/history")
@@ -848,11 +846,9 @@ def test_past_that_is_wanted_is_fetched() -> None:
     """All of it, in order, once; a lost connection changes nothing."""
     with visiting_server(past=False, since=Since(seq=1)) as (session, server, console):
         peer = server.accept()
-        visitor = threading.Thread(target=session.sign_in, args=(Name("alice", "red"),))
-        visitor.start()
-        peer.greet()
-        peer.send("/welcome alice red token 0", "/entered lobby 4 2 -", said(3, "three"), said(4, "four"))
-        visitor.join(WAIT_SECONDS)
+        with signing_in(session, Name("alice", "red")):
+            peer.greet()
+            peer.send("/welcome alice red token 0", "/entered lobby 4 2 -", said(3, "three"), said(4, "four"))
         assert peer.receive() == "/history 3 5"
         peer.close()
         peer = server.accept()
