@@ -25,8 +25,9 @@ from protocol import Bye, Error
 from server.channel import Channel
 from server.delivery import Delivery
 from server.journal import Journal, JournalError, MemoryJournal
-from server.registry import GRACE_SECONDS, Registry
-from server.session import BURST, RATE, House, Limits, Session
+from server.limits import BURST, GRACE_SECONDS, RATE, Limits
+from server.registry import Registry
+from server.session import House, Session
 from server.sqlite_journal import KEEP_DAYS, KEEP_LINES, SqliteJournal
 
 __version__ = "0.1.0"

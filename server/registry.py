@@ -19,9 +19,9 @@ from protocol import LOBBY, Bye, Event, Joined, Left, PersonRow, ProtocolError, 
 from server.delivery import Delivery
 from server.entries import Depart, Enter, Entry, Finish, Greet, Keep, Show
 from server.journal import Journal, SessionRow
+from server.limits import GRACE_SECONDS
 from server.room import Member, Nowhere, Room, SessionState
 
-GRACE_SECONDS = 60.0  # that a lost connection keeps its name: a laptop that changes its network takes less
 TOKEN_HASH_BYTES = 16  # of BLAKE2b; a token is 128 random bits, so it needs no salt
 PRESENCE_PEOPLE = 200  # in a larger room nobody could read who came and went, so it is not sent
 

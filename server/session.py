@@ -36,30 +36,14 @@ from server.channel import Channel
 from server.delivery import Delivery, with_gaps
 from server.entries import Answer, Close, Finish, Post, Refuse
 from server.journal import Journal, JournalError
-from server.registry import GRACE_SECONDS, Registry
+from server.limits import Bucket, Limits
+from server.registry import Registry
 from server.room import Member, Room
 
-RATE = 10.0  # lines a second; nobody types faster, and a paste only waits
-BURST = 50  # lines in one go
-NAMING_SECONDS = 30.0  # to name oneself; a connection that says nothing is nobody's
-PING_SECONDS = 45.0  # of silence, then the server asks whether anybody is there
-SILENCE_SECONDS = 120.0  # of silence, then nobody is
 LINGER_SECONDS = 2.0  # after /bye, for the client to read it before the connection goes
 PIECE_LINES = 100  # of a long answer; the next piece waits until this one was taken
 TOKEN_BYTES = 16  # 128 random bits
 STOPPING = "the server is stopping; come back when it is up again"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one client may do. Seconds, and lines."""
-
-    rate: float = RATE  # lines a second before he is slowed down; 0 is no limit
-    burst: int = BURST  # lines in one go before that
-    grace_seconds: float = GRACE_SECONDS  # that a lost connection keeps its name
-    naming_seconds: float = NAMING_SECONDS
-    ping_seconds: float = PING_SECONDS
-    silence_seconds: float = SILENCE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,28 +64,6 @@ class EndedError(Exception):
         super().__init__(why, bye)
         self.why = why
         self.bye = bye
-
-
-class Bucket:
-    """A token bucket: `burst` lines in one go, then `rate` a second. For one thread."""
-
-    __slots__ = ("_burst", "_clock", "_rate", "_tokens", "_when")
-
-    def __init__(self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._clock = clock
-        self._tokens = float(burst)
-        self._when = clock()
-
-    def take(self) -> float:
-        """Take one token and return how many seconds to wait before using it."""
-        if not self._rate:
-            return 0.0
-        now = self._clock()
-        self._tokens = min(self._burst, self._tokens + (now - self._when) * self._rate) - 1
-        self._when = now
-        return max(0.0, -self._tokens / self._rate)
 
 
 class Session:

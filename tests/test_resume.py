@@ -9,7 +9,7 @@ import pytest
 
 from chat_server import ChatServer
 from server.journal import JournalError, KeptLine, MemoryJournal
-from server.session import Limits
+from server.limits import Limits
 from server.sqlite_journal import SqliteJournal
 from tests.wire import Wire, eventually, serving
 

@@ -12,9 +12,10 @@ import pytest
 
 from chat_server import ChatServer
 from protocol import COMMANDS, LINE_BYTES, TEXT_CHARS
+from server.limits import Limits
 from server.registry import Counts
 from server.room import TAIL_LINES
-from server.session import Bucket, Limits, Session
+from server.session import Session
 from tests.test_delivery import covered
 from tests.wire import FAST, Wire, eventually, serving
 
@@ -417,15 +418,6 @@ def test_two_hundred_come_and_go_at_once(server: ChatServer, alice: Wire) -> Non
 # ---------------------------------------------------------------------------------------------------------- the limits
 
 
-def test_a_bucket_gives_a_burst_and_then_a_rate() -> None:
-    """Five at once, then one every tenth of a second; a rest fills it again."""
-    now = [0.0]
-    bucket = Bucket(10, 5, lambda: now[0])
-    assert [bucket.take() for _ in range(7)] == pytest.approx([0, 0, 0, 0, 0, 0.1, 0.2])
-    now[0] = 10.0
-    assert [bucket.take() for _ in range(6)] == pytest.approx([0, 0, 0, 0, 0, 0.1])
-
-
 def test_empty_lines_are_lines() -> None:
     """Who sends nothing but line ends is slowed down as well."""
     with serving(limits=Limits(rate=1, burst=5)) as server, Wire(server.address, "alice") as alice:
@@ -433,12 +425,6 @@ def test_empty_lines_are_lines() -> None:
         alice.send("", "", "", "", "hi")
         alice.until("/say")
         assert time.monotonic() - start > 0.5
-
-
-def test_no_rate_is_no_limit() -> None:
-    """Rate 0 never waits."""
-    bucket = Bucket(0, 1, lambda: 0.0)
-    assert [bucket.take() for _ in range(100)] == [0.0] * 100
 
 
 def test_a_client_that_is_too_fast_loses_nothing() -> None:

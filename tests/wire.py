@@ -18,7 +18,7 @@ import psutil
 
 from chat_server import ChatServer
 from protocol import LineDecoder
-from server.session import Limits
+from server.limits import Limits
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 10.0  # for anything that should happen at once, on a busy machine
