@@ -21,11 +21,22 @@ from typing import Self
 from loguru import logger
 
 from logfile import LogFileError, log_to
-from protocol import Bye, Error
+from protocol import Bye, Error, ProtocolError
 from server.channel import Channel
 from server.delivery import Delivery
+from server.gate import Admission, Gate
 from server.journal import Journal, JournalError, MemoryJournal
-from server.limits import BURST, GRACE_SECONDS, RATE, Limits
+from server.limits import (
+    BURST,
+    CLIENTS,
+    CLIENTS_PER_ADDRESS,
+    GRACE_SECONDS,
+    RATE,
+    ROOMS,
+    UNNAMED,
+    Limits,
+    Repeats,
+)
 from server.registry import Registry
 from server.session import House, Session
 from server.sqlite_journal import KEEP_DAYS, KEEP_LINES, SqliteJournal
@@ -34,7 +45,6 @@ __version__ = "0.1.0"
 
 HOST = "127.0.0.1"  # nobody else's machine, until its owner says so
 PORT = 4242
-MAX_CLIENTS = 10_000  # connections
 BACKLOG = 1_024  # connections that wait for accept
 SESSION_STACK_BYTES = 262_144  # of a client's thread; address space, of which an idle one touches some 10 KB
 SPARE_DESCRIPTORS = 64  # for the log, the journal, the listener and what the libraries open
@@ -43,6 +53,7 @@ NO_JOURNAL = "none"
 STOP_SECONDS = 3.0  # for everybody to be told and everything to be sent
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 ACCEPT_PAUSE_SECONDS = 0.5  # when the system has no descriptor or thread left
+SHORT = "the server's machine has no room for more people just now; try again in a minute"
 
 
 class ChatServer:
@@ -53,7 +64,6 @@ class ChatServer:
         host: str = HOST,
         port: int = PORT,
         *,
-        max_clients: int = MAX_CLIENTS,
         limits: Limits | None = None,
         journal: Journal | None = None,
     ) -> None:
@@ -61,7 +71,6 @@ class ChatServer:
 
         `journal` keeps what is said, in memory if none is given; `stop` closes it.
         """
-        self._max_clients = max_clients
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         self._listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
         self._listener.setblocking(False)
@@ -73,14 +82,17 @@ class ChatServer:
         limits = limits or Limits()
         delivery = Delivery(journal, on_failure=self._fail)
         self._house = House(
-            registry=Registry(delivery, journal, grace=limits.grace_seconds),
+            gate=Gate(limits),
+            registry=Registry(delivery, journal, limits),
             delivery=delivery,
             journal=journal,
             stopping=self._stopping,
             limits=limits,
+            repeats=Repeats(),
         )
         self._lock = threading.Lock()  # guards the table of sessions
         self._sessions: dict[Session, threading.Thread] = {}
+        self._short = False  # of what it takes to let somebody in, and the log says so; the acceptor's own
         self._acceptor = threading.Thread(target=self._accept_loop, name="acceptor")  # joined by stop
 
     def __enter__(self) -> Self:
@@ -137,51 +149,77 @@ class ChatServer:
                 self._accept_waiting()
 
     def _accept_waiting(self) -> None:
-        """Take every connection that waits. Running out of something is waited out; those inside go on."""
+        """Take every connection that waits."""
         while not self._stopping.is_set():
             try:
-                connection, _ = self._listener.accept()
-            except (BlockingIOError, ConnectionAbortedError):
+                connection, address = self._listener.accept()
+            except BlockingIOError:
                 return
+            except ConnectionAbortedError:
+                continue  # it ended while it waited
             except OSError as error:
-                logger.error("cannot accept: {}; trying again", error)
-                self._stopping.wait(ACCEPT_PAUSE_SECONDS)
+                self._wait_out(error)
                 return
-            try:
-                self._welcome(connection)
-            except (OSError, RuntimeError) as error:  # it is gone already; or no thread is to be had
-                logger.error("cannot serve a client: {}", error)
-                connection.close()
+            self._welcome(connection, address[0])
 
-    def _welcome(self, connection: socket.socket) -> None:
-        """Give a client a thread of his own, or tell him that there is no room."""
-        with self._lock:
-            full = len(self._sessions) >= self._max_clients
-        if full:
-            self._refuse(connection)
-            return
-        session = Session(Channel(connection), self._house)
+    def _welcome(self, connection: socket.socket, address: str) -> None:
+        """Let a client in, or tell him why not."""
+        try:
+            self._let_in(connection, self._house.gate.let_in(address))
+        except ProtocolError as error:
+            self._refuse(connection, address, error)
+        except (RuntimeError, MemoryError) as error:  # no thread is to be had
+            self._refuse(connection, address, ProtocolError("server-full", SHORT))
+            self._wait_out(error)
+        except OSError:
+            connection.close()  # it is gone already
+        else:
+            self._note_recovery()
+
+    def _let_in(self, connection: socket.socket, admission: Admission) -> None:
+        """Give a client a session on a thread of his own, or take his admission back and raise."""
+        try:
+            self._start(Session(Channel(connection), self._house, admission), admission)
+        except (OSError, RuntimeError, MemoryError):
+            self._house.gate.let_go(admission)
+            raise
+
+    def _start(self, session: Session, admission: Admission) -> None:
         # A daemon, so that a bug in a session can never keep the process from ending; stop joins it all the same.
-        thread = threading.Thread(target=self._serve, args=(session,), name="session", daemon=True)
+        thread = threading.Thread(target=self._serve, args=(session, admission), name="session", daemon=True)
         with self._lock:
             self._sessions[session] = thread
         try:
             thread.start()
-        except RuntimeError:
+        except (RuntimeError, MemoryError):
             self._forget(session)
             raise
 
-    def _refuse(self, connection: socket.socket) -> None:
-        logger.warning("refused {}: server-full", connection.getpeername()[0])
-        text = f"{self._max_clients} people are here, and no more fit; try again later"
-        with contextlib.suppress(BlockingIOError), connection:
+    def _refuse(self, connection: socket.socket, address: str, error: ProtocolError) -> None:
+        """Say why, as far as that can be done at once, and close."""
+        if (more := self._house.repeats.note(error.code)) is not None:
+            logger.warning("refused {}: {}{}", address, error.code, more)
+        with contextlib.suppress(OSError), connection:
             connection.setblocking(False)
-            connection.send(Error("server-full", text).encode() + Bye(text).encode())
+            connection.send(Error(error.code, error.text).encode() + Bye(error.text).encode())
 
-    def _serve(self, session: Session) -> None:
+    def _wait_out(self, error: OSError | RuntimeError | MemoryError) -> None:
+        """Wait a moment when the system has no descriptor, thread or memory left; those inside go on."""
+        if (more := self._house.repeats.note("short")) is not None:
+            self._short = True
+            logger.error("cannot let anybody in: {}; trying again until it can be done{}", error, more)
+        self._stopping.wait(ACCEPT_PAUSE_SECONDS)
+
+    def _note_recovery(self) -> None:
+        if self._short:
+            self._short = False
+            logger.info("can let people in again")
+
+    def _serve(self, session: Session, admission: Admission) -> None:
         try:
             session.run()
         finally:
+            self._house.gate.let_go(admission)
             self._forget(session)
 
     def _forget(self, session: Session) -> None:
@@ -199,7 +237,22 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--port", type=_port, default=PORT, help=f"port to listen on ({PORT}; 0 picks a free one)")
     options.add_argument("--log-file", type=Path, default=Path("chat_server.log"), help="the log (chat_server.log)")
     options.add_argument(
-        "--max-clients", type=_at_least_one, default=MAX_CLIENTS, help=f"how many may be connected ({MAX_CLIENTS})"
+        "--max-clients", type=_at_least_one, default=CLIENTS, help=f"how many may be connected ({CLIENTS})"
+    )
+    options.add_argument(
+        "--max-per-address",
+        type=_at_least_one,
+        default=CLIENTS_PER_ADDRESS,
+        help=f"how many of them from one address, but this machine ({CLIENTS_PER_ADDRESS})",
+    )
+    options.add_argument(
+        "--max-unnamed",
+        type=_at_least_one,
+        default=UNNAMED,
+        help=f"how many of them may not have said yet who they are ({UNNAMED})",
+    )
+    options.add_argument(
+        "--max-rooms", type=_at_least_one, default=ROOMS, help=f"how many rooms there may be ({ROOMS})"
     )
     options.add_argument(
         "--rate",
@@ -286,6 +339,19 @@ def open_journal(options: argparse.Namespace) -> Journal:
     return SqliteJournal(path, fsync=options.fsync, keep_days=options.keep_days, keep_lines=options.keep_lines)
 
 
+def limits_of(options: argparse.Namespace) -> Limits:
+    """Return the limits that the options ask for."""
+    return Limits(
+        clients=options.max_clients,
+        clients_per_address=options.max_per_address,
+        unnamed=options.max_unnamed,
+        rate=options.rate,
+        burst=options.burst,
+        grace_seconds=options.grace,
+        rooms=options.max_rooms,
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server until SIGINT or SIGTERM. Return the exit code: 0, 1 after a bug, 2 when it cannot start."""
     options = parser().parse_args(arguments)
@@ -296,9 +362,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         journal = open_journal(options)
     except (LogFileError, JournalError) as error:
         return _complain(str(error))
-    limits = Limits(rate=options.rate, burst=options.burst, grace_seconds=options.grace)
     try:
-        server = ChatServer(options.host, options.port, max_clients=options.max_clients, limits=limits, journal=journal)
+        server = ChatServer(options.host, options.port, limits=limits_of(options), journal=journal)
     except OSError as error:
         journal.close()
         return _complain(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")

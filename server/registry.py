@@ -8,18 +8,29 @@ import hashlib
 import threading
 import time
 import weakref
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from loguru import logger
 
-from protocol import LOBBY, Bye, Event, Joined, Left, PersonRow, ProtocolError, Renamed, RoomRow, same_key
+from protocol import (
+    LOBBY,
+    Bye,
+    Event,
+    Joined,
+    Left,
+    PersonRow,
+    ProtocolError,
+    Renamed,
+    RoomRow,
+    same_key,
+)
 from server.delivery import Delivery
 from server.entries import Depart, Enter, Entry, Finish, Greet, Keep, Show
 from server.journal import Journal, SessionRow
-from server.limits import GRACE_SECONDS
+from server.limits import Limits
 from server.room import Member, Nowhere, Room, SessionState
 
 TOKEN_HASH_BYTES = 16  # of BLAKE2b; a token is 128 random bits, so it needs no salt
@@ -45,21 +56,23 @@ class Registry:
         self,
         delivery: Delivery,
         journal: Journal,
+        limits: Limits,
         *,
-        grace: float = GRACE_SECONDS,
         clock: Callable[[], float] = time.time,
         uptime: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`grace` is in seconds; `clock` gives seconds since 1970, `uptime` seconds for idle times and the grace."""
+        """`clock` gives seconds since 1970, `uptime` seconds for idle times and the grace."""
         self._delivery = delivery
         self._journal = journal
-        self._grace = grace
+        self._limits = limits
         self._clock = clock
         self._uptime = uptime
         self._lock = threading.Lock()  # guards all below, and of each member what `Member` says
         self._changed = threading.Condition(self._lock)  # told when somebody is away, and at the stop
         self._names: dict[str, Member] = {}
-        self._rooms = {LOBBY: Room(LOBBY, LOBBY)}
+        self._rooms: dict[str, Room] = {}
+        self._made: Counter[bytes] = Counter()  # by token hash, the rooms there are that somebody made
+        self._open(Room(LOBBY, LOBBY))
         self._present: dict[bytes, Member] = {}  # by token hash, those who are here or away
         # Those of whom something may still be in the delivery's queue, so that nobody is there in two states.
         self._states: weakref.WeakValueDictionary[bytes, SessionState] = weakref.WeakValueDictionary()
@@ -151,12 +164,14 @@ class Registry:
     def enter(self, member: Member, name: str) -> str:
         """Move a member to the room called `name`, made if it is not there. Return the room's name as it is shown.
 
-        Raises ProtocolError `not-allowed` where he is there already, `server-stopping`.
+        Raises ProtocolError `not-allowed` where he is there already, `too-many` where
+        there can be no more, `server-stopping`.
         """
         with self._step():
             self._refuse_when_stopping()
-            room = self._rooms.get(same_key(name)) or Room(name, same_key(name))
-            if self._room_of(member) is room:
+            here = self._room_of(member)
+            room = self._rooms.get(same_key(name)) or self._new_room(member, name)
+            if here is room:
                 raise ProtocolError("not-allowed", f"you are in {room.name} already")
             self._remove(member, "leave")
             self._move(member, room)
@@ -175,7 +190,7 @@ class Registry:
         with self._step():
             if member.room is None or member.away:
                 return
-            if not self._grace or self._stopping:
+            if not self._limits.grace_seconds or self._stopping:
                 self._leave(member, "lost")
                 return
             self._queue(Depart(member))
@@ -227,17 +242,19 @@ class Registry:
 
     def _hold(self, member: Member) -> None:
         member.away = True
-        self._away.append((self._uptime() + self._grace, member))
+        self._away.append((self._uptime() + self._limits.grace_seconds, member))
         if len(self._away) == 1:  # else the thread waits for somebody whose time is over earlier
             self._changed.notify_all()
 
     def _hold_place(self, row: SessionRow) -> None:
         """Have somebody be here, away, as he was when the server ended."""
-        room = self._rooms.setdefault(same_key(row.room), Room(row.room, same_key(row.room)))
+        room = self._room_again(row.room)
+        self._open(room)
         member = Member(Nowhere(), room=room, last_active=self._uptime(), closed=True)
         state = self._states[row.token_hash] = _state(row)
         self._seat(member, state, row.name, row.color)
-        self._names[same_key(row.name)] = room.members[same_key(row.name)] = member
+        self._give_name(member)
+        room.members[same_key(row.name)] = member
         self._hold(member)
 
     def _let_the_lost_go(self) -> None:
@@ -272,7 +289,7 @@ class Registry:
 
     def _move(self, member: Member, room: Room, after: int | None = None) -> None:
         """Bring a member who is in no room to one."""
-        self._rooms[room.key] = room
+        self._open(room)
         room.members[same_key(member.name)] = member
         member.room = room
         self._show_presence(room, Joined(room.name, self._now(), member.name, member.color))
@@ -284,7 +301,7 @@ class Registry:
         self._claim(member, state.name)
         self._seat(member, state, state.name, state.color)
         self._queue(Greet(member, state.name, state.color, token))
-        room = self._rooms.get(same_key(state.room)) or Room(state.room, same_key(state.room))
+        room = self._room_again(state.room)
         self._move(member, room, seq if key == room.key else None)
 
     def _replace(self, before: Member, member: Member, token: str, key: str, seq: int) -> None:
@@ -297,7 +314,8 @@ class Registry:
         self._queue(Finish(before, Bye("you are back on another connection").encode()))
         self._seat(member, state, before.name, before.color)
         member.room, member.last_active = room, before.last_active
-        self._names[same_key(member.name)] = room.members[same_key(member.name)] = member
+        self._give_name(member)
+        room.members[same_key(member.name)] = member
         self._queue(Greet(member, member.name, member.color, token))
         self._queue(Enter(member, room, len(room.members), seq if key == room.key else None))
 
@@ -324,8 +342,42 @@ class Registry:
             raise ProtocolError("server-stopping", "the server is stopping; come back when it is up again")
 
     def _claim(self, member: Member, name: str) -> None:
-        if self._names.setdefault(same_key(name), member) is not member:
+        """Have `name` be this member's; whoever had a name frees it himself."""
+        if self._names.get(same_key(name), member) is not member:
             raise ProtocolError("name-taken", f"{name} is taken; choose another name")
+        self._names[same_key(name)] = member
+
+    def _give_name(self, member: Member) -> None:
+        """Have a member bear the name that he or his other connection had."""
+        self._names[same_key(member.name)] = member
+
+    def _new_room(self, member: Member, name: str) -> Room:
+        """Return a room that `member` makes, not yet open."""
+        limits, state = self._limits, member.state
+        assert state is not None  # whoever is in a room has one
+        if len(self._rooms) >= limits.rooms:
+            text = f"there are {limits.rooms} rooms, and no more may be; /list shows them, or try again later"
+            raise ProtocolError("too-many", text)
+        if self._made[state.token_hash] >= limits.rooms_per_member:
+            text = f"{limits.rooms_per_member} rooms that you made are still there; use one of them"
+            raise ProtocolError("too-many", text)
+        return Room(name, same_key(name), state.token_hash)
+
+    def _room_again(self, name: str) -> Room:
+        """Return the room of somebody who was in it before, maybe not yet open: no limit keeps him out."""
+        return self._rooms.get(same_key(name)) or Room(name, same_key(name))
+
+    def _open(self, room: Room) -> None:
+        """Have a room be there, if it is not yet."""
+        if room.key not in self._rooms:
+            self._rooms[room.key] = room
+            self._made[room.maker] += 1
+
+    def _shut(self, room: Room) -> None:
+        del self._rooms[room.key]
+        self._made[room.maker] -= 1
+        if not self._made[room.maker]:
+            del self._made[room.maker]
 
     def _remove(self, member: Member, why: str) -> None:
         """Take a member out of his room; a private room goes with its last member."""
@@ -334,7 +386,7 @@ class Registry:
             return
         del room.members[same_key(member.name)]
         if not room.members and room.key != LOBBY:
-            del self._rooms[room.key]
+            self._shut(room)
         self._queue(Depart(member))
         if not self._stopping:
             self._show_presence(room, Left(room.name, self._now(), member.name, member.color, why))

@@ -63,6 +63,7 @@ class Room:
 
     name: str
     key: str
+    maker: bytes = b""  # the token hash of who made it; empty where that is not known, or nobody did
     members: dict[str, "Member"] = field(default_factory=dict)
 
 

@@ -35,8 +35,9 @@ from protocol import (
 from server.channel import Channel
 from server.delivery import Delivery, with_gaps
 from server.entries import Answer, Close, Finish, Post, Refuse
+from server.gate import Admission, Gate
 from server.journal import Journal, JournalError
-from server.limits import Bucket, Limits
+from server.limits import Bucket, Limits, Repeats, take_or_refuse
 from server.registry import Registry
 from server.room import Member, Room
 
@@ -50,11 +51,13 @@ STOPPING = "the server is stopping; come back when it is up again"
 class House:
     """What all sessions share."""
 
+    gate: Gate
     registry: Registry
     delivery: Delivery
     journal: Journal
     stopping: Flag
     limits: Limits
+    repeats: Repeats
 
 
 class EndedError(Exception):
@@ -69,16 +72,34 @@ class EndedError(Exception):
 class Session:
     """Serves one client from the first byte to the last. `run` is the thread; `stop` is for any other."""
 
-    __slots__ = ("_bucket", "_channel", "_decoder", "_house", "_member", "_name_by", "_said", "_stopped")
+    __slots__ = (
+        "_admission",
+        "_bucket",
+        "_channel",
+        "_decoder",
+        "_house",
+        "_member",
+        "_name_by",
+        "_name_changes",
+        "_naming_bytes",
+        "_room_changes",
+        "_said",
+        "_stopped",
+    )
 
-    def __init__(self, channel: Channel, house: House) -> None:
+    def __init__(self, channel: Channel, house: House, admission: Admission) -> None:
         self._house = house
         self._channel = channel
+        self._admission = admission
         self._member = Member(channel)
         self._decoder = LineDecoder()
-        self._bucket = Bucket(house.limits.rate, house.limits.burst)
+        limits = house.limits
+        self._bucket = Bucket(limits.rate, limits.burst)
+        self._room_changes = Bucket(limits.room_changes / 60, limits.room_changes)
+        self._name_changes = Bucket(limits.name_changes / 60, limits.name_changes)
         self._said: list[Post] = []  # read, but not yet handed to the delivery
-        self._name_by = time.monotonic() + house.limits.naming_seconds
+        self._name_by = time.monotonic() + limits.naming_seconds
+        self._naming_bytes = limits.naming_bytes  # that he may still send until he has a name
         self._stopped = False
 
     def run(self) -> None:
@@ -118,6 +139,16 @@ class Session:
             if too_long:
                 self._answer(Error(too_long.code, too_long.text))
                 raise EndedError("kicked", too_long.text)
+            if not self._member.name:
+                self._count_while_nameless(len(data))
+
+    def _count_while_nameless(self, size: int) -> None:
+        """End the session of somebody who sends on and on without saying who he is."""
+        self._naming_bytes -= size
+        if self._naming_bytes < 0:
+            text = f"{self._house.limits.naming_bytes} bytes have come and no name; first say /name NAME [COLOR]"
+            self._answer(Error("name-needed", text))
+            raise EndedError("kicked", text)
 
     def _receive(self) -> bytes:
         """Return what the client sent, waiting no longer than he may be silent, or nameless."""
@@ -163,13 +194,18 @@ class Session:
         try:
             self._carry_out(text)
         except ProtocolError as error:
-            if error.code not in _EVERYDAY_ERRORS:
-                logger.info("refused {} {!r}: {}", self._channel.address, self._member.name, error.code)
+            self._log_refusal(error)
             self._hand_over()
             self._answer(Error(error.code, error.text))
         except JournalError as error:
             logger.error("{}", error)
             self._answer(Error("unavailable", "the server cannot read its journal just now; try again later"))
+
+    def _log_refusal(self, error: ProtocolError) -> None:
+        address = self._channel.address
+        if error.code in _EVERYDAY_ERRORS or (more := self._house.repeats.note((address, error.code))) is None:
+            return
+        logger.info("refused {} {!r}: {}{}", address, self._member.name, error.code, more)
 
     def _slow_down(self) -> None:
         """Make a client who is too fast wait: what he sends stays where it is until it is read."""
@@ -260,11 +296,13 @@ class Session:
         member, registry = self._member, self._house.registry
         if member.name:
             old = member.name
+            self._count_name_change()
             registry.rename(member, name, color or member.color)
             logger.info("renamed {!r} to {!r}", old, member.name)
             return
         token = secrets.token_hex(TOKEN_BYTES)
         registry.come(member, name, color or protocol.default_color(name), token)
+        self._house.gate.note_name(self._admission)
         logger.info("came {} {!r}", self._channel.address, name)
 
     def _resume(self, command: protocol.Resume) -> None:
@@ -273,24 +311,34 @@ class Session:
             raise ProtocolError("not-allowed", "you are in already; /resume comes instead of /name")
         key = protocol.same_key(protocol.check_room(command.room))
         before = self._house.registry.resume(member, command.token, key, command.seq)
+        self._house.gate.note_name(self._admission)
         logger.info("came back {} {!r}", self._channel.address, member.name)
         if before is not None:
             before.outlet.end_reading()
 
     def _color(self, command: protocol.Color) -> None:
-        self._house.registry.rename(self._member, self._member.name, protocol.check_color(command.color))
+        color = protocol.check_color(command.color)
+        self._count_name_change()
+        self._house.registry.rename(self._member, self._member.name, color)
+
+    def _count_name_change(self) -> None:
+        changes = self._house.limits.name_changes
+        take_or_refuse(self._name_changes, f"you may change your name or colour {changes} times a minute")
 
     def _join(self, command: protocol.Join) -> None:
         if command.key:
             raise ProtocolError("not-allowed", "this server does not lock rooms; /join ROOM without a key")
         name = protocol.check_room(command.room)
         spelling = self._house.journal.spelling(protocol.same_key(name))
-        room = self._house.registry.enter(self._member, spelling or name)
-        logger.info("joined {!r} {!r}", self._member.name, room)
+        self._enter(spelling or name)
 
     def _leave(self, _: protocol.Leave) -> None:
-        self._house.registry.enter(self._member, LOBBY)
-        logger.info("joined {!r} {!r}", self._member.name, LOBBY)
+        self._enter(LOBBY)
+
+    def _enter(self, room: str) -> None:
+        take_or_refuse(self._room_changes, f"you may change rooms {self._house.limits.room_changes} times a minute")
+        room = self._house.registry.enter(self._member, room)
+        logger.info("joined {!r} {!r}", self._member.name, room)
 
     def _list(self, _: protocol.List) -> None:
         self._answer_at_length(row.encode() for row in [*self._house.registry.rooms(), End("list")])

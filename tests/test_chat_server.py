@@ -1,18 +1,25 @@
 """The server as a process: options, exit codes, signals, its log."""
 
+import errno
+import os
 import re
 import resource
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 import chat_server
-from tests.wire import PATIENCE_SECONDS, ROOT, ServerProcess, Wire, eventually
+from chat_server import ChatServer
+from tests.wire import FAST, PATIENCE_SECONDS, ROOT, ServerProcess, Wire, eventually, logged, serving
 
 COMMAND = [sys.executable, str(ROOT / "chat_server.py")]
 
@@ -179,3 +186,89 @@ def test_the_limit_of_descriptors_is_raised(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(resource, "setrlimit", lambda _, pair: limits.append(pair))
     assert chat_server.raise_descriptor_limit(1_000) == ""
     assert limits[-1] == (1_064, 4_096)
+
+
+# ------------------------------------------------------------------------------------------------- running out
+
+
+class FailingListener:
+    """A listening socket whose accept fails some times."""
+
+    def __init__(self, listener: socket.socket, code: int, times: int) -> None:
+        self._listener = listener
+        self._error = OSError(code, os.strerror(code))
+        self._times = times
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if self._times:
+            self._times -= 1
+            raise self._error
+        return self._listener.accept()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._listener, name)
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [(errno.EMFILE, 1), (errno.ENFILE, 1), (errno.ENOBUFS, 1), (errno.ENOMEM, 1), (errno.ECONNABORTED, 0)],
+)
+def test_accept_fails_for_a_while(code: int, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits is let in when it works again; the log says once that it does not, and once that it does."""
+    monkeypatch.setattr(chat_server, "ACCEPT_PAUSE_SECONDS", 0.01)
+    server = ChatServer("127.0.0.1", 0, limits=FAST)
+    monkeypatch.setattr(server, "_listener", FailingListener(server._listener, code, 5))
+    with logged() as log, server, Wire(server.address, "alice"):
+        assert len([line for line in log if "cannot let anybody in" in line and os.strerror(code) in line]) == lines
+        assert len([line for line in log if "can let people in again" in line]) == lines
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
+def test_no_thread_is_to_be_had(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newcomer is told to come later, those inside go on, and the next is let in when there is one again."""
+    monkeypatch.setattr(chat_server, "ACCEPT_PAUSE_SECONDS", 0.01)
+    start, failing = threading.Thread.start, threading.Event()
+
+    def start_or_fail(thread: threading.Thread) -> None:
+        if failing.is_set() and thread.name == "session":
+            raise error
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_or_fail)
+    with logged() as log, serving(limits=replace(FAST, clients=2)) as server, Wire(server.address, "alice") as alice:
+        failing.set()
+        for _ in range(5):
+            with Wire(server.address) as late:
+                assert [line.split()[0] for line in late.rest()] == ["/error", "/bye"]
+        alice.send("still here")
+        alice.until("/say")
+        failing.clear()
+        with Wire(server.address, "bob"):
+            alice.until("/joined")
+    assert len([line for line in log if "cannot let anybody in" in line]) == 1
+    assert len([line for line in log if "can let people in again" in line]) == 1
+
+
+def test_descriptors_run_out(tmp_path: Path) -> None:
+    """Those inside go on, newcomers wait, the log says so once, and when there are some again all is as before."""
+    with ServerProcess(tmp_path) as server, Wire(server.address, "alice") as alice:
+        alice.send("before", "/join ops")
+        alice.until("/entered ops")
+        limits = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+        here = psutil.Process(server.process.pid).num_fds()
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (here, limits[1]))
+        with Wire(server.address) as late, Wire(server.address) as later:
+            assert eventually(lambda: "cannot let anybody in" in (tmp_path / "chat_server.log").read_text())
+            for number in range(1, 6):
+                alice.send("still here", "/history 1", "/list")
+                alice.until(f"/say ops {number} ")
+                alice.until("/end list")
+            resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, limits)
+            for wire, name in ((late, "bob"), (later, "carl")):
+                wire.send(f"/name {name}")
+                wire.until("/entered lobby 1")
+        assert server.stop() == (0, "")
+    log = (tmp_path / "chat_server.log").read_text()
+    assert log.count("cannot let anybody in") == 1
+    assert "Too many open files" in log
+    assert log.count("can let people in again") == 1

@@ -9,6 +9,7 @@ from protocol import LOBBY, Joined, Left, ProtocolError, Renamed, RoomRow
 from server.delivery import Delivery
 from server.entries import Depart, Enter, Entry, Keep, Show
 from server.journal import MemoryJournal
+from server.limits import Limits
 from server.registry import PRESENCE_PEOPLE, Counts, Registry
 from server.room import Member
 from tests.test_delivery import ListOutlet
@@ -36,9 +37,10 @@ class Queue:
 class House:
     """A registry, its queue, and people in the lobby."""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, limits: Limits | None = None) -> None:
         self.queue = Queue()
-        self.registry = Registry(cast(Delivery, self.queue), MemoryJournal(), clock=lambda: 1.0, uptime=lambda: 9.5)
+        delivery = cast(Delivery, self.queue)
+        self.registry = Registry(delivery, MemoryJournal(), limits or Limits(), clock=lambda: 1.0, uptime=lambda: 9.5)
         self.people = {name: self.come(name) for name in names}
         self.queue.entries.clear()
 
@@ -138,6 +140,31 @@ def test_rooms_that_are_the_same_are_one() -> None:
     house = House("bob", "alice")
     house.registry.enter(house.people["bob"], "Ops")
     assert house.registry.enter(house.people["alice"], "OPS") == "Ops"
+
+
+def test_so_many_rooms_and_no_more() -> None:
+    """The lobby is one of them; what is there can be entered, and when a room goes another may be made."""
+    house = House("bob", "alice", "carl", limits=Limits(rooms=2))
+    house.registry.enter(house.people["bob"], "ops")
+    with pytest.raises(ProtocolError, match=r"too-many.*2 rooms"):
+        house.registry.enter(house.people["alice"], "zoo")
+    house.registry.enter(house.people["carl"], "ops")
+    house.registry.leave(house.people["carl"], "exit")
+    house.registry.enter(house.people["bob"], LOBBY)
+    house.registry.enter(house.people["alice"], "zoo")
+
+
+def test_so_many_rooms_of_one_member() -> None:
+    """Those that are still there count, for him alone."""
+    house = House("bob", "alice", "carl", limits=Limits(rooms_per_member=2))
+    bob = house.people["bob"]
+    for name, guest in (("ant", "alice"), ("bee", "carl")):
+        house.registry.enter(bob, name)
+        house.registry.enter(house.people[guest], name)
+    with pytest.raises(ProtocolError, match=r"too-many.*2 rooms that you made"):
+        house.registry.enter(bob, "cow")
+    house.registry.enter(house.people["alice"], "dog")
+    house.registry.enter(bob, "cow")
 
 
 def test_one_is_not_let_in_where_one_is() -> None:

@@ -1,23 +1,26 @@
 """Sessions on real sockets: every command, and every kind of bad input."""
 
+import contextlib
 import itertools
 import socket
 import struct
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chat_server import ChatServer
 from protocol import COMMANDS, LINE_BYTES, TEXT_CHARS
+from server import sender
 from server.limits import Limits
 from server.registry import Counts
 from server.room import TAIL_LINES
 from server.session import Session
 from tests.test_delivery import covered
-from tests.wire import FAST, Wire, eventually, serving
+from tests.wire import FAST, Wire, eventually, logged, serving
 
 
 @pytest.fixture
@@ -319,11 +322,24 @@ def test_a_client_that_says_nothing() -> None:
 
 
 def test_a_nameless_client_that_never_stops_sending() -> None:
-    """His time to name himself ends all the same."""
-    limits = Limits(rate=0, naming_seconds=0.2)
+    """His time to name himself ends all the same, however much he may send."""
+    limits = Limits(rate=0, naming_seconds=0.2, naming_bytes=1_000_000_000)
     with serving(limits=limits) as server, Wire(server.address) as wire, pytest.raises(OSError):
         while True:
             wire.send_bytes(b"\n" * 4_096)
+
+
+def test_a_nameless_client_that_sends_too_much() -> None:
+    """He is told the limit and closed; who names himself in the first of many bytes is heard."""
+    with serving(limits=replace(FAST, naming_bytes=1_000)) as server:
+        with Wire(server.address) as wire:
+            wire.send(*["/ping x"] * 200)
+            error, bye = wire.rest()[-2:]
+            assert error.startswith("/error name-needed 1000 bytes")
+            assert bye.startswith("/bye")
+        with Wire(server.address) as wire:
+            wire.send("/name bob", *["hi"] * 1_000)
+            wire.until("/say lobby 1000 ")
 
 
 def test_a_slow_name_is_no_reason_to_wait_longer() -> None:
@@ -373,6 +389,31 @@ def test_a_member_who_never_reads(server: ChatServer, alice: Wire) -> None:
         seen = stalled.until(f"/say lobby {lines} ")
         assert any(line.startswith("/gap") for line in seen)
         assert covered(seen) == list(range(1, lines + 1))
+
+
+def test_a_member_who_takes_nothing_for_too_long(
+    alice: Wire, server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He is lost to his room, though he asks on and on; who reads is not affected."""
+    monkeypatch.setattr(sender, "PROGRESS_SECONDS", 0.3)
+    monkeypatch.setattr(sender, "CHECK_SECONDS", 0.05)
+    with Wire(server.address, "stalled", receive_buffer=4_096) as stalled:
+        alice.until("/joined")
+        left = threading.Event()
+
+        def ask() -> None:
+            with contextlib.suppress(OSError):
+                while not left.wait(0.02):
+                    stalled.send("/ping x")
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        for _ in range(10):
+            alice.send(*["x" * 1_900] * 500)
+            alice.until("/say lobby \\d*[05]00 |/left")
+        assert eventually(lambda: server._house.registry.counts().people == 1)
+        left.set()
+        asking.join()
 
 
 def test_a_connection_reset_in_the_middle_of_a_line(server: ChatServer, alice: Wire) -> None:
@@ -448,19 +489,79 @@ def test_a_slowed_client_does_not_slow_the_stop() -> None:
 
 def test_the_server_is_full() -> None:
     """One too many gets the reason and the end; when somebody leaves there is room again."""
-    with serving(max_clients=1) as server:
+    with serving(limits=Limits(clients=1)) as server:
         with Wire(server.address, "alice") as alice:
             with Wire(server.address) as late:
                 error, bye = late.rest()
                 assert (error.split()[1], bye.split()[0]) == ("server-full", "/bye")
             alice.send("/exit")
             alice.rest()
+        assert eventually(lambda: lets_in(server.address))
 
-        def let_in() -> bool:
-            with Wire(server.address) as again:
-                return again.line() == "/hello 1 -"
 
-        assert eventually(let_in)
+def turned_away(address: tuple[str, int]) -> str:
+    """Return the code with which a connection is refused, after a whole refusal and the end."""
+    with Wire(address) as wire:
+        error, bye = wire.rest()
+        assert bye.startswith("/bye ")
+        return error.split()[1]
+
+
+def lets_in(address: tuple[str, int]) -> bool:
+    """Return whether a newcomer is greeted."""
+    with Wire(address) as wire:
+        return wire.line() == "/hello 1 -"
+
+
+def test_too_many_from_one_address() -> None:
+    """The newcomer is told why, whoever is in goes on, and the log has one line for all who were refused."""
+    limits = replace(FAST, clients_per_address=1, loopback_exempt=False)
+    with serving(limits=limits) as server, Wire(server.address, "alice") as alice, logged() as lines:
+        assert {turned_away(server.address) for _ in range(20)} == {"too-many"}
+        alice.send("still here")
+        alice.until("/say")
+    assert len([line for line in lines if "too-many" in line]) == 1
+
+
+def test_too_many_at_once_from_one_address() -> None:
+    """After so many in one go, one must wait."""
+    limits = replace(FAST, clients_per_address=2, connects_per_second=0.001, loopback_exempt=False)
+    with serving(limits=limits) as server, Wire(server.address, "alice") as alice:
+        Wire(server.address).socket.close()
+        assert eventually(lambda: turned_away(server.address) == "too-fast")
+        alice.send("still here")
+        alice.until("/say")
+
+
+def test_too_many_without_a_name() -> None:
+    """They keep out newcomers but nobody who is in; when they name themselves there is room again."""
+    with (
+        serving(limits=replace(FAST, unnamed=1)) as server,
+        Wire(server.address, "alice") as alice,
+        Wire(server.address) as nameless,
+    ):
+        assert turned_away(server.address) == "server-full"
+        alice.send("still here")
+        alice.until("/say")
+        nameless.send("/name bob")
+        assert eventually(lambda: lets_in(server.address))
+
+
+def test_changes_of_room_are_counted() -> None:
+    """Beyond so many a minute they are refused with the time to wait; what is said goes on."""
+    with serving(limits=replace(FAST, room_changes=4)) as server, Wire(server.address, "alice") as alice:
+        alice.send("/join a", "/leave", "/join b", "/leave", "/join c", "still here")
+        assert alice.said("/error") == "/error too-fast you may change rooms 4 times a minute; try again in 15 s"
+        assert alice.said().split()[1] == "lobby"
+
+
+def test_changes_of_name_are_counted() -> None:
+    """And of colour; nobody sees one too many."""
+    limits = replace(FAST, name_changes=2)
+    with serving(limits=limits) as server, Wire(server.address, "alice") as alice, Wire(server.address, "bob") as bob:
+        alice.send("/name al", "/color red", "/color teal", "/name ali", "still here")
+        assert [line.split()[1] for line in alice.until("/say") if line.startswith("/error")] == ["too-fast"] * 2
+        assert [line.split()[0] for line in bob.until("/say")] == ["/renamed", "/renamed", "/say"]
 
 
 def test_a_stop_does_not_wait_for_commands_that_were_read() -> None:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import psutil
+from loguru import logger
 
 from chat_server import ChatServer
 from protocol import LineDecoder
@@ -22,7 +23,8 @@ from server.limits import Limits
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 10.0  # for anything that should happen at once, on a busy machine
-FAST = Limits(rate=0, grace_seconds=0)  # a server that slows nobody down and lets the lost go at once
+# A server that slows nobody down and lets the lost go at once.
+FAST = Limits(rate=0, room_changes=0, name_changes=0, grace_seconds=0)
 
 
 class Wire:
@@ -103,6 +105,17 @@ def serving(**options: Any) -> Iterator[ChatServer]:
     with ChatServer("127.0.0.1", 0, **options) as server:
         yield server
     assert threading.active_count() <= before, threading.enumerate()
+
+
+@contextmanager
+def logged() -> Iterator[list[str]]:
+    """Gather the lines of the log."""
+    lines: list[str] = []
+    number = logger.add(lines.append, format="{message}")
+    try:
+        yield lines
+    finally:
+        logger.remove(number)
 
 
 def eventually(fact: Callable[[], bool]) -> bool:
