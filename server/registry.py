@@ -17,6 +17,7 @@ from loguru import logger
 
 from protocol import (
     LOBBY,
+    RESERVED_NAMES,
     Bye,
     Event,
     Joined,
@@ -31,6 +32,7 @@ from server.delivery import Delivery
 from server.entries import Depart, Enter, Entry, Finish, Greet, Keep, Show
 from server.journal import Journal, SessionRow
 from server.limits import Limits
+from server.looks import Looks
 from server.room import Member, Nowhere, Room, SessionState
 
 TOKEN_HASH_BYTES = 16  # of BLAKE2b; a token is 128 random bits, so it needs no salt
@@ -70,7 +72,9 @@ class Registry:
         self._lock = threading.Lock()  # guards all below, and of each member what `Member` says
         self._changed = threading.Condition(self._lock)  # told when somebody is away, and at the stop
         self._names: dict[str, Member] = {}
+        self._looks = Looks(RESERVED_NAMES)  # of those names
         self._rooms: dict[str, Room] = {}
+        self._room_looks = Looks()
         self._made: Counter[bytes] = Counter()  # by token hash, the rooms there are that somebody made
         self._open(Room(LOBBY, LOBBY))
         self._present: dict[bytes, Member] = {}  # by token hash, those who are here or away
@@ -155,6 +159,8 @@ class Registry:
             self._claim(member, name)
             if same_key(old) != same_key(name):
                 del self._names[same_key(old)]
+            self._looks.free(old, member)
+            self._looks.take(name, member)  # once more: some may have been those of the old one, too
             del room.members[same_key(old)]
             room.members[same_key(name)] = member
             member.name, member.color = name, color
@@ -164,8 +170,8 @@ class Registry:
     def enter(self, member: Member, name: str) -> str:
         """Move a member to the room called `name`, made if it is not there. Return the room's name as it is shown.
 
-        Raises ProtocolError `not-allowed` where he is there already, `too-many` where
-        there can be no more, `server-stopping`.
+        Raises ProtocolError `not-allowed` where he is there already, `room-invalid` where it looks like another,
+        `too-many` where there can be no more, `server-stopping`.
         """
         with self._step():
             self._refuse_when_stopping()
@@ -325,6 +331,7 @@ class Registry:
             return
         self._remove(member, why)
         del self._names[same_key(member.name)]
+        self._looks.free(member.name, member)
         member.away = False
         assert state is not None  # whoever is in a room has one
         del self._present[state.token_hash]
@@ -342,19 +349,25 @@ class Registry:
             raise ProtocolError("server-stopping", "the server is stopping; come back when it is up again")
 
     def _claim(self, member: Member, name: str) -> None:
-        """Have `name` be this member's; whoever had a name frees it himself."""
+        """Have `name` be this member's, and nobody's who looks the same; whoever had a name frees it himself."""
         if self._names.get(same_key(name), member) is not member:
             raise ProtocolError("name-taken", f"{name} is taken; choose another name")
+        if other := self._looks.like(name, member):
+            raise ProtocolError("name-taken", f"{name} looks like {other}, which is taken; choose another name")
         self._names[same_key(name)] = member
+        self._looks.take(name, member)
 
     def _give_name(self, member: Member) -> None:
-        """Have a member bear the name that he or his other connection had."""
+        """Have a member bear the name that he or his other connection had, whoever else looks like him by now."""
         self._names[same_key(member.name)] = member
+        self._looks.take(member.name, member)
 
     def _new_room(self, member: Member, name: str) -> Room:
         """Return a room that `member` makes, not yet open."""
         limits, state = self._limits, member.state
         assert state is not None  # whoever is in a room has one
+        if other := self._room_looks.like(name):
+            raise ProtocolError("room-invalid", f"{name} looks like {other}, which is there; /join {other}, or another")
         if len(self._rooms) >= limits.rooms:
             text = f"there are {limits.rooms} rooms, and no more may be; /list shows them, or try again later"
             raise ProtocolError("too-many", text)
@@ -371,10 +384,12 @@ class Registry:
         """Have a room be there, if it is not yet."""
         if room.key not in self._rooms:
             self._rooms[room.key] = room
+            self._room_looks.take(room.name, room)
             self._made[room.maker] += 1
 
     def _shut(self, room: Room) -> None:
         del self._rooms[room.key]
+        self._room_looks.free(room.name, room)
         self._made[room.maker] -= 1
         if not self._made[room.maker]:
             del self._made[room.maker]

@@ -58,6 +58,43 @@ def test_a_name_is_had_by_one() -> None:
             house.registry.come(Member(ListOutlet()), same, "red", "token")
 
 
+@pytest.mark.parametrize("name", ["аlice", "АLICE", "a1ice", "ѕеrver", "Everyоne"])
+def test_a_look_alike_is_taken(name: str) -> None:
+    """Who could be mistaken for somebody, or for the server, does not get in."""
+    with pytest.raises(ProtocolError, match=r"name-taken.*looks like"):
+        House("alice").come(name)
+
+
+def test_a_look_alike_is_not_the_same() -> None:
+    """A private message to one who is called differently does not reach him."""
+    with pytest.raises(ProtocolError, match="no-such-person"):
+        House("alice").registry.find("аlice")
+
+
+def test_a_rename_to_a_look_alike_is_refused() -> None:
+    """Of another; of oneself it is a name like any."""
+    house = House("alice", "bob")
+    with pytest.raises(ProtocolError, match="name-taken"):
+        house.registry.rename(house.people["bob"], "аlice", "red")
+    house.registry.rename(house.people["alice"], "аlice", "red")
+    with pytest.raises(ProtocolError, match="name-taken"):
+        house.registry.rename(house.people["bob"], "alice", "red")
+
+
+def test_a_look_is_free_when_its_owner_has_left_or_changed_it() -> None:
+    """And not before: neither while his connection is lost nor after he came back on another."""
+    house = House("alice")
+    house.registry.lose(house.people["alice"])
+    again = Member(ListOutlet())
+    house.registry.resume(again, "token of alice", LOBBY, 0)
+    with pytest.raises(ProtocolError, match="name-taken"):
+        house.come("аlice")
+    house.registry.rename(again, "carol", "red")
+    house.registry.leave(house.come("аlice"), "exit")
+    house.registry.leave(again, "exit")
+    house.come("сarol")
+
+
 def test_a_name_is_free_again_when_its_owner_has_left() -> None:
     """Leaving frees the name, twice as well as once."""
     house = House("bob")
@@ -140,6 +177,33 @@ def test_rooms_that_are_the_same_are_one() -> None:
     house = House("bob", "alice")
     house.registry.enter(house.people["bob"], "Ops")
     assert house.registry.enter(house.people["alice"], "OPS") == "Ops"
+
+
+def test_a_room_that_looks_like_one_that_is_there() -> None:
+    """Is not made; when that one is gone it may be."""
+    house = House("bob", "alice")
+    house.registry.enter(house.people["bob"], "ops")
+    for name in ("орs", "lоbby", "0PS"):
+        with pytest.raises(ProtocolError, match=r"room-invalid.*looks like"):
+            house.registry.enter(house.people["alice"], name)
+    house.registry.leave(house.people["bob"], "exit")
+    house.registry.enter(house.people["alice"], "орs")
+
+
+def test_one_comes_back_to_a_room_that_another_looks_like_by_now() -> None:
+    """Who was in a room is not kept out of it."""
+    house = House("bob", "alice")
+    house.registry.enter(house.people["bob"], "ops")
+    state = house.people["bob"].state
+    house.registry.leave(house.people["bob"], "lost")
+    house.registry.enter(house.people["alice"], "орs")
+    again = Member(ListOutlet())
+    assert state is not None
+    state.room = "ops"  # as the delivery thread notes it
+    state.name, state.color = "bob", "red"
+    house.registry.resume(again, "token of bob", "ops", 0)
+    assert again.room is not None
+    assert again.room.name == "ops"
 
 
 def test_so_many_rooms_and_no_more() -> None:
