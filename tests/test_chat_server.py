@@ -19,6 +19,7 @@ import pytest
 
 import chat_server
 from chat_server import ChatServer
+from server.limits import Limits
 from tests.wire import FAST, PATIENCE_SECONDS, ROOT, ServerProcess, Wire, eventually, logged, serving
 
 COMMAND = [sys.executable, str(ROOT / "chat_server.py")]
@@ -96,6 +97,7 @@ def test_the_port_is_in_use(tmp_path: Path) -> None:
         (["--rate", "nan"], "lines a second"),
         (["--burst", "0"], "whole number"),
         (["--max-clients", "0"], "whole number"),
+        (["--max-per-address", "none"], "whole number"),
         (["--host", "nowhere.invalid"], "cannot listen on nowhere.invalid:4242"),
         (["--log-file", "missing.txt/x.log"], "choose another with --log-file"),
         (["--prot", "1"], "unrecognized arguments: --prot"),
@@ -105,6 +107,29 @@ def test_a_bad_option(tmp_path: Path, options: list[str], reason: str) -> None:
     """The last line names what is wrong; exit code 2."""
     (tmp_path / "missing.txt").write_text("a file, not a folder")
     assert reason in refused(*options, cwd=tmp_path).splitlines()[-1]
+
+
+def test_the_options_are_the_limits() -> None:
+    """Each that bounds something reaches it, and without any the limits are the named ones."""
+    given = [
+        "--max-clients",
+        "1",
+        "--max-per-address",
+        "2",
+        "--max-unnamed",
+        "3",
+        "--max-rooms",
+        "4",
+        "--rate",
+        "5",
+        "--burst",
+        "6",
+        "--grace",
+        "7",
+    ]
+    expected = Limits(clients=1, clients_per_address=2, unnamed=3, rooms=4, rate=5, burst=6, grace_seconds=7)
+    assert chat_server.limits_of(chat_server.parser().parse_args(given)) == expected
+    assert chat_server.limits_of(chat_server.parser().parse_args([])) == Limits()
 
 
 @pytest.mark.parametrize(("option", "text"), [("--help", "--max-clients"), ("--version", chat_server.__version__)])

@@ -1,6 +1,7 @@
 r"""protocol.py: bytes become lines, lines become events and commands and back, and what people write becomes safe."""
 
 import ast
+import contextlib
 import re
 import unicodedata
 from dataclasses import MISSING, FrozenInstanceError
@@ -40,8 +41,10 @@ from protocol import (
     Name,
     Notice,
     ProtocolError,
+    Renamed,
     Said,
     Say,
+    Told,
     Who,
     check_color,
     check_name,
@@ -835,6 +838,33 @@ def test_any_line_is_a_command_or_refused(line: str) -> None:
         assert error.code in {"unknown-command", "missing-argument", "argument-invalid"}
     else:
         assert isinstance(command, Command)
+
+
+@unhurried
+@given(cut(st.one_of(stream_bytes, st.lists(st.one_of(rows, texts)).map(lambda lines: "\n".join(lines).encode()))))
+def test_what_a_client_sends_is_never_a_line_of_the_server(data: tuple[bytes, list[bytes]]) -> None:
+    """Whatever bytes come, in whatever pieces, all that is said or done of them stays inside one line of its room."""
+    for line in lines_of(LineDecoder(), data[1]):
+        assert isinstance(line, bytes)
+        text = decode_line(line)
+        for event in (Said("lobby", 1, 0, "bob", "red", text), Told(0, "bob", "red", "al", text), Notice(text)):
+            sent = event.encode()
+            assert LineDecoder().feed(sent) == [sent[:-1]]
+            assert parse_event(decode_line(sent[:-1])) == event
+
+
+@unhurried
+@given(words | any_text)
+def test_a_name_or_room_is_one_field_that_shows(text: str) -> None:
+    """What is accepted can be neither two fields, nor an escape, nor nothing to see."""
+    for check in (check_name, check_room):
+        with contextlib.suppress(ProtocolError):
+            word = check(text)
+            assert word.isprintable()
+            assert word == clean(word)
+            assert word[0].isalnum()
+            assert not set(word) & set(" /:\x1b[]{}<>")
+            assert parse_event(f"/renamed lobby 0 {word} red {word}") == Renamed("lobby", 0, word, "red", word)
 
 
 # ---------------------------------------------------------------------------------------------------------- parse_event

@@ -261,6 +261,24 @@ def test_a_line_of_17000_bytes(alice: Wire) -> None:
     assert bye.startswith("/bye")
 
 
+def test_nothing_that_is_typed_makes_a_line_of_the_log(server: ChatServer) -> None:
+    """Whoever comes, whatever he sends: what the log says is printable, in the server's own words."""
+    with logged() as lines, Wire(server.address) as wire:
+        forged = "x\r\x1b[31m came 192.0.2.1 'root'\x85\u2028went {0} {member}"
+        wire.send_bytes(b"\xff\xfe\x9b" + forged.encode() + b"\n")
+        for word in ("name", "join", "color", "who", "msg", "post 1 /join", "history", "resume t", "help", forged):
+            wire.send(f"/{word} {forged}")
+        wire.send(
+            "/name {0}", "/name Зоя\u0301\u202e", "/join \u0661\u06f2-{}", "/join комната", forged, "/me " + forged
+        )
+        wire.until("/me")
+        wire.send("/exit")
+        wire.rest()
+    assert {line.split()[0] for line in lines} == {"refused", "came", "joined", "went"}
+    assert all(line.removesuffix("\n").isprintable() and line.count("\n") == 1 for line in lines)
+    assert not any("192.0.2.1" in line or "root" in line for line in lines)
+
+
 def test_a_message_of_2001_characters(alice: Wire) -> None:
     """It is refused with the limit, never cut, and the session goes on; 2,000 of any width are fine."""
     alice.send("🎈" * (TEXT_CHARS + 1), "🎈" * TEXT_CHARS)
@@ -545,6 +563,14 @@ def test_too_many_without_a_name() -> None:
         alice.until("/say")
         nameless.send("/name bob")
         assert eventually(lambda: lets_in(server.address))
+
+
+def test_who_is_refused_on_and_on_fills_no_log(server: ChatServer, alice: Wire) -> None:
+    """Of one address and one reason there is one line, and another for another reason."""
+    with logged() as lines, Wire(server.address) as wire:
+        wire.send(*["/name ALICE", "/name ?"] * 50)
+        assert len([line for line in wire.sync() if line.startswith("/error")]) == 100
+    assert sorted(line.split()[-1] for line in lines if line.startswith("refused")) == ["name-invalid", "name-taken"]
 
 
 def test_changes_of_room_are_counted() -> None:
