@@ -16,7 +16,6 @@ import dataclasses
 import os
 import secrets
 import signal
-import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,9 +29,10 @@ from loguru import logger
 import color
 from client.attention import Attention
 from client.commands import understand
-from client.connection import connect
+from client.channel import Channel
 from client.console import Console, StoppedError
 from client.desk import Desk
+from client.dialer import Dialer
 from client.json_lines import to_json
 from client.options import BAD_OPTION, DEFAULT_HOST, DEFAULT_PORT, PROGRAM, Address, parse_address, parse_options
 from client.plain import Plain
@@ -139,6 +139,7 @@ class Visit:
         self._settings = settings
         self._mode = mode_of(options)
         self._address: Address = options.address or parse_address(settings.settings.server or DEFAULT_HOST)
+        self._dialer = Dialer(*self._address)
         self._console = self._open_console()
         self._attention = Attention(settings.settings.ignored, settings.settings.notify)
         self._session: Session | None = None
@@ -225,7 +226,7 @@ class Visit:
     def _open_session(self) -> Session:
         return Session(
             self._connect(),
-            self._address,
+            self._dialer,
             self._console,
             self._attention,
             timeout=self._options.timeout,
@@ -234,9 +235,9 @@ class Visit:
             replay=Replay(self._options.since) if self._options.since is not None else None,
         )
 
-    def _connect(self) -> socket.socket:
+    def _connect(self) -> Channel:
         try:
-            return connect(*self._address)
+            return self._dialer.connect()
         except OSError as error:
             raise NoServerError(no_server(self._address, error)) from error
 

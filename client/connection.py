@@ -1,12 +1,9 @@
 """The socket to the server, and the one thread that waits for it, reads it, writes to it and opens it again.
 
-_run -> _stay: _use a socket -> _exchange until the connection is lost
-               _come_back: tell, wait, _dial, as often as it takes
-     -> _finish
+_run -> _stay: _use a channel -> _exchange until the connection is lost
+               _come_back: tell, wait, dial, as often as it takes
 """
 
-import errno
-import os
 import random
 import selectors
 import socket
@@ -15,10 +12,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from loguru import logger
 
+from client.channel import CHUNK_BYTES, Channel
+from client.dialer import Dialer, timed_out
 from protocol import (
     LINE_BYTES,
     Command,
@@ -32,7 +31,6 @@ from protocol import (
     parse_event,
 )
 
-CONNECT_SECONDS = 10.0  # for one address; a server that is there answers in one
 RETRY_SECONDS = 1.0  # before the first try to come back
 RETRY_SECONDS_MAX = 30.0  # before any try; the time doubles from one to the next
 RETRY_JITTER = 0.5  # of that time, taken off at random: those whom a server lost must not all come at once
@@ -41,7 +39,6 @@ ALIVE_SECONDS = 15.0  # for a byte of an answer to that
 STALL_SECONDS = 60.0  # in which the server takes no byte of what waits; it may let a busy room's speakers wait a while
 CLOSE_SECONDS = 2.0  # for what is queued, and for the server to see that we go
 JOIN_SECONDS = 1.0  # beyond CLOSE_SECONDS, for a callback that is still at work
-CHUNK_BYTES = 65_536  # of one receive or send: more brings nothing on loopback
 PONG_BYTES = 262_144  # what may wait to be sent before a question of the server is left unanswered
 
 SERVER_CLOSED = "the server has closed the connection"
@@ -51,11 +48,14 @@ SERVER_ENDLESS = f"the server sent a line of more than {LINE_BYTES} bytes: it do
 CLIENT_FAILED = "the client failed; its log says where"
 
 _ALIVE = Ping("alive")
-_CONNECTING = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS)})
 
 
 class UselessError(Exception):
     """What `on_event` may raise: this connection leads nowhere, and the text says why. Another is tried later."""
+
+
+class ClosingError(Exception):
+    """We are closing: no connection is wanted any more."""
 
 
 class Backoff:
@@ -75,36 +75,25 @@ class Backoff:
         self._seconds = RETRY_SECONDS
 
 
-def connect(host: str, port: int) -> socket.socket:
-    """Return a socket to the server. Raises OSError, within CONNECT_SECONDS for each address of `host`."""
-    return _prompt(socket.create_connection((host, port), CONNECT_SECONDS))
-
-
-def _prompt(sock: socket.socket) -> socket.socket:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setblocking(False)
-    return sock
-
-
 class Connection:
-    """Keeps connected to the server at `address`, from `sock` on: commands go in, events come out on its own thread.
+    """Keeps connected to the server, from `channel` on: commands go in, events come out on its own thread.
 
-    A `/ping` of the server is answered here, and lines that are no event are left out. `on_event` gets every other
-    event in order; while it waits, nothing is read, and the server keeps what follows. `on_lost` gets the reason and
-    the seconds until the next try, each time that a connection is lost or does not come about; the next `/hello` tells
-    that there is one again. `on_end` gets the reason when a bug has ended the thread. After `close` none is called.
-    As a context manager it starts and closes.
+    When a connection is lost, `dialer` makes the next. A `/ping` of the server is answered here, and lines that are
+    no event are left out. `on_event` gets every other event in order; while it waits, nothing is read, and the
+    server keeps what follows. `on_lost` gets the reason and the seconds until the next try, each time that a
+    connection is lost or does not come about; the next `/hello` tells that there is one again. `on_end` gets the
+    reason when a bug has ended the thread. After `close` none is called. As a context manager it starts and closes.
     """
 
     def __init__(
         self,
-        sock: socket.socket,
-        address: tuple[str, int],
+        channel: Channel,
+        dialer: Dialer,
         on_event: Callable[[Event], None],
         on_lost: Callable[[str, float], None],
         on_end: Callable[[str], None],
     ) -> None:
-        self._address = address
+        self._dialer = dialer
         self._on_event = on_event
         self._on_lost = on_lost
         self._on_end = on_end
@@ -112,7 +101,7 @@ class Connection:
         self._thread = threading.Thread(target=self._run, name="socket", daemon=True)  # must not outlive a crash
         # Of the socket thread alone, once it runs:
         self._selector = selectors.DefaultSelector()
-        self._sock = sock
+        self._channel = channel
         self._decoder = LineDecoder()
         self._backoff = Backoff()
         self._ignored: set[str] = set()
@@ -167,7 +156,7 @@ class Connection:
                 self._close_by = time.monotonic() + CLOSE_SECONDS
         self._wake()
         if self._thread.ident is None:
-            self._sock.close()
+            self._channel.close()
             self._close_rest()
             return
         self._thread.join(CLOSE_SECONDS + JOIN_SECONDS)
@@ -211,7 +200,7 @@ class Connection:
 
     def _use(self) -> str:
         """Exchange lines until the connection is lost, and return why."""
-        self._selector.register(self._sock, selectors.EVENT_READ)
+        self._selector.register(self._channel, selectors.EVENT_READ)
         try:
             return self._exchange()
         except LineTooLongError:
@@ -224,8 +213,8 @@ class Connection:
             self._drop()
 
     def _drop(self) -> None:
-        self._selector.unregister(self._sock)
-        self._sock.close()
+        self._selector.unregister(self._channel)
+        self._channel.close()
         with self._lock:
             self._online = False
             self._outgoing.clear()
@@ -241,18 +230,19 @@ class Connection:
             if not self._pause(seconds):
                 break
             try:
-                sock = self._dial()
+                channel = self._dialer.connect(self._wait)
+            except ClosingError:
+                break
             except OSError as error:
                 reason = _words(error)
-                continue
-            if sock is not None:
-                self._begin(sock)
+            else:
+                self._begin(channel)
                 return True
         return False
 
-    def _begin(self, sock: socket.socket) -> None:
+    def _begin(self, channel: Channel) -> None:
         logger.info("connected again")
-        self._sock = _prompt(sock)
+        self._channel = channel
         self._decoder = LineDecoder()
         with self._lock:
             self._online = True
@@ -264,53 +254,27 @@ class Connection:
             self._select(left)
         return not self._closing()
 
-    def _dial(self) -> socket.socket | None:
-        """Return a socket to the server, or None when closing. Raises OSError."""
-        failure = OSError("no address")
-        for family, kind, number, _, address in socket.getaddrinfo(*self._address, type=socket.SOCK_STREAM):
-            sock = socket.socket(family, kind, number)
-            try:
-                if self._reach(sock, address):
-                    return sock
-            except OSError as error:
-                failure = error
-            sock.close()
-        if self._closing():
-            return None
-        raise failure
+    def _wait(self, sock: socket.socket, events: int, until: float) -> None:
+        """Be the dialer's `Wait`. Raises ClosingError when closing."""
+        self._selector.register(sock, events)
+        try:
+            while not self._closing():
+                if self._select(until - time.monotonic()):
+                    return
+                if time.monotonic() >= until:
+                    raise timed_out()
+        finally:
+            self._selector.unregister(sock)
+        raise ClosingError
 
-    def _reach(self, sock: socket.socket, address: tuple[Any, ...]) -> bool:
-        """Connect `sock`; return False when closing. Raises OSError."""
-        sock.setblocking(False)
-        code = sock.connect_ex(address)
-        if code in _CONNECTING:
-            self._selector.register(sock, selectors.EVENT_WRITE)
-            try:
-                code = self._outcome(sock)
-            finally:
-                self._selector.unregister(sock)
-        if code:
-            raise OSError(code, os.strerror(code))
-        return not self._closing()
-
-    def _outcome(self, sock: socket.socket) -> int:
-        """Wait until `sock` is connected or is not; return the system's error number, 0 for none."""
-        until = time.monotonic() + CONNECT_SECONDS
-        while not self._closing():
-            if sock in self._select(until - time.monotonic()):
-                return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if time.monotonic() >= until:
-                return errno.ETIMEDOUT
-        return 0
-
-    def _select(self, seconds: float) -> dict[socket.socket, int]:
-        """Wait until a socket is ready, or `close` or `send` wakes us; return which, and what it is ready for."""
-        ready: dict[socket.socket, int] = {}
+    def _select(self, seconds: float) -> int:
+        """Wait until the server's socket is ready and return for what; 0 if `close` or `send` wakes us before."""
+        ready = 0
         for key, events in self._selector.select(max(0.0, seconds)):
             if key.fileobj is self._woken:
                 self._woken.recv(CHUNK_BYTES)
-            elif isinstance(key.fileobj, socket.socket):
-                ready[key.fileobj] = events
+            else:
+                ready = events
         return ready
 
     # ------------------------------------------------------------------------------------------------- being connected
@@ -321,8 +285,8 @@ class Connection:
         while True:
             limit, _ = self._limit()
             late = time.monotonic() >= limit
-            self._selector.modify(self._sock, self._interest())
-            ready = self._select(limit - time.monotonic()).get(self._sock, 0)
+            self._selector.modify(self._channel, self._interest())
+            ready = self._select(limit - time.monotonic())
             if ready & selectors.EVENT_WRITE:
                 self._write()
             elif ready and not self._read():
@@ -358,15 +322,14 @@ class Connection:
         if closing and not self._half_closed:
             # Closing at once would make the system reset the connection if something is unread, and what we sent
             # could be lost with it. So the server is told, and its end awaited.
-            self._sock.shutdown(socket.SHUT_WR)
+            self._channel.end_writing()
             self._half_closed = True
         return selectors.EVENT_READ
 
     def _write(self) -> None:
         with self._lock:
             chunk = bytes(self._outgoing[:CHUNK_BYTES])
-        with suppress(BlockingIOError):
-            sent = self._sock.send(chunk)
+        if sent := self._channel.send(chunk):
             with self._lock:
                 del self._outgoing[:sent]
                 self._moved_at = time.monotonic()
@@ -374,7 +337,7 @@ class Connection:
     def _read(self) -> bool:
         """Read once and hand on what that completes; False means that the server has closed."""
         try:
-            data = self._sock.recv(CHUNK_BYTES)
+            data = self._channel.recv()
         except BlockingIOError:
             return True
         try:

@@ -2,7 +2,6 @@
 
 import math
 import queue
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -10,8 +9,10 @@ from collections.abc import Callable
 from loguru import logger
 
 from client.attention import Attention
+from client.channel import Channel
 from client.connection import Connection, UselessError
 from client.console import Console, StoppedError
+from client.dialer import Dialer
 from client.door import NAME_REFUSALS, Door
 from client.news import Age, News
 from client.outbox import Outbox
@@ -77,8 +78,8 @@ class Session:
 
     def __init__(
         self,
-        sock: socket.socket,
-        address: tuple[str, int],
+        channel: Channel,
+        dialer: Dialer,
         console: Console,
         attention: Attention,
         *,
@@ -87,7 +88,7 @@ class Session:
         curious: bool = False,
         replay: Replay | None = None,
     ) -> None:
-        """Use `sock`, connected to `address`.
+        """Use `channel`, which `dialer` made.
 
         A pipe waits for `timeout` seconds while the server does not get on. With `past`, what was said in a room before
         we came is shown; if `curious`, the server is asked who and what there is, to complete names. With a `replay`,
@@ -98,7 +99,7 @@ class Session:
         self._timeout = timeout
         self._past = past
         self._curious = curious
-        self._connection = Connection(sock, address, self._on_event, self._on_lost, self._on_end)
+        self._connection = Connection(channel, dialer, self._on_event, self._on_lost, self._on_end)
         self._replies: queue.SimpleQueue[Hello | Entered | Error | None] = queue.SimpleQueue()
         # Guards everything below. Whoever holds it may send, which never waits, but not show.
         self._changed = threading.Condition()

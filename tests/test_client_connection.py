@@ -14,7 +14,8 @@ import pytest
 from loguru import logger
 
 from client import connection
-from client.connection import Backoff, Connection, UselessError, connect
+from client.connection import Backoff, Connection, UselessError
+from client.dialer import Dialer
 from protocol import LINE_BYTES, Event, Exit, Hello, Me, Notice, Pong, Say, Welcome
 from tests.fake_server import WAIT_SECONDS, FakePeer, FakeServer
 
@@ -28,9 +29,8 @@ class Client:
         self.events: queue.Queue[Event] = queue.Queue()
         self.reasons: queue.Queue[str] = queue.Queue()
         self.waits: queue.Queue[float] = queue.Queue()
-        self.connection = Connection(
-            connect(HOST, port), (HOST, port), take or self.events.put, self._lose, self.reasons.put
-        )
+        dialer = Dialer(HOST, port)
+        self.connection = Connection(dialer.connect(), dialer, take or self.events.put, self._lose, self.reasons.put)
 
     def _lose(self, reason: str, seconds: float) -> None:
         self.reasons.put(reason)
@@ -405,4 +405,4 @@ def test_connect_to_nobody_raises() -> None:
     with FakeServer() as gone:
         port = gone.port
     with pytest.raises(ConnectionRefusedError):
-        connect(HOST, port)
+        Dialer(HOST, port).connect()

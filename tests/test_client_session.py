@@ -15,9 +15,9 @@ from client import desk as desk_module
 from client import session as session_module
 from client.attention import Attention
 from client.commands import COMMANDS
-from client.connection import connect
 from client.console import NotTakenError, StoppedError
 from client.desk import Desk
+from client.dialer import Dialer
 from client.news import Age, News
 from client.outbox import Outbox
 from client.questions import choose_color
@@ -102,8 +102,10 @@ class Stay(Session):
     ) -> None:
         attention = Attention()
         replay = Replay(since) if since is not None else None
-        sock = connect(*address)
-        super().__init__(sock, address, console, attention, timeout=timeout, curious=curious, past=past, replay=replay)
+        dialer = Dialer(*address)
+        super().__init__(
+            dialer.connect(), dialer, console, attention, timeout=timeout, curious=curious, past=past, replay=replay
+        )
         self.folder = tempfile.TemporaryDirectory()
         self.settings = SettingsFile(Path(self.folder.name))
         self.desk = Desk(self, attention, self.settings, console)
