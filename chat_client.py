@@ -28,8 +28,8 @@ from loguru import logger
 
 import color
 from client.attention import Attention
-from client.commands import understand
 from client.channel import Channel
+from client.commands import understand
 from client.console import Console, StoppedError
 from client.desk import Desk
 from client.dialer import Dialer

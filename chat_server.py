@@ -22,6 +22,7 @@ from loguru import logger
 
 from logfile import LogFileError, log_to
 from protocol import Bye, Error, ProtocolError
+from server.certificate import Certificate, CertificateError, self_signed
 from server.channel import Channel
 from server.delivery import Delivery
 from server.gate import Admission, Gate
@@ -50,8 +51,10 @@ SESSION_STACK_BYTES = 262_144  # of a client's thread; address space, of which a
 SPARE_DESCRIPTORS = 64  # for the log, the journal, the listener and what the libraries open
 JOURNAL = "chat_journal.db"  # beside the log
 NO_JOURNAL = "none"
+CERTIFICATE = "chat_tls.pem"  # beside the journal
 STOP_SECONDS = 3.0  # for everybody to be told and everything to be sent
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+RELOAD_SIGNALS = {signal.SIGHUP}  # of the certificate; without one, it is as with any program
 ACCEPT_PAUSE_SECONDS = 0.5  # when the system has no descriptor or thread left
 SHORT = "the server's machine has no room for more people just now; try again in a minute"
 
@@ -66,11 +69,13 @@ class ChatServer:
         *,
         limits: Limits | None = None,
         journal: Journal | None = None,
+        certificate: Certificate | None = None,
     ) -> None:
         """Take the address; port 0 picks a free one. Raises OSError when it cannot be had.
 
-        `journal` keeps what is said, in memory if none is given; `stop` closes it.
+        `journal` keeps what is said, in memory if none is given; `stop` closes it. With a `certificate` one speaks TLS.
         """
+        self._certificate = certificate
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         self._listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
         self._listener.setblocking(False)
@@ -179,7 +184,7 @@ class ChatServer:
     def _let_in(self, connection: socket.socket, admission: Admission) -> None:
         """Give a client a session on a thread of his own, or take his admission back and raise."""
         try:
-            self._start(Session(Channel(connection), self._house, admission), admission)
+            self._start(Session(self._channel(connection), self._house, admission), admission)
         except (OSError, RuntimeError, MemoryError):
             self._house.gate.let_go(admission)
             raise
@@ -200,8 +205,13 @@ class ChatServer:
         if (more := self._house.repeats.note(error.code)) is not None:
             logger.warning("refused {}: {}{}", address, error.code, more)
         with contextlib.suppress(OSError), connection:
+            if self._certificate:  # there is no telling without a handshake, and nobody here who could wait for one
+                return
             connection.setblocking(False)
             connection.send(Error(error.code, error.text).encode() + Bye(error.text).encode())
+
+    def _channel(self, connection: socket.socket) -> Channel:
+        return self._certificate.channel(connection) if self._certificate else Channel(connection)
 
     def _wait_out(self, error: OSError | RuntimeError | MemoryError) -> None:
         """Wait a moment when the system has no descriptor, thread or memory left; those inside go on."""
@@ -277,6 +287,13 @@ def parser() -> argparse.ArgumentParser:
         default=GRACE_SECONDS,
         help=f"seconds that a lost connection keeps its name ({GRACE_SECONDS:g})",
     )
+    options.add_argument("--tls-cert", type=Path, metavar="FILE", help="speak TLS with this certificate, in PEM")
+    options.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, in PEM (in the certificate's file)")
+    options.add_argument(
+        "--tls-self-signed",
+        action="store_true",
+        help=f"speak TLS with a certificate of its own, made the first time ({CERTIFICATE} beside the journal)",
+    )
     options.add_argument("--version", action="version", version=f"chat-room {__version__}")
     return options
 
@@ -331,11 +348,30 @@ def raise_descriptor_limit(clients: int) -> str:
     )
 
 
+def journal_path(options: argparse.Namespace) -> Path:
+    """Return where the journal is, or would be if there were one."""
+    given = options.journal and options.journal != NO_JOURNAL
+    return Path(options.journal) if given else options.log_file.with_name(JOURNAL)
+
+
+def open_certificate(options: argparse.Namespace) -> Certificate | None:
+    """Return the certificate that the options ask for, None without TLS. Raises CertificateError."""
+    if options.tls_self_signed:
+        if options.tls_cert or options.tls_key:
+            raise CertificateError("--tls-self-signed makes a certificate; give it, or --tls-cert, not both")
+        return self_signed(journal_path(options).with_name(CERTIFICATE), options.host)
+    if options.tls_cert:
+        return Certificate(options.tls_cert, options.tls_key or options.tls_cert)
+    if options.tls_key:
+        raise CertificateError("--tls-key is the key of a certificate; give that with --tls-cert")
+    return None
+
+
 def open_journal(options: argparse.Namespace) -> Journal:
     """Return the journal that the options ask for. Raises JournalError."""
     if options.journal == NO_JOURNAL:
         return MemoryJournal()
-    path = Path(options.journal) if options.journal else options.log_file.with_name(JOURNAL)
+    path = journal_path(options)
     return SqliteJournal(path, fsync=options.fsync, keep_days=options.keep_days, keep_lines=options.keep_lines)
 
 
@@ -359,11 +395,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         log_to(options.log_file)
+        certificate = open_certificate(options)
+        if certificate:
+            signal.pthread_sigmask(signal.SIG_BLOCK, RELOAD_SIGNALS)
         journal = open_journal(options)
-    except (LogFileError, JournalError) as error:
+    except (LogFileError, CertificateError, JournalError) as error:
         return _complain(str(error))
     try:
-        server = ChatServer(options.host, options.port, limits=limits_of(options), journal=journal)
+        server = ChatServer(
+            options.host, options.port, limits=limits_of(options), journal=journal, certificate=certificate
+        )
     except OSError as error:
         journal.close()
         return _complain(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
@@ -371,7 +412,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logger.warning(warning)
         _complain(warning)
     try:
-        return _serve_until_signal(server)
+        return _serve_until_signal(server, certificate)
     except JournalError as error:
         server.stop()
         return _complain(str(error))
@@ -382,17 +423,29 @@ def _complain(text: str) -> int:
     return 2
 
 
-def _serve_until_signal(server: ChatServer) -> int:
+def _serve_until_signal(server: ChatServer, certificate: Certificate | None) -> int:
     threading.stack_size(SESSION_STACK_BYTES)
     with server:
         host, port = server.address
         shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         logger.info("listening on {}", shown)
         print(f"listening on {shown}", flush=True)
-        number = signal.sigwait(STOP_SIGNALS)
+        if certificate:
+            logger.info("certificate SHA-256 {}", certificate.fingerprint)
+            print(f"certificate SHA-256 {certificate.fingerprint}", flush=True)
+        number = _wait_for_stop(certificate)
         logger.info("stopping on {}", signal.Signals(number).name)
     logger.info("stopped")
     return 1 if server.failed.is_set() else 0
+
+
+def _wait_for_stop(certificate: Certificate | None) -> int:
+    """Return the signal that ends it; others, until then, have the certificate read again."""
+    awaited = STOP_SIGNALS | RELOAD_SIGNALS if certificate else STOP_SIGNALS
+    while (number := signal.sigwait(awaited)) not in STOP_SIGNALS:
+        if certificate:
+            certificate.reload()
+    return number
 
 
 def run() -> None:

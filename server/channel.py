@@ -26,6 +26,9 @@ class Channel:
         if hasattr(socket, "TCP_KEEPIDLE"):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
 
+    def open(self, seconds: float) -> None:
+        """Do what comes before the first line, within `seconds`: nothing. Session thread only. Raises OSError."""
+
     def recv(self, timeout: float) -> bytes:
         """Return what has arrived, waiting for it at most `timeout` seconds; ``b""`` is the end. Session thread only.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from protocol import ProtocolError
+from tls import HANDSHAKE_SECONDS
 
 CLIENTS = 10_000  # connections in all; 10,000 threads take some 200 MB
 CLIENTS_PER_ADDRESS = 64  # connections; a class or an office behind one router still fits
@@ -36,6 +37,7 @@ class Limits:
     connects_per_second: float = CONNECTS_PER_SECOND  # from one address; 0 is no limit
     loopback_exempt: bool = True  # this machine's own programs are not limited by their address
     unnamed: int = UNNAMED
+    handshake_seconds: float = HANDSHAKE_SECONDS
     naming_seconds: float = NAMING_SECONDS
     naming_bytes: int = NAMING_BYTES
     rate: float = RATE  # lines a second before he is slowed down; 0 is no limit

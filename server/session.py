@@ -1,6 +1,6 @@
 """A session is one client's thread: it reads lines, carries out commands, and says goodbye whatever ended it.
 
-run -> _greet -> _serve -> _receive (a wait with an end) -> _carry_out -> the handler of the command
+run -> Channel.open -> _serve -> _receive (a wait with an end) -> _carry_out -> the handler of the command
     -> _end: leaves the registry, sends what is left, closes
 """
 
@@ -106,6 +106,7 @@ class Session:
         """Serve until the client goes, breaks a limit or is lost, or the server stops."""
         ended = EndedError("lost")
         try:
+            self._channel.open(self._house.limits.handshake_seconds)
             self._answer(Hello(VERSION, "-"))
             self._serve()
         except EndedError as error:

@@ -11,13 +11,14 @@ from client import options
 from client.commands import COMMANDS
 from tests.wire import ROOT
 
-OURS = {"chat_client", "chat_server", "client", "color", "logfile", "protocol", "server"}
+OURS = {"chat_client", "chat_server", "client", "color", "logfile", "protocol", "server", "tls"}
 MAY_IMPORT = {
     "protocol": set(),
     "color": set(),
     "logfile": set(),
-    "server": {"protocol", "server"},
-    "client": {"protocol", "color", "client"},
+    "tls": set(),
+    "server": {"protocol", "server", "tls"},
+    "client": {"protocol", "color", "client", "tls"},
     "chat_server": {"protocol", "logfile", "server"},
     "chat_client": {"protocol", "color", "logfile", "client"},
 }

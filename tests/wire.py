@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -30,13 +31,23 @@ FAST = Limits(rate=0, room_changes=0, name_changes=0, grace_seconds=0)
 class Wire:
     """A connection to a server: lines out, lines in, with a deadline on every wait."""
 
-    def __init__(self, address: tuple[str, int], name: str = "", *, receive_buffer: int = 0) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        name: str = "",
+        *,
+        receive_buffer: int = 0,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        """Connect, with TLS if there is a `context`; with a `name`, enter the lobby."""
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(PATIENCE_SECONDS)
         self.socket.connect(address)
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
         self._decoder = LineDecoder(1_000_000)
         self._lines: list[str] = []
         if name:

@@ -1,0 +1,106 @@
+"""The bytes of one client through TLS."""
+
+import ssl
+import threading
+import time
+from contextlib import suppress
+from socket import MSG_DONTWAIT, socket
+
+from protocol import Bye, Error
+from server.channel import Channel
+from tls import Tls
+
+_HANDSHAKE = 0x16  # the first byte of every TLS connection: RFC 8446, section 5.1
+_TLS_ONLY = "here one speaks TLS; use chat_client.py --tls, or openssl s_client instead of nc"
+NOT_TLS = Error("tls-needed", _TLS_ONLY).encode() + Bye(_TLS_ONLY).encode()
+
+
+class TlsChannel(Channel):
+    """A connected socket with TLS on it: the same promises, and the same threads.
+
+    What the socket does not take of the records is held here, `tls.WRITE_BYTES` of text at most.
+    """
+
+    __slots__ = ("_goodbye", "_lock", "_reading_ended", "_tls")
+
+    def __init__(self, connection: socket, context: ssl.SSLContext) -> None:
+        super().__init__(connection)
+        self._lock = threading.Lock()  # guards what is below; nobody waits for the socket while he holds it
+        self._tls = Tls(context, lambda data: connection.send(data, MSG_DONTWAIT), server_side=True)
+        self._goodbye = False  # it is said; what still comes counts for nothing
+        self._reading_ended = False
+
+    def open(self, seconds: float) -> None:
+        """Shake hands; whoever does not speak TLS is told so. Session thread only, before anything is sent."""
+        until = time.monotonic() + seconds
+        heard = b""
+        while not self._shake_hands():
+            try:
+                data = self._recv_until(until)
+            except TimeoutError:
+                if not heard:
+                    super().send(NOT_TLS)  # somebody who waits for us to speak first
+                raise TimeoutError(f"no TLS handshake within {seconds:g} s") from None
+            if data and not heard and data[0] != _HANDSHAKE:
+                super().send(NOT_TLS)
+                raise ConnectionAbortedError("it does not speak TLS")
+            heard = heard or data
+            with self._lock:
+                self._tls.feed(data)
+
+    def _shake_hands(self) -> bool:
+        with self._lock:
+            return self._tls.shake_hands()
+
+    def _recv_until(self, until: float) -> bytes:
+        if (seconds := until - time.monotonic()) <= 0:
+            raise TimeoutError
+        return super().recv(seconds)
+
+    def recv(self, timeout: float) -> bytes:
+        """Return what has arrived, as `Channel.recv` does; after our goodbye in whatever form it comes.
+
+        Raises ssl.SSLEOFError, an OSError, when the peer ends without a goodbye.
+        """
+        until = time.monotonic() + timeout
+        while (text := self._read()) is None:
+            data = self._recv_until(until)
+            with self._lock:
+                if self._goodbye or (self._reading_ended and not data):
+                    return data
+                self._tls.feed(data)
+        return text
+
+    def _read(self) -> bytes | None:
+        with self._lock:
+            return None if self._goodbye else self._tls.read()
+
+    def send(self, data: bytes) -> int:
+        """Return how many bytes were taken; the others must come first in the next call. Delivery thread only."""
+        try:
+            with self._lock:
+                return self._tls.send(data)
+        except OSError:
+            self.broken = True
+            return 0
+
+    def end_reading(self) -> None:
+        """Make `recv` return, now and from now on. Any thread."""
+        self._reading_ended = True  # before the end comes, so that it is not taken for a cut
+        super().end_reading()
+
+    def end_writing(self) -> None:
+        """Tell the peer that nothing more comes. Delivery thread only."""
+        self._say_goodbye()
+        super().end_writing()
+
+    def close(self) -> None:
+        """Say goodbye and give the descriptor back. Delivery thread only, when the session's thread reads no more."""
+        self._say_goodbye()
+        super().close()
+
+    def _say_goodbye(self) -> None:
+        with self._lock, suppress(OSError):
+            if not self._goodbye:
+                self._goodbye = True
+                self._tls.say_goodbye()

@@ -1,0 +1,163 @@
+"""TLS without sockets: two ends whose bytes a test carries to and fro."""
+
+import ssl
+from pathlib import Path
+
+import pytest
+
+import tls
+from server.certificate import Certificate
+from tests.certificates import Authority, careless
+from tls import RECORD_BYTES, WRITE_BYTES, Tls
+
+
+class Wire:
+    """What one end puts on its way to the other: at most `space` bytes."""
+
+    def __init__(self) -> None:
+        self.bytes = bytearray()
+        self.space = 1 << 30
+
+    def put(self, data: bytes) -> int:
+        """Take what there is space for."""
+        taken = data[: self.space]
+        if not taken:
+            raise BlockingIOError
+        self.space -= len(taken)
+        self.bytes += taken
+        return len(taken)
+
+    def take(self) -> bytes:
+        """Return what has come, and forget it."""
+        data = bytes(self.bytes)
+        self.bytes.clear()
+        return data
+
+
+class Pair:
+    """A server's end and a client's, after the handshake."""
+
+    def __init__(self, folder: Path, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> None:
+        identity = Authority(folder).issue()
+        context = careless()
+        context.maximum_version = version
+        self.down, self.up = Wire(), Wire()
+        self.server = Tls(Certificate(identity.path, identity.path).context, self.down.put, server_side=True)
+        self.client = Tls(context, self.up.put, host="localhost")
+        self.client.shake_hands()
+        while not (self._step(self.server, self.up) & self._step(self.client, self.down)):
+            pass
+        assert self.client.certificate
+        assert tls.fingerprint(self.client.certificate) == identity.fingerprint
+
+    @staticmethod
+    def _step(end: Tls, wire: Wire) -> bool:
+        if data := wire.take():
+            end.feed(data)
+        return end.shake_hands()
+
+    def received(self) -> bytes:
+        """Return what the client can read of what came."""
+        if data := self.down.take():
+            self.client.feed(data)
+        return self.client.read() or b""
+
+    def send_all(self, data: bytes, *, space: int) -> bytes:
+        """Send from the server, as its sender does, through a socket with `space` at a time; return what arrives."""
+        arrived = b""
+        while data:
+            self.down.space = space
+            data = data[self.server.send(data) :]
+            arrived += self.received()
+        return arrived
+
+
+@pytest.fixture(params=[ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Pair:
+    return Pair(tmp_path, request.param)
+
+
+def test_text_arrives(pair: Pair) -> None:
+    """All that was sent, in however many records, in one go."""
+    for text in (b"one\n", b"two\n"):
+        assert pair.server.send(text) == 4
+    assert pair.received() == b"one\ntwo\n"
+    assert pair.client.read() is None
+
+
+def test_records_cut_anywhere(pair: Pair) -> None:
+    """A record counts when its last byte is here."""
+    pair.server.send(b"a line\n")
+    data = pair.down.take()
+    for position in range(len(data) - 1):
+        pair.client.feed(data[position : position + 1])
+        assert pair.client.read() is None
+    pair.client.feed(data[-1:])
+    assert pair.client.read() == b"a line\n"
+
+
+@pytest.mark.parametrize("space", [1, 7, 100, 20_000, 70_000, 1_000_000])
+def test_what_the_socket_does_not_take_goes_first(pair: Pair, space: int) -> None:
+    """No byte is lost or doubled, however little is taken each time."""
+    size = 300 if space < 100 else 3 * WRITE_BYTES + 5
+    data = bytes(number % 251 for number in range(size))
+    assert pair.send_all(data, space=space) == data
+
+
+def test_records_that_are_held_are_told(pair: Pair) -> None:
+    """The last byte is not told as taken, though it is in them; with it, alone or before others, they go."""
+    pair.down.space = 10
+    assert pair.server.send(b"a line\n") == 6
+    assert pair.server.send(b"\n") == 0
+    pair.down.space = 1_000
+    assert pair.server.send(b"\nmore\n") == 6
+    assert pair.received() == b"a line\nmore\n"
+
+
+def test_a_socket_that_takes_nothing_holds_one_write(pair: Pair) -> None:
+    """What is held is bounded, whatever is offered."""
+    pair.down.space = 0
+    assert pair.server.send(bytes(10_000_000)) == WRITE_BYTES - 1
+    pair.down.space = 1 << 30
+    assert pair.server.flush()
+    assert WRITE_BYTES < len(pair.down.bytes) < WRITE_BYTES + 1_000
+
+
+def test_the_goodbye_ends_the_text(pair: Pair) -> None:
+    """After all that was sent, once and for all."""
+    pair.server.send(b"last words\n")
+    pair.server.say_goodbye()
+    assert pair.received() == b"last words\n"
+    assert pair.client.read() == b""
+    pair.client.feed(b"")
+    assert pair.client.read() == b""
+
+
+def test_an_end_without_goodbye_is_a_cut(pair: Pair) -> None:
+    """What came before it counts."""
+    pair.server.send(b"a line\n")
+    assert pair.received() == b"a line\n"
+    pair.client.feed(b"")
+    with pytest.raises(ssl.SSLEOFError):
+        pair.client.read()
+
+
+def test_a_forged_byte_ends_it(pair: Pair) -> None:
+    """A record that was changed on its way is not read."""
+    pair.server.send(b"a line\n")
+    data = bytearray(pair.down.take())
+    data[-1] ^= 1
+    pair.client.feed(bytes(data))
+    with pytest.raises(ssl.SSLError, match=r"(?i)bad record mac|decryption failed"):
+        pair.client.read()
+
+
+def test_a_failed_handshake_tells_the_peer_why(tmp_path: Path) -> None:
+    """Its alert goes out before the error is raised."""
+    identity = Authority(tmp_path).issue()
+    wire = Wire()
+    server = Tls(Certificate(identity.path, identity.path).context, wire.put, server_side=True)
+    server.feed(b"\x16\x03\x01" + b"x" * RECORD_BYTES)
+    with pytest.raises(ssl.SSLError):
+        server.shake_hands()
+    assert wire.bytes[0] == 0x15  # an alert
