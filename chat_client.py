@@ -7,8 +7,8 @@ A connection that is lost is made again, and what was typed meanwhile is said th
 
 Exit codes: 0 after leaving, in a pipe after everything was delivered; 1 when the server went before it let us in, or
 would not let us in again, or when nothing more could be read or shown; 2 when it could not start: a bad option, no
-server, no way in; 3 when lines of a pipe were refused or could not be delivered; 130 when a pipe was interrupted; 141
-when nobody reads its output any more; 128 and its number for a signal.
+server, another server than the one we know, no way in; 3 when lines of a pipe were refused or could not be delivered;
+130 when a pipe was interrupted; 141 when nobody reads its output any more; 128 and its number for a signal.
 """
 
 import argparse
@@ -43,6 +43,7 @@ from client.screen.history import LineHistory
 from client.screen.screen import Screen
 from client.session import NameRefusedError, NotSentError, Session, SignInError
 from client.settings import Settings, SettingsError, SettingsFile
+from client.trust import KNOWN_SERVERS, Authorities, FirstUse, KnownServers, Pin, Trust, TrustError
 from logfile import LogFileError, log_to
 from protocol import Join, Name, ProtocolError
 
@@ -139,8 +140,8 @@ class Visit:
         self._settings = settings
         self._mode = mode_of(options)
         self._address: Address = options.address or parse_address(settings.settings.server or DEFAULT_HOST)
-        self._dialer = Dialer(*self._address)
         self._console = self._open_console()
+        self._dialer = Dialer(*self._address)
         self._attention = Attention(settings.settings.ignored, settings.settings.notify)
         self._session: Session | None = None
 
@@ -149,7 +150,7 @@ class Visit:
         code, farewell = ENDED, ""
         try:
             code = self._chat()
-        except (NoServerError, SignInError) as error:
+        except (NoServerError, SignInError, TrustError) as error:
             code, farewell = NOT_STARTED, str(error)
         except NotSentError as error:
             code, farewell = (NOT_SENT, str(error)) if self._unsent else (LEFT, "")  # or only answers are missing
@@ -189,10 +190,21 @@ class Visit:
     def _chat(self) -> int:
         if self._settings.trouble:
             self._tell(self._settings.trouble)
+        self._dialer = Dialer(*self._address, self._trust())
         session = self._enter(self._who())
         self._remember(session)
         self._read_lines(session)
         return NOT_SENT if self._mode is Mode.PIPE and session.refused_lines else LEFT
+
+    def _trust(self) -> Trust | None:
+        """Return how to know the server, None without TLS. Raises TrustError."""
+        if self._options.ca:
+            return Authorities(self._options.ca)
+        if self._options.pin:
+            return Pin(self._options.pin)
+        servers, server = KnownServers(self._options.config / KNOWN_SERVERS), str(self._address)
+        # With a server that spoke TLS before, nothing else will do: somebody in between could ask for it.
+        return FirstUse(servers, server, self._tell) if self._options.tls or servers.knows(server) else None
 
     def _who(self) -> Name:
         """Return who the person is: as told, as the last time, or as they answer."""

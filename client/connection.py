@@ -18,6 +18,7 @@ from loguru import logger
 
 from client.channel import CHUNK_BYTES, Channel
 from client.dialer import Dialer, timed_out
+from client.trust import TrustError
 from protocol import (
     LINE_BYTES,
     Command,
@@ -81,8 +82,9 @@ class Connection:
     When a connection is lost, `dialer` makes the next. A `/ping` of the server is answered here, and lines that are
     no event are left out. `on_event` gets every other event in order; while it waits, nothing is read, and the
     server keeps what follows. `on_lost` gets the reason and the seconds until the next try, each time that a
-    connection is lost or does not come about; the next `/hello` tells that there is one again. `on_end` gets the
-    reason when a bug has ended the thread. After `close` none is called. As a context manager it starts and closes.
+    connection is lost or does not come about; the next `/hello` tells that there is one again. `on_refused` gets
+    the reason when another server answers, to whom nothing is sent; it goes on trying. `on_end` gets the reason
+    when a bug has ended the thread. After `close` none is called. As a context manager it starts and closes.
     """
 
     def __init__(
@@ -92,11 +94,13 @@ class Connection:
         on_event: Callable[[Event], None],
         on_lost: Callable[[str, float], None],
         on_end: Callable[[str], None],
+        on_refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._dialer = dialer
         self._on_event = on_event
         self._on_lost = on_lost
         self._on_end = on_end
+        self._on_refused = on_refused
         self._woken, self._waker = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="socket", daemon=True)  # must not outlive a crash
         # Of the socket thread alone, once it runs:
@@ -105,6 +109,7 @@ class Connection:
         self._decoder = LineDecoder()
         self._backoff = Backoff()
         self._ignored: set[str] = set()
+        self._refused = ""  # why we did not talk to who answered last, as it was told
         self._half_closed = False
         self._heard_at = 0.0  # monotonic seconds: when the last bytes came and were dealt with
         self._asked = False  # whether the server is there
@@ -235,13 +240,23 @@ class Connection:
                 break
             except OSError as error:
                 reason = _words(error)
+            except TrustError as error:
+                reason = str(error)
+                self._tell_refused(reason)
             else:
                 self._begin(channel)
                 return True
         return False
 
+    def _tell_refused(self, reason: str) -> None:
+        # Once: it will be the same at the next try, which is made because another network may lead to the right server.
+        if reason != self._refused:
+            self._refused = reason
+            self._on_refused(reason)
+
     def _begin(self, channel: Channel) -> None:
         logger.info("connected again")
+        self._refused = ""
         self._channel = channel
         self._decoder = LineDecoder()
         with self._lock:
@@ -282,6 +297,8 @@ class Connection:
     def _exchange(self) -> str:
         """Read and write until the connection ends, and return why."""
         self._hear()
+        if not self._read():  # what came with the handshake of TLS makes no socket ready
+            return SERVER_CLOSED
         while True:
             limit, _ = self._limit()
             late = time.monotonic() >= limit

@@ -4,15 +4,21 @@ import errno
 import os
 import selectors
 import socket
+import ssl
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from client.channel import Channel
+from client.channel import Channel, TlsChannel
+from client.trust import Trust, TrustError
+from tls import HANDSHAKE_SECONDS
 
 CONNECT_SECONDS = 10.0  # for one address; a server that is there answers in one
 
 _CONNECTING = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS)})
+
+C = TypeVar("C", bound=Channel)
 
 Wait = Callable[[socket.socket, int, float], None]
 """Waits until a socket is ready for events of `selectors`; raises TimeoutError at a time in monotonic seconds.
@@ -35,25 +41,51 @@ def timed_out() -> TimeoutError:
 
 
 class Dialer:
-    """Connects to the server at a host and port, for one thread at a time."""
+    """Connects to the server at a host and port, for one thread at a time; with `trust`, through TLS."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, trust: Trust | None = None) -> None:
         self._address = (host, port)
+        self._trust = trust
 
     def connect(self, wait: Wait = wait_here) -> Channel:
-        """Return a channel to the server. Raises OSError, within CONNECT_SECONDS for each address of the host."""
+        """Return a channel to the server.
+
+        Raises OSError, within CONNECT_SECONDS for each address of the host and tls.HANDSHAKE_SECONDS for the server;
+        and TrustError where another answers.
+        """
+        if self._trust is None:
+            return self._open(Channel, wait)
+        return self._trust.admit(lambda context: self._open(partial(self._secure, context, wait), wait))
+
+    def _open(self, make: Callable[[socket.socket], C], wait: Wait) -> C:
+        """Return what `make` makes of the first socket that gets through."""
         failure = OSError("no address")
         for family, kind, number, _, address in socket.getaddrinfo(*self._address, type=socket.SOCK_STREAM):
             sock = socket.socket(family, kind, number)
             try:
                 _reach(sock, address, wait)
-                return Channel(sock)
+                return make(sock)
             except BaseException as error:
                 sock.close()
-                if not isinstance(error, OSError):
+                if not isinstance(error, OSError) or isinstance(error, ssl.SSLError):
                     raise
                 failure = error
         raise failure
+
+    def _secure(self, context: ssl.SSLContext, wait: Wait, sock: socket.socket) -> TlsChannel:
+        """Shake hands. Raises TrustError where there is no TLS."""
+        channel = TlsChannel(sock, context, self._address[0])
+        until = time.monotonic() + HANDSHAKE_SECONDS
+        try:
+            channel.open(lambda: wait(sock, selectors.EVENT_READ, until))
+        except ssl.SSLCertVerificationError:
+            raise
+        except ssl.SSLEOFError as error:
+            raise ConnectionAbortedError("the server ended the handshake; it may be full") from error
+        except ssl.SSLError as error:
+            reason = (error.reason or str(error)).replace("_", " ").lower()
+            raise TrustError(f"the server does not speak TLS as we do, and nothing was sent: {reason}") from error
+        return channel
 
 
 def _reach(sock: socket.socket, address: tuple[Any, ...], wait: Wait) -> None:

@@ -11,6 +11,7 @@ import platformdirs
 from client.folder import default_folder
 from client.questions import choose_color
 from client.replay import parse_since
+from client.trust import parse_fingerprint
 from protocol import ProtocolError, check_room, clean
 
 __version__ = "0.1.0"
@@ -112,6 +113,19 @@ def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
         default=TIMEOUT_SECONDS,
         metavar="SECONDS",
         help="how long a pipe's lines may wait while the server takes none (%(default)g)",
+    )
+    parser.add_argument(
+        "--tls",
+        action="store_true",
+        help="speak TLS; a server that this system's authorities do not verify is remembered, and must not change",
+    )
+    known = parser.add_mutually_exclusive_group()
+    known.add_argument("--ca", type=Path, metavar="FILE", help="speak TLS with a server that these authorities verify")
+    known.add_argument(
+        "--pin",
+        type=_checked(parse_fingerprint),
+        metavar="FINGERPRINT",
+        help="speak TLS with the server that has this certificate, by its SHA-256",
     )
     parser.add_argument(
         "--config",

@@ -99,7 +99,7 @@ class Session:
         self._timeout = timeout
         self._past = past
         self._curious = curious
-        self._connection = Connection(channel, dialer, self._on_event, self._on_lost, self._on_end)
+        self._connection = Connection(channel, dialer, self._on_event, self._on_lost, self._on_end, self.refuse)
         self._replies: queue.SimpleQueue[Hello | Entered | Error | None] = queue.SimpleQueue()
         # Guards everything below. Whoever holds it may send, which never waits, but not show.
         self._changed = threading.Condition()

@@ -16,7 +16,7 @@ from OpenSSL import SSL
 from chat_server import ChatServer
 from protocol import TEXT_CHARS
 from server.certificate import Certificate
-from server.session import Limits
+from server.limits import Limits
 from server.sqlite_journal import SqliteJournal
 from tests.certificates import Authority, Identity, careless, trusting
 from tests.wire import FAST, PATIENCE_SECONDS, Wire, eventually, serving
