@@ -283,7 +283,10 @@ def test_a_reader_that_stalls_gets_all(remembering_server: ChatServer) -> None:
         for batch in range(10):
             alice.send(*[f"{'x' * (TEXT_CHARS - 10)}"] * 300)
             alice.until(f"/say lobby {300 * (batch + 1)} ")
-        lines = [line for line in slow.until("/say lobby 3000 ") if line.startswith("/say")]
+            slow.send(f"/ping {batch}")  # the answer goes between lines, whatever is held
+        heard = slow.until("/say lobby 3000 ")
+        lines = [line for line in heard if line.startswith("/say")]
+        assert [line.split()[1] for line in heard if line.startswith("/pong")] == [f"{batch}" for batch in range(10)]
         assert [int(line.split()[2]) for line in lines] == list(range(1, 3_001))
         assert {len(line.split()[-1]) for line in lines} == {TEXT_CHARS - 10}
         slow.send("back")
