@@ -18,7 +18,8 @@ NOT_TLS = Error("tls-needed", _TLS_ONLY).encode() + Bye(_TLS_ONLY).encode()
 class TlsChannel(Channel):
     """A connected socket with TLS on it: the same promises, and the same threads.
 
-    What the socket does not take of the records is held here, `tls.WRITE_BYTES` of text at most.
+    What the socket does not take of the records is held here, `tls.WRITE_BYTES` of text at most. Until the handshake is
+    done the session's thread sends; from then on it sends only what TLS itself has to answer.
     """
 
     __slots__ = ("_goodbye", "_lock", "_reading_ended", "_tls")

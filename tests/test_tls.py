@@ -123,6 +123,17 @@ def test_a_socket_that_takes_nothing_holds_one_write(pair: Pair) -> None:
     assert WRITE_BYTES < len(pair.down.bytes) < WRITE_BYTES + 1_000
 
 
+def test_a_peer_that_makes_us_answer_and_takes_nothing(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is held for him has a limit, beyond which nothing more of his is read."""
+    monkeypatch.setattr(tls, "HELD_BYTES", 100)
+    pair.down.space = 0
+    pair.server.send(bytes(100))
+    pair.client.send(b"and more\n")
+    pair.server.feed(pair.up.take())
+    with pytest.raises(ConnectionAbortedError, match="takes no answer"):
+        pair.server.read()
+
+
 def test_the_goodbye_ends_the_text(pair: Pair) -> None:
     """After all that was sent, once and for all."""
     pair.server.send(b"last words\n")
