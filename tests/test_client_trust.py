@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,11 +39,14 @@ def identity(authority: Authority) -> Identity:
     return authority.issue()
 
 
+ROOMY = replace(FAST, naming_bytes=100_000_000)  # whoever has no name may send as much as he likes
+
+
 @contextlib.contextmanager
 def serving_on(identity: Identity | None, port: int = 0) -> Iterator[ChatServer]:
     """Run a server, through TLS if it has an identity."""
     certificate = Certificate(identity.path, identity.path) if identity else None
-    with ChatServer("127.0.0.1", port, limits=FAST, certificate=certificate) as server:
+    with ChatServer("127.0.0.1", port, limits=ROOMY, certificate=certificate) as server:
         yield server
 
 

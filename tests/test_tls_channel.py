@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -186,7 +187,7 @@ def test_a_full_server_shuts_the_door(identity: Identity) -> None:
     """Without a handshake there is no telling why."""
     certificate = Certificate(identity.path, identity.path)
     with (
-        serving(certificate=certificate, max_clients=1) as server,
+        serving(certificate=certificate, limits=replace(FAST, clients=1)) as server,
         Wire(server.address, "alice", context=careless()),
         pytest.raises((ssl.SSLError, ConnectionError)),
     ):
