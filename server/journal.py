@@ -63,6 +63,12 @@ class Journal(Protocol):
     def present(self) -> list[SessionRow]:
         """Return the sessions of those whom nobody has seen leave."""
 
+    def facts(self, kind: str) -> dict[str, str]:
+        """Return what is kept of this kind: rare, small facts, like who is banned, each under its key."""
+
+    def keep_fact(self, kind: str, key: str, fact: str | None) -> None:
+        """Keep a fact instead of the one before, or none. When this returns it is kept."""
+
     def close(self) -> None:
         """Keep everything for good and give up what is held. Idempotent."""
 
@@ -88,6 +94,7 @@ class MemoryJournal:
         self._lock = threading.Lock()  # guards all below
         self._pasts: dict[str, _Past] = {}  # the room that spoke last comes last
         self._sessions: dict[bytes, SessionRow] = {}  # the one seen last comes last
+        self._facts: dict[tuple[str, str], str] = {}  # by kind and key
 
     def append(self, lines: Sequence[KeptLine], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
         """Keep all that is given, and forget the oldest beyond the limits."""
@@ -132,6 +139,19 @@ class MemoryJournal:
         """Return the sessions of those whom nobody has seen leave."""
         with self._lock:
             return [row for row in self._sessions.values() if row.present]
+
+    def facts(self, kind: str) -> dict[str, str]:
+        """Return what is kept of this kind."""
+        with self._lock:
+            return {key: fact for (other, key), fact in self._facts.items() if other == kind}
+
+    def keep_fact(self, kind: str, key: str, fact: str | None) -> None:
+        """Keep a fact instead of the one before, or none."""
+        with self._lock:
+            if fact is None:
+                self._facts.pop((kind, key), None)
+            else:
+                self._facts[kind, key] = fact
 
     def close(self) -> None:
         """Do nothing: it ends with the process."""

@@ -42,6 +42,9 @@ CREATE TABLE IF NOT EXISTS sessions (
     accepted INTEGER NOT NULL, present INTEGER NOT NULL, seen INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS sessions_by_seen ON sessions (seen);
+CREATE TABLE IF NOT EXISTS facts (
+    kind TEXT NOT NULL, key TEXT NOT NULL, fact TEXT NOT NULL, PRIMARY KEY (kind, key)
+) WITHOUT ROWID;
 """
 # REPLACE, since a commit that failed may have been kept all the same, and is then tried again.
 _INSERT_PAGE = "INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?, ?)"
@@ -217,6 +220,19 @@ class SqliteJournal:
     def present(self) -> list[SessionRow]:
         """Return the sessions of those whom nobody has seen leave."""
         return [_session(row) for row in self._rows("SELECT * FROM sessions WHERE present", ())]
+
+    def facts(self, kind: str) -> dict[str, str]:
+        """Return what is kept of this kind."""
+        return dict(self._rows("SELECT key, fact FROM facts WHERE kind = ?", (kind,)))
+
+    def keep_fact(self, kind: str, key: str, fact: str | None) -> None:
+        """Keep a fact instead of the one before, or none. Raises JournalError; then the one before is kept."""
+        with self._transaction() as writer:
+            if fact is None:
+                writer.execute("DELETE FROM facts WHERE kind = ? AND key = ?", (kind, key))
+            else:
+                writer.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (kind, key, fact))
+        self._written.set()
 
     def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with self._read_lock:

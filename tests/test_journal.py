@@ -89,6 +89,24 @@ def test_a_room_keeps_its_spelling(journal: Journal) -> None:
     assert (journal.spelling("ops"), journal.spelling("nowhere")) == ("Ops", None)
 
 
+def test_facts_are_kept_by_kind_and_key(journal: Journal) -> None:
+    """The last one counts, and none is none; other kinds know nothing of it."""
+    journal.keep_fact("ban", "bob", "one")
+    journal.keep_fact("ban", "bob", "two")
+    journal.keep_fact("ban", "eve", "three")
+    journal.keep_fact("ban", "eve", None)
+    journal.keep_fact("ban", "nobody", None)
+    assert (journal.facts("ban"), journal.facts("mute")) == ({"bob": "two"}, {})
+
+
+def test_facts_survive_the_server(tmp_path: Path) -> None:
+    """They are in the file when `keep_fact` returns."""
+    with in_file(tmp_path / "j.db") as journal:
+        journal.keep_fact("ban", "bob", "one")
+    with in_file(tmp_path / "j.db") as journal:
+        assert journal.facts("ban") == {"bob": "one"}
+
+
 def test_a_session_is_found_until_it_ends(journal: Journal) -> None:
     """It is found as it was last kept, and no more when it ended."""
     journal.append([], [ROW], [])
