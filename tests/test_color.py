@@ -592,7 +592,7 @@ def test_clear_keeps_what_is_scrolled_away() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    sorted([*ROOT.glob("*.py"), *ROOT.glob("server/*.py"), *ROOT.glob("client/*.py")]),
+    sorted([*ROOT.glob("*.py"), *ROOT.glob("server/*.py"), *ROOT.glob("client/**/*.py")]),
     ids=lambda path: path.relative_to(ROOT).as_posix(),
 )
 def test_escape_codes_are_in_color_alone(path: Path) -> None:

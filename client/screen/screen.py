@@ -34,7 +34,7 @@ from client.screen.transcript import Transcript
 
 FRAME_SECONDS = 0.01  # between two writes: nobody sees it, and a flood leaves time for the keyboard
 BATCH_SECONDS = 0.01  # of work for one write: as long a key that is pressed meanwhile waits
-PENDING_LINES = 1_000  # not yet written, before `show` makes the socket thread wait: a few screens
+PENDING_LINES = 400  # not yet written, before `show` makes the socket thread wait: more make a key wait longer
 
 T = TypeVar("T")
 
