@@ -14,16 +14,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeVar
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # where tests/ is: the script's own folder is all that Python looks in
 
-from tests.terminal import ENTER, ROOT, WAIT_SECONDS, Terminal, environment  # noqa: E402  # found through the path above
+from tests.terminal import ENTER, RIGHT, ROOT, TAB, WAIT_SECONDS, Terminal, environment  # noqa: E402  # found through the path above
 
 PICTURE = HERE / "demo.svg"
 
@@ -31,10 +32,10 @@ ROWS = 18
 COLUMNS = 62
 
 # Seconds.
-KEYS = (0.06, 0.09, 0.05, 0.07, 0.11, 0.06, 0.08)  # from one key to the next, over and over
+KEYS = (0.03, 0.05, 0.03, 0.04, 0.06, 0.03, 0.05)  # from one key to the next, over and over
 GLANCE = 0.4
-READ = 1.0
-STUDY = 1.8
+READ = 0.8
+STUDY = 1.6
 END = 2.5  # before it all starts again
 
 SHELL = "$ "
@@ -114,7 +115,13 @@ def kinship(characters: Sequence[Any], column: int) -> tuple[Look, int]:
 
 def look_of(character: Any) -> Look:
     """Return the look of one of pyte's characters."""
-    return Look(character.fg, character.bg, character.bold)
+    ink, paper = character.fg, character.bg
+    if character.reverse:
+        ink, paper = (
+            (PAPER if paper == "default" else paper).lstrip("#"),
+            (INK if ink == "default" else ink).lstrip("#"),
+        )
+    return Look(ink, paper, character.bold)
 
 
 def trimmed(characters: Sequence[Any], columns: list[int]) -> list[int]:
@@ -141,7 +148,8 @@ class Window(Terminal):
     """
 
     def __init__(self, arguments: Sequence[str], folder: Path) -> None:
-        super().__init__("chat_client.py", arguments, environment(folder), ROWS, COLUMNS)
+        super().__init__("chat_client.py", arguments, environment(folder, COLORTERM="truecolor"), ROWS, COLUMNS)
+        self.background = "rgb:{}/{}/{}".format(*(PAPER[start : start + 2] for start in (1, 3, 5)))
         self.shots: list[Shot] = []
         self._in_shell = True
         self._echo(SHELL)
@@ -205,6 +213,14 @@ class Stage:
                 raise TimeoutError("\n".join([f"{text!r} did not come; the screens:", *(w.text for w in windows)]))
             self._film()
 
+    def await_status(self, text: str, *windows: Window) -> None:
+        """Film until the status lines of all of these windows have this text. Raises TimeoutError."""
+        end = self.now + WAIT_SECONDS
+        while not all(f"· {text}" in window.text for window in windows):
+            if self.now > end:
+                raise TimeoutError("\n".join([f"{text!r} did not come; the screens:", *(w.text for w in windows)]))
+            self._film()
+
     def type(self, *texts: tuple[Window, str]) -> None:
         """Press keys one by one, all people at the same time."""
         windows = [window for window, _ in texts]
@@ -212,6 +228,11 @@ class Stage:
             for window, key in zip(windows, keys, strict=True):
                 window.type(key)
             self.pause(next(self._delays))
+
+    def press(self, window: Window, key: str) -> None:
+        """Press a key that the terminal sends as more than one character."""
+        window.type(key)
+        self.pause(GLANCE)
 
     def enter(self, *windows: Window) -> None:
         """Press Enter, after a last look at the line."""
@@ -234,16 +255,52 @@ class Stage:
             window.film(self.now)
 
 
-def play(stage: Stage) -> None:
+class Server:
+    """The chat server on a port of its own; a context manager that leaves no process behind."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[str] | None = None
+        self.port = 0  # a free one, until it is started
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Start it, on the same port as before. Raises RuntimeError."""
+        options = ["--port", str(self.port), "--log-file", str(self._folder / "server.log")]
+        command = [sys.executable, str(ROOT / "chat_server.py"), *options]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        start, _, address = line.strip().rpartition(" ")
+        if start != "listening on":
+            raise RuntimeError("the server did not start")
+        self.port = int(address.rpartition(":")[2])
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        if self._process is not None:
+            with self._process as process:
+                process.kill()
+            self._process = None
+
+
+def play(stage: Stage, server: Server) -> None:
     """Play the story."""
     alice, bob = stage.windows["alice"], stage.windows["bob"]
     start(stage, alice, bob)
     come_in(stage, alice, "alice", "10")
     come_in(stage, bob, "bob", "5")
-    greet(stage, alice, bob)
+    mention(stage, alice, bob)
     go_to_another_room(stage, alice, bob)
     write_at_the_same_time(stage, alice, bob)
-    go_back(stage, alice, bob)
+    lose_the_server(stage, alice, bob, server)
     leave(stage, alice, bob)
 
 
@@ -268,16 +325,23 @@ def come_in(stage: Stage, window: Window, name: str, color: str) -> None:
     stage.pause(READ)
 
 
-def greet(stage: Stage, alice: Window, bob: Window) -> None:
-    """Say hello in the lobby, and see that there is no other room."""
-    stage.say(bob, "hi alice 👋", GLANCE)
-    stage.say(alice, "bob! good to see you 🎉", READ)
-    stage.say(bob, "/list", READ)
+def mention(stage: Stage, alice: Window, bob: Window) -> None:
+    """Call somebody by a name that the client completes, and answer at length."""
+    stage.type((bob, "al"))
+    stage.pause(READ)
+    stage.press(bob, RIGHT)
+    stage.say(bob, "is the new server ready? 👀", READ)
+    stage.say(alice, "yes! 🎉 it takes what we say, keeps it, and loses nothing, even when somebody stumbles", STUDY)
 
 
 def go_to_another_room(stage: Stage, alice: Window, bob: Window) -> None:
-    """Go to a room of their own."""
-    stage.type((alice, "/join ops"), (bob, "/join ops"))
+    """Go to a room of their own, with some help from the menu."""
+    stage.type((alice, "/"))
+    stage.pause(STUDY)
+    stage.type((alice, "jo"))
+    stage.pause(READ)
+    stage.press(alice, TAB)
+    stage.type((alice, "ops"), (bob, "/join ops"))
     stage.enter(alice)
     stage.enter(bob)
     stage.await_input("ops>", alice, bob)
@@ -295,13 +359,18 @@ def write_at_the_same_time(stage: Stage, alice: Window, bob: Window) -> None:
     stage.say(bob, "/me waves", READ)
 
 
-def go_back(stage: Stage, alice: Window, bob: Window) -> None:
-    """Let one return to the lobby, and the other see both rooms."""
-    stage.type((bob, "/leave"))
+def lose_the_server(stage: Stage, alice: Window, bob: Window, server: Server) -> None:
+    """Kill the server and start it again: what is typed meanwhile waits, and is said once."""
+    server.kill()
+    stage.await_status("reconnecting", alice, bob)
+    stage.type((bob, "did you trip over the cable?"))
     stage.enter(bob)
-    stage.await_input("lobby>", bob)
-    stage.pause(READ)
-    stage.say(alice, "/list", STUDY)
+    stage.type((alice, "maybe"))
+    stage.pause(STUDY)
+    server.start()
+    stage.await_status("connected", alice, bob)
+    stage.pause(STUDY)
+    stage.say(alice, " 😇 nobody noticed", STUDY)
 
 
 def leave(stage: Stage, *windows: Window) -> None:
@@ -313,31 +382,18 @@ def leave(stage: Stage, *windows: Window) -> None:
     stage.pause(END)
 
 
-@contextlib.contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Run the server on a free port, and give its address. Raises RuntimeError if it does not start."""
-    command = [sys.executable, str(ROOT / "chat_server.py"), "--port", "0", "--log-file", str(folder / "server.log")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            start, _, address = (server.stdout.readline() if server.stdout else "").strip().rpartition(" ")
-            if start != "listening on":
-                raise RuntimeError("the server did not start")
-            yield address
-        finally:
-            server.terminate()
-
-
 def record() -> Recording:
     """Play the story on real terminals, and return what could be seen."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        address = stack.enter_context(serving(folder))
+        server = stack.enter_context(Server(folder))
         windows = {}
         for name in ("alice", "bob"):
-            arguments = [address, "--log-file", str(folder / f"{name}.log")]
+            own = ["--config", str(folder / name), "--log-file", str(folder / f"{name}.log")]
+            arguments = [f"127.0.0.1:{server.port}", *own]
             windows[name] = stack.enter_context(Window(arguments, folder))
         stage = Stage(windows)
-        play(stage)
+        play(stage, server)
         return Recording({name: window.shots for name, window in windows.items()}, stage.now, stage.still)
 
 
