@@ -125,11 +125,25 @@ class Plain:
         """Return when there is something to read. Raises StoppedError."""
         # Elsewhere `select` takes only sockets: there a server that goes is noticed with the next line of input.
         if self._source is None:
-            select.select([self._woken], [], [])
+            self._wait_for_nobody()
         elif os.name == "posix":
             select.select([self._source.fileno(), self._woken.fileno()], [], [])
         if self._stopped.is_set():
             raise StoppedError
+
+    def _wait_for_nobody(self) -> None:
+        """Return when somebody wakes us. Raises BrokenPipeError when nobody reads any more, as `head` after its lines.
+
+        Without input nothing else would end us there before the next thing is to be shown, which may be for ever.
+        """
+        if not hasattr(select, "poll"):
+            select.select([self._woken], [], [])
+            return
+        poll = select.poll()
+        poll.register(self._woken, select.POLLIN)
+        poll.register(self._output.number, 0)  # only for what the system tells unasked: that it is broken
+        if any(events & select.POLLERR for _, events in poll.poll()):
+            raise BrokenPipeError
 
 
 class _Writer:
@@ -144,6 +158,11 @@ class _Writer:
         self._palette = palette
         self._encoding = encoding
         self._lock = threading.Lock()  # guards the order of the bytes: a line may need more than one write
+
+    @property
+    def number(self) -> int:
+        """The file's descriptor."""
+        return self._file.fileno()
 
     def write_row(self, row: Row) -> None:
         """Write a line and its end. Raises OSError when nobody reads any more."""

@@ -13,6 +13,7 @@ import color
 from client.completion import Candidate, Completion
 from client.console import NotTakenError, StoppedError
 from client.news import Age, News
+from client.row import Row, Span
 from client.screen.screen import Screen
 from client.status import CONNECTED, Status
 from protocol import Event, Joined, Notice, Said
@@ -109,7 +110,7 @@ def said(text: str) -> Said:
 
 
 def main() -> int:
-    """Answer with 0 after leaving, and with 1 after a stop."""
+    """Return 0 after leaving, 1 after a stop and 130 after Ctrl-C."""
     depth = color.depth() if color.wants_color(sys.stdout) else None
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGHUP, signal.SIG_IGN if "deaf" in sys.argv else lambda *_: sys.exit(129))
@@ -117,11 +118,16 @@ def main() -> int:
     screen.show(News(Notice("what came before"), "alice", Age.PAST))
     try:
         if "ask" in sys.argv:
+            screen.tell(Row(body=(Span("--- who are you?"),)))
             answer = screen.ask("Username: ")
-            screen.show(News(Notice(f"answer {answer}")))
+            screen.tell(Row(body=(Span(f"--- answer {answer}"),)))
+        if "wait" in sys.argv:
+            threading.Event().wait()
         screen.read_lines(ShowingDesk(screen))
     except StoppedError:
         return 1
+    except KeyboardInterrupt:
+        return 130
     finally:
         screen.close()
     os.write(1, b"left\r\n")

@@ -582,6 +582,21 @@ def test_tail_prints_events_as_json(tmp_path: Path, server: FakeServer) -> None:
         assert process.stderr.read() == ""
 
 
+def test_tail_whose_reader_goes(tmp_path: Path, server: FakeServer) -> None:
+    """It ends at once, and quietly, though nothing happens that it could show."""
+    with in_a_pipe(tmp_path, server.address, "--tail") as process:
+        peer = server.accept()
+        peer.let_in()
+        assert process.stdout is not None
+        assert process.stdout.readline() == "--- you are in lobby: 1 person\n"
+        process.stdout.close()
+        process.stdout = None
+        peer.see_exit()
+        assert process.wait(timeout=PIPE_SECONDS) == 141
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
 @pytest.mark.parametrize(("since", "expected"), [("3", ["4", "5", "6"]), ("1h", ["1", "2", "3", "4", "5", "6"])])
 def test_tail_begins_where_it_is_told(tmp_path: Path, since: str, expected: list[str]) -> None:
     """Behind a line or at a time, and goes on with what is said."""

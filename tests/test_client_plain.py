@@ -197,18 +197,27 @@ def test_stop_ends_lines_that_are_here_already(bench: Bench) -> None:
 
 
 def test_nothing_is_read_without_a_source(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reading lasts until it is stopped, and waits once, for that alone."""
-    waits: list[int] = []
+    """The reading lasts until it is stopped, and waits once, for that and for the end of the reader."""
+    waits: list[list[int]] = []
     waiting = threading.Event()
-    wait = select.select
+    poll = select.poll
 
-    def counted(reading: list[Any], writing: list[Any], failing: list[Any]) -> object:
-        waits.append(len(reading))
-        waiting.set()
-        return wait(reading, writing, failing)
+    class Counted:
+        def __init__(self) -> None:
+            self._poll = poll()
+            self._events: list[int] = []
+
+        def register(self, file: Any, events: int) -> None:
+            self._events.append(events)
+            self._poll.register(file, events)
+
+        def poll(self) -> list[tuple[int, int]]:
+            waits.append(self._events)
+            waiting.set()
+            return self._poll.poll()
 
     console = bench.json()
-    monkeypatch.setattr(select, "select", counted)
+    monkeypatch.setattr(select, "poll", Counted)
 
     def stop() -> None:
         waiting.wait(WAIT_SECONDS)
@@ -219,7 +228,7 @@ def test_nothing_is_read_without_a_source(bench: Bench, monkeypatch: pytest.Monk
     with pytest.raises(StoppedError):
         read_lines(console)
     stopper.join()
-    assert waits == [1]
+    assert waits == [[select.POLLIN, 0]]
 
 
 # ----------------------------------------------------------------------------------------------------------------- out

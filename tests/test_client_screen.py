@@ -96,7 +96,9 @@ def test_lines_typed_before_come_back(chat: Terminal) -> None:
 
 def test_the_search_of_old_lines(chat: Terminal) -> None:
     """Ctrl-R finds one by a part of it."""
-    chat.type("first words" + ENTER + "second" + ENTER + CTRL_R + "wor")
+    chat.type("first words" + ENTER + "second" + ENTER)
+    chat.wait_for("--- line second")
+    chat.type(CTRL_R + "wor")
     chat.wait_for("I-search backward: wor")
     chat.type(ENTER)
     chat.wait_for_input("lobby> first words")
@@ -154,18 +156,18 @@ def test_tab_walks_through_the_menu(chat: Terminal) -> None:
     chat.type("/m")
     for key, chosen in ((TAB, "/me"), (TAB, "/msg"), (DOWN, "/mentions"), (TAB, "/me"), (SHIFT_TAB, "/mentions")):
         chat.type(key)
+        chat.wait_for(f"\n> {chosen} ")
         chat.wait_for_input(f"lobby> {chosen}")
-        assert [row for row in below_prompt(chat) if row.startswith(f"> {chosen} ")]
 
 
 def test_the_menu_scrolls_with_the_choice(chat: Terminal) -> None:
     """It has six rows, and the chosen one is always among them."""
     chat.type("/")
     chat.wait_for("  /mentions")
-    assert len(below_prompt(chat)) == 7
+    chat.wait(lambda: len(below_prompt(chat)) == 7, "six rows and the status")
     chat.type(UP)
     chat.wait_for("> /name      another name")
-    assert len(below_prompt(chat)) == 7
+    chat.wait(lambda: len(below_prompt(chat)) == 7, "six rows and the status")
 
 
 def test_the_only_candidate(chat: Terminal) -> None:
@@ -508,12 +510,24 @@ def test_no_color(tmp_path: Path) -> None:
 
 
 def test_a_question_before_the_chat(tmp_path: Path) -> None:
-    """It is answered in the same terminal."""
+    """It is answered in the same terminal, below what was shown and told before it, in order."""
     with running(tmp_path, "ask") as terminal:
+        terminal.wait_for("--- what came before\n--- who are you?\nUsername:")
+        terminal.type("alice" + ENTER)
+        terminal.wait_for("\nUsername: alice\n--- answer alice")
+        terminal.wait_for_input(PROMPT)
+
+
+def test_between_the_questions_and_the_chat(tmp_path: Path) -> None:
+    """Nobody reads, so Ctrl-C has to be a signal; what is typed is not echoed, and the terminal is as it was then."""
+    with running(tmp_path, "ask", "wait") as terminal:
         terminal.wait_for("Username:")
         terminal.type("alice" + ENTER)
-        terminal.wait_for("Username: alice\n--- what came before\n--- answer alice")
-        terminal.wait_for_input(PROMPT)
+        terminal.wait_for("--- answer alice")
+        terminal.type("early" + CTRL_C)
+        assert terminal.wait_for_exit() == 130
+        see_it_as_it_was(terminal)
+        assert "early" not in terminal.text
 
 
 # ----------------------------------------------------------------------------------------------------- ends
