@@ -232,7 +232,8 @@ def because(why: str) -> str:
 
 
 def check_why(why: str) -> str:
-    """Return a reason. Raises ProtocolError `text-too-long`."""
+    """Return a reason without the spaces around it. Raises ProtocolError `text-too-long`."""
+    why = why.strip()
     if len(why) > WHY_CHARS:
         raise ProtocolError("text-too-long", f"WHY has at most {WHY_CHARS} characters and this one has {len(why)}")
     return why
