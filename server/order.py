@@ -114,9 +114,10 @@ class Order:
     def muted(self, name: str) -> Sentence | None:
         """Return the mute of `name`."""
         with self._lock:
-            if not self._sentences["mute"] or self.is_operator(name):
+            if not self._sentences["mute"]:  # as nearly always, and this is asked for each line that is said
                 return None
-            return self._valid("mute", same_key(name))
+            key = same_key(name)
+            return None if key in self._operators else self._valid("mute", key)
 
     def sentences(self) -> list[str]:
         """Return a line for each ban, then for each mute, by name or address."""
