@@ -21,7 +21,7 @@ from typing import Self
 from loguru import logger
 
 from logfile import LogFileError, log_to
-from protocol import Bye, Error, ProtocolError
+from protocol import Bye, Error, ProtocolError, check_name
 from server.certificate import Certificate, CertificateError, self_signed
 from server.channel import Channel
 from server.delivery import Delivery
@@ -38,6 +38,7 @@ from server.limits import (
     Limits,
     Repeats,
 )
+from server.order import Order
 from server.registry import Registry
 from server.session import House, Session
 from server.sqlite_journal import KEEP_DAYS, KEEP_LINES, SqliteJournal
@@ -70,10 +71,12 @@ class ChatServer:
         limits: Limits | None = None,
         journal: Journal | None = None,
         certificate: Certificate | None = None,
+        operators: Sequence[str] = (),
     ) -> None:
         """Take the address; port 0 picks a free one. Raises OSError when it cannot be had.
 
         `journal` keeps what is said, in memory if none is given; `stop` closes it. With a `certificate` one speaks TLS.
+        `operators` are the names of those who keep order, if they prove them.
         """
         self._certificate = certificate
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -86,14 +89,17 @@ class ChatServer:
         journal = journal or MemoryJournal()
         limits = limits or Limits()
         delivery = Delivery(journal, on_failure=self._fail)
+        order = Order(journal, operators)
         self._house = House(
-            gate=Gate(limits),
-            registry=Registry(delivery, journal, limits),
+            gate=Gate(limits, refuse_banned=order.refuse_banned_address),
+            registry=Registry(delivery, journal, limits, order),
             delivery=delivery,
             journal=journal,
             stopping=self._stopping,
             limits=limits,
             repeats=Repeats(),
+            order=order,
+            sessions=self._list_sessions,
         )
         self._lock = threading.Lock()  # guards the table of sessions
         self._sessions: dict[Session, threading.Thread] = {}
@@ -111,6 +117,7 @@ class ChatServer:
 
     def start(self) -> None:
         """Serve from here on. Raises JournalError, before anything is started, if who was here cannot be read."""
+        self._house.order.load()
         self._house.registry.start()
         self._house.delivery.start()
         self._acceptor.start()
@@ -232,6 +239,10 @@ class ChatServer:
             self._house.gate.let_go(admission)
             self._forget(session)
 
+    def _list_sessions(self) -> list[Session]:
+        with self._lock:
+            return list(self._sessions)
+
     def _forget(self, session: Session) -> None:
         with self._lock:
             self._sessions.pop(session, None)
@@ -287,6 +298,13 @@ def parser() -> argparse.ArgumentParser:
         default=GRACE_SECONDS,
         help=f"seconds that a lost connection keeps its name ({GRACE_SECONDS:g})",
     )
+    options.add_argument(
+        "--operators",
+        type=_names,
+        default=(),
+        metavar="NAME,…",
+        help="who keeps order: may /kick, /ban and /mute, under a name proven to be theirs (nobody)",
+    )
     options.add_argument("--tls-cert", type=Path, metavar="FILE", help="speak TLS with this certificate, in PEM")
     options.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, in PEM (in the certificate's file)")
     options.add_argument(
@@ -308,6 +326,13 @@ def _at_least_one(text: str) -> int:
     if text.isascii() and text.isdigit() and 1 <= int(text) <= 1_000_000:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000000")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(check_name(name) for name in text.split(","))
+    except ProtocolError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} are not names with commas between: {error.text}") from None
 
 
 def _rate(text: str) -> float:
@@ -403,7 +428,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error))
     try:
         server = ChatServer(
-            options.host, options.port, limits=limits_of(options), journal=journal, certificate=certificate
+            options.host,
+            options.port,
+            limits=limits_of(options),
+            journal=journal,
+            certificate=certificate,
+            operators=options.operators,
         )
     except OSError as error:
         journal.close()

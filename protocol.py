@@ -20,6 +20,12 @@ From the client
     /who [ROOM]                 who is in my room, or in ROOM
     /msg NAME TEXT              tell NAME alone, in whatever room
     /history [COUNT [BEFORE]]   the last COUNT lines of my room, or those before line BEFORE
+    /kick NAME [WHY]            end the stay of NAME, who may come back
+    /ban NAME|ADDRESS DURATION [WHY]    keep a name or an address out for 90s, 30m, 2h or 7d
+    /unban NAME|ADDRESS         let a name or an address in again
+    /bans                       who is banned or muted, by whom, until when and why
+    /mute NAME DURATION         let NAME tell nobody anything for 90s, 30m, 2h or 7d
+    /unmute NAME                let NAME speak again
     /help [COMMAND]             the commands, or one of them
     /ping TOKEN                 answered by /pong TOKEN
     /pong TOKEN                 the answer to a /ping of the server
@@ -72,6 +78,9 @@ MARKS_IN_A_ROW = 2  # combining marks after one letter: Thai needs two, and a co
 CHARS_IN_A_COLUMN = 8  # before NFKC: a letter of 4 and its marks; NFKC takes time with the square of a run of marks
 HISTORY_LINES = 50  # what /entered and a bare /history show
 HISTORY_LINES_MAX = 1_000  # what one /history may ask for
+DURATION_SECONDS_MAX = 365 * 86_400  # of a ban or a mute: nobody is shut out for ever
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_NUMBER_DIGITS = 15  # below 2**53: every language that clients are written in can hold it
 LOBBY = "lobby"
 RESERVED_NAMES = frozenset({"server", "system", "everyone"})
 COLORS = (
@@ -220,6 +229,26 @@ def check_text(text: str) -> str:
 def same_key(word: str) -> str:
     """Return what two names, or two rooms, have in common when they are the same: NFKC and case folding."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", word).casefold())
+
+
+def parse_duration(text: str) -> int:
+    """Return the seconds of a time like `90s`, `30m`, `2h` or `7d`. Raises ValueError."""
+    number, unit = text[:-1], _UNIT_SECONDS.get(text[-1:])
+    if unit is None or not (number.isascii() and number.isdigit() and len(number) <= _NUMBER_DIGITS):
+        raise ValueError(f"{text!r} is no time like 90s, 30m, 2h or 7d")
+    return int(number) * unit
+
+
+def check_duration(text: str) -> int:
+    """Return the seconds that a person means. Raises ProtocolError `argument-invalid`, saying what is allowed."""
+    try:
+        seconds = parse_duration(text)
+    except ValueError:
+        seconds = 0
+    if not 1 <= seconds <= DURATION_SECONDS_MAX:
+        days = DURATION_SECONDS_MAX // 86_400
+        raise ProtocolError("argument-invalid", f"DURATION is a time like 90s, 30m, 2h or 7d, from 1s to {days}d")
+    return seconds
 
 
 def default_color(name: str) -> str:
@@ -535,6 +564,50 @@ class History(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Kick(Command):
+    """End the stay of `name`, who may come back."""
+
+    name: str
+    why: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ban(Command):
+    """Keep `who`, a name or an address, out for `duration`."""
+
+    who: str
+    duration: str
+    why: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unban(Command):
+    """Let `who`, a name or an address, in again."""
+
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bans(Command):
+    """Ask who is banned or muted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mute(Command):
+    """Let `name` tell nobody anything for `duration`."""
+
+    name: str
+    duration: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unmute(Command):
+    """Let `name` speak again."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Help(Command):
     """Ask how commands are used."""
 
@@ -633,6 +706,12 @@ COMMANDS = command_table(
     ("who", Who, "[ROOM]", "who is in my room, or in ROOM"),
     ("msg", Msg, "NAME TEXT", "tell NAME alone, in whatever room"),
     ("history", History, "[COUNT [BEFORE]]", "the last COUNT lines of my room, or those before line BEFORE"),
+    ("kick", Kick, "NAME [WHY]", "end the stay of NAME, who may come back; for operators"),
+    ("ban", Ban, "NAME|ADDRESS DURATION [WHY]", "keep a name or an address out for 90s, 30m, 2h or 7d; for operators"),
+    ("unban", Unban, "NAME|ADDRESS", "let a name or an address in again; for operators"),
+    ("bans", Bans, "", "who is banned or muted; for operators"),
+    ("mute", Mute, "NAME DURATION", "let NAME tell nobody anything for 90s, 30m, 2h or 7d; for operators"),
+    ("unmute", Unmute, "NAME", "let NAME speak again; for operators"),
     ("help", Help, "[COMMAND]", "the commands, or one of them"),
     ("ping", Ping, "TOKEN", "answered by /pong TOKEN"),
     ("pong", Pong, "TOKEN", "the answer to a /ping of the server"),
@@ -669,8 +748,6 @@ LAYOUTS: dict[type[Line], Layout] = {
 }
 
 # -------------------------------------------------------------------------------------------------------------- parsing
-
-_NUMBER_DIGITS = 15  # below 2**53: every language that clients are written in can hold it
 
 
 def parse_event(text: str) -> Event:

@@ -114,7 +114,7 @@ def _candidates(kind: str, key: str, names: Iterable[Person], rooms: Iterable[Ro
     match kind:
         case "WORD":
             return _command_words(key)
-        case "NAME":
+        case "NAME" | "NAME|ADDRESS":
             return _people(key, names, " ")
         case "ROOM":
             return _rooms(key, rooms)

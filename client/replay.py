@@ -12,11 +12,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from protocol import HISTORY_LINES_MAX, Acted, Entered, Event, Gap, History, Said, same_key
+from protocol import HISTORY_LINES_MAX, Acted, Entered, Event, Gap, History, Said, parse_duration, same_key
 
 PATIENCE = 3  # pages in a row without the line that is known to be there; it may be purged as we ask, but not so fast
-_NUMBER_DIGITS = 15  # of a line or of a time; what the protocol can say
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_NUMBER_DIGITS = 15  # of a line; what the protocol can say
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +28,12 @@ class Since:
 
 def parse_since(text: str) -> Since:
     """Return what `1200`, `90s`, `30m`, `2h` or `7d` means. Raises ValueError, saying what is allowed."""
-    unit = text[-1:] if text[-1:] in _SECONDS else ""
-    number = text.removesuffix(unit)
-    if not (number.isascii() and number.isdigit() and len(number) <= _NUMBER_DIGITS):
-        raise ValueError(f"{text!r} is neither the number of a line nor a time like 90s, 30m, 2h or 7d")
-    return Since(seconds=int(number) * _SECONDS[unit]) if unit else Since(seq=int(number))
+    if text.isascii() and text.isdigit() and len(text) <= _NUMBER_DIGITS:
+        return Since(seq=int(text))
+    try:
+        return Since(seconds=parse_duration(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is neither the number of a line nor a time like 90s, 30m, 2h or 7d") from None
 
 
 class _Search:

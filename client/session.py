@@ -391,6 +391,8 @@ class Session:
                 self._refused(event)
             case Entered():
                 self._entered(event)
+            case Error(code="kicked"):  # to come back by ourselves is not for us to decide
+                self._on_end(clean(event.text))
             case _:
                 self._happened(event)
 

@@ -33,8 +33,16 @@ class Admission:
 class Gate:
     """Counts who is connected. Any thread may call any method."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        refuse_banned: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`refuse_banned` is called with an address and raises ProtocolError where it is banned."""
         self._limits = limits
+        self._refuse_banned = refuse_banned
         self._clock = clock
         self._lock = Lock()  # guards all below, and of each Admission and Origin everything
         self._people = 0
@@ -43,7 +51,11 @@ class Gate:
         self._forget_at = ORIGINS
 
     def let_in(self, address: str) -> Admission:
-        """Count a connection from `address`. Raises ProtocolError `server-full`, `too-many` or `too-fast`."""
+        """Count a connection from `address`.
+
+        Raises ProtocolError `server-full`, `too-many`, `too-fast`, or what `refuse_banned` raises.
+        """
+        self._refuse_banned(address)
         ip = ip_address(address)
         with self._lock:
             self._refuse_when_full()

@@ -22,6 +22,7 @@ from protocol import (
     Event,
     Joined,
     Left,
+    Notice,
     PersonRow,
     ProtocolError,
     Renamed,
@@ -33,6 +34,7 @@ from server.entries import Depart, Enter, Entry, Finish, Greet, Keep, Show
 from server.journal import Journal, SessionRow
 from server.limits import Limits
 from server.looks import Looks
+from server.order import Order
 from server.room import Member, Nowhere, Room, SessionState
 
 TOKEN_HASH_BYTES = 16  # of BLAKE2b; a token is 128 random bits, so it needs no salt
@@ -59,6 +61,7 @@ class Registry:
         delivery: Delivery,
         journal: Journal,
         limits: Limits,
+        order: Order | None = None,
         *,
         clock: Callable[[], float] = time.time,
         uptime: Callable[[], float] = time.monotonic,
@@ -67,6 +70,7 @@ class Registry:
         self._delivery = delivery
         self._journal = journal
         self._limits = limits
+        self._order = order or Order(journal)
         self._clock = clock
         self._uptime = uptime
         self._lock = threading.Lock()  # guards all below, and of each member what `Member` says
@@ -112,10 +116,11 @@ class Registry:
     def come(self, member: Member, name: str, color: str, token: str) -> None:
         """Give `name` to a member who has none, and bring him to the lobby; with `token` he may come back.
 
-        Raises ProtocolError `name-taken` or `server-stopping`.
+        Raises ProtocolError `name-taken`, `not-allowed` or `server-stopping`.
         """
         with self._step():
             self._refuse_when_stopping()
+            self._order.refuse_banned(name)
             self._claim(member, name)
             state = SessionState(token_hash(token))
             self._states[state.token_hash] = state
@@ -127,11 +132,12 @@ class Registry:
         """Bring a member who has no name back as the one whose `token` it is, with what follows `seq` in room `key`.
 
         Return the member in whose place he is now, whose connection is to be ended, if there is one. Raises
-        ProtocolError `resume-unknown`, `name-taken`, `server-stopping`, and JournalError.
+        ProtocolError `resume-unknown`, `name-taken`, `not-allowed`, `server-stopping`, and JournalError.
         """
         state = self._state_of(token_hash(token))
         with self._step():
             self._refuse_when_stopping()
+            self._order.refuse_banned(state.name)
             before = self._present.get(state.token_hash)
             if before is None:
                 self._return(member, state, token, key, seq)
@@ -151,11 +157,17 @@ class Registry:
         return state
 
     def rename(self, member: Member, name: str, color: str) -> None:
-        """Change a member's name, or only its colour, and show it to his room. Raises ProtocolError `name-taken`."""
+        """Change a member's name, or only its colour, and show it to his room.
+
+        Raises ProtocolError `name-taken`, and `not-allowed` for a banned name and for who is muted under the old one.
+        """
         with self._step():
             room, old = self._room_of(member), member.name
             if (name, color) == (old, member.color):
                 return
+            if same_key(old) != same_key(name):
+                self._order.refuse_muted(old)
+                self._order.refuse_banned(name)
             self._claim(member, name)
             if same_key(old) != same_key(name):
                 del self._names[same_key(old)]
@@ -189,7 +201,37 @@ class Registry:
         Who leaves with `exit` cannot be resumed.
         """
         with self._step():
-            self._leave(member, why)
+            self._leave(member, why, for_good=why == "exit")
+
+    def expel(
+        self, who: str | Member, deed: str, check: Callable[[Member], None] = lambda _: None
+    ) -> tuple[str, Room | None]:
+        """Make a member leave for good, or whoever bears a name, unless `check`, called under the lock, raises.
+
+        `deed` is what was done to him, like `kicked by bob`: he and his room are told. Return his name and that room;
+        empty and None where there is nobody. His connection ends by itself. Any thread.
+        """
+        with self._step():
+            member = self._names.get(same_key(who)) if isinstance(who, str) else who
+            if member is None:
+                return "", None
+            check(member)
+            room = member.room
+            member.farewell = f"you were {deed}"  # first, so that his session knows why he is nowhere
+            self._leave(member, "kicked", for_good=True)
+            if room is not None:
+                self._show(room, Notice(f"{member.name} was {deed}"))
+        member.outlet.end_reading()
+        return member.name, room
+
+    def announce(self, name: str, deed: str) -> Room | None:
+        """Tell the room of whoever bears `name` what was done to him. Return the room; None if there is nobody."""
+        with self._step():
+            member = self._names.get(same_key(name))
+            room = member.room if member else None
+            if member and room:
+                self._show(room, Notice(f"{member.name} was {deed}"))
+            return room
 
     def lose(self, member: Member) -> None:
         """Hold the name of a member whose connection is lost until the grace is over. Idempotent."""
@@ -286,7 +328,7 @@ class Registry:
     def _room_of(self, member: Member) -> Room:
         """Return the room of somebody who has a name; who was replaced by a later connection is nowhere."""
         if member.room is None:
-            raise ProtocolError("not-allowed", "you are here on another connection")
+            raise ProtocolError("not-allowed", member.farewell or "you are here on another connection")
         return member.room
 
     def _seat(self, member: Member, state: SessionState, name: str, color: str) -> None:
@@ -325,7 +367,7 @@ class Registry:
         self._queue(Greet(member, member.name, member.color, token))
         self._queue(Enter(member, room, len(room.members), seq if key == room.key else None))
 
-    def _leave(self, member: Member, why: str) -> None:
+    def _leave(self, member: Member, why: str, *, for_good: bool = False) -> None:
         room, state = member.room, member.state
         if room is None:
             return
@@ -335,7 +377,7 @@ class Registry:
         member.away = False
         assert state is not None  # whoever is in a room has one
         del self._present[state.token_hash]
-        if why == "exit":
+        if for_good:
             self._keep(member, room, present=False, ended=True)
         elif not self._stopping:  # who is here at the stop is here after the start
             self._keep(member, room, present=False)

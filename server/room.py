@@ -157,6 +157,8 @@ class Member:
     room: Room | None = None
     state: SessionState | None = None
     away: bool = False  # his connection is lost, and his name is held for him
+    proven: bool = False  # the name is his, and he has shown it
+    farewell: str = ""  # what he is told who was made to leave; his session ends as soon as it sees it
     last_active: float = 0.0  # seconds of the monotonic clock; written by his own session's thread
 
     send: Callable[[bytes], int] = field(init=False)

@@ -4,6 +4,7 @@ run -> Channel.open -> _serve -> _receive (a wait with an end) -> _carry_out -> 
     -> _end: leaves the registry, sends what is left, closes
 """
 
+import contextlib
 import secrets
 import time
 from collections.abc import Callable, Iterable
@@ -38,6 +39,7 @@ from server.entries import Answer, Close, Finish, Post, Refuse
 from server.gate import Admission, Gate
 from server.journal import Journal, JournalError
 from server.limits import Bucket, Limits, Repeats, take_or_refuse
+from server.order import Order, address_key, because, check_why
 from server.registry import Registry
 from server.room import Member, Room
 
@@ -58,6 +60,9 @@ class House:
     stopping: Flag
     limits: Limits
     repeats: Repeats
+    order: Order
+    sessions: Callable[[], "list[Session]"]  # all that there are, with or without a name
+    maker: Callable[[str], str] = lambda _: ""  # of a locked room, by its key: the key of a name; empty for none
 
 
 class EndedError(Exception):
@@ -124,6 +129,16 @@ class Session:
         self._stopped = True
         self._channel.end_reading()
 
+    @property
+    def address_key(self) -> str:
+        """What is banned with its address."""
+        return address_key(self._channel.address)
+
+    def expel(self, deed: str) -> None:
+        """Make whoever is here leave for good, as `Registry.expel` does, unless he is an operator. Any thread."""
+        with contextlib.suppress(ProtocolError):
+            self._house.registry.expel(self._member, deed, self._refuse_operator)
+
     # ------------------------------------------------------------------------------------------------- reading
 
     def _serve(self) -> None:
@@ -163,8 +178,7 @@ class Session:
                 self._endure_silence(asked=asked)
                 asked = True
                 continue
-            if self._stopped:
-                raise EndedError("stopping", STOPPING)
+            self._heed_the_end()
             if not data:
                 raise EndedError("lost")
             return data
@@ -200,7 +214,7 @@ class Session:
             self._answer(Error(error.code, error.text))
         except JournalError as error:
             logger.error("{}", error)
-            self._answer(Error("unavailable", "the server cannot read its journal just now; try again later"))
+            self._answer(Error("unavailable", "the server cannot use its journal just now; try again later"))
 
     def _log_refusal(self, error: ProtocolError) -> None:
         address = self._channel.address
@@ -216,6 +230,14 @@ class Session:
             self._house.stopping.wait(seconds)
         if self._stopped:
             self._hand_over()  # what was read before is still said
+        self._heed_the_end()
+
+    def _heed_the_end(self) -> None:
+        """End the session if another thread wants it."""
+        if farewell := self._member.farewell:
+            self._answer(Error("kicked", farewell))
+            raise EndedError("kicked", farewell)
+        if self._stopped:
             raise EndedError("stopping", STOPPING)
 
     # ------------------------------------------------------------------------------------------------- answering
@@ -283,13 +305,16 @@ class Session:
         """Gather what is said; with `number` it is a numbered post."""
         member = self._member
         text = protocol.check_text(text)
+        self._house.order.refuse_muted(member.name)
         self._said.append(Post(self._room(), kind, member.name, member.color, text, member if number else None, number))
 
     def _room(self) -> Room:
         """Return the room of a member who has a name; who came back on another connection is nowhere on this one."""
-        if self._member.room is None:
+        room = self._member.room
+        if room is None:
+            self._heed_the_end()
             raise EndedError("lost")
-        return self._member.room
+        return room
 
     def _name(self, command: protocol.Name) -> None:
         name = protocol.check_name(command.name)
@@ -301,6 +326,7 @@ class Session:
             registry.rename(member, name, color or member.color)
             logger.info("renamed {!r} to {!r}", old, member.name)
             return
+        self._house.order.refuse_banned_address(self._channel.address)  # banned since he connected
         token = secrets.token_hex(TOKEN_BYTES)
         registry.come(member, name, color or protocol.default_color(name), token)
         self._house.gate.note_name(self._admission)
@@ -311,6 +337,7 @@ class Session:
         if member.name:
             raise ProtocolError("not-allowed", "you are in already; /resume comes instead of /name")
         key = protocol.same_key(protocol.check_room(command.room))
+        self._house.order.refuse_banned_address(self._channel.address)  # banned since he connected
         before = self._house.registry.resume(member, command.token, key, command.seq)
         self._house.gate.note_name(self._admission)
         logger.info("came back {} {!r}", self._channel.address, member.name)
@@ -350,6 +377,7 @@ class Session:
 
     def _msg(self, command: protocol.Msg) -> None:
         text = protocol.check_text(command.text)
+        self._house.order.refuse_muted(self._member.name)
         to = self._house.registry.find(protocol.check_name(command.name))
         me = self._member
         data = Told(int(time.time() * 1000), me.name, me.color, to.name, text).encode()
@@ -364,6 +392,94 @@ class Session:
         after = max(0, upto - command.count)
         lines = journal.read(room.key, after, upto, command.count)
         self._answer_at_length([*with_gaps(room.name, lines, after, upto), End("history").encode()])
+
+    # ------------------------------------------------------------------------------------------------- keeping order
+
+    def _kick(self, command: protocol.Kick) -> None:
+        name, why = protocol.check_name(command.name), check_why(command.why)
+        by = self._member.name
+        operator = self._is_operator(self._member)
+
+        def check(member: Member) -> None:
+            if not operator and not self._made_room_of(member):
+                self._refuse_who_is_no_operator()
+            self._refuse_operator(member)
+
+        deed = f"kicked by {by}{because(why)}"
+        kicked, room = self._house.registry.expel(name, deed, check)
+        if not kicked:
+            self._refuse_who_is_no_operator()  # who asks without a right to learns nothing
+            raise ProtocolError("no-such-person", f"there is nobody called {name}; /who shows who is here")
+        logger.info("{!r} kicked {!r}", by, kicked)
+        self._confirm(room, f"{kicked} was {deed}")
+
+    def _ban(self, command: protocol.Ban) -> None:
+        self._refuse_who_is_no_operator()
+        seconds, why = protocol.check_duration(command.duration), check_why(command.why)
+        sentence = self._house.order.ban(command.who, seconds, self._member.name, why)
+        logger.info("{!r} banned {!r} until {}", self._member.name, sentence.whom, sentence.end)
+        deed, room = f"banned {sentence}", None
+        if address_key(command.who):
+            for session in self._house.sessions():
+                if session.address_key == sentence.whom:
+                    session.expel(deed)
+        else:
+            _, room = self._house.registry.expel(sentence.whom, deed)
+        self._confirm(room, f"{sentence.whom} was {deed}")
+
+    def _unban(self, command: protocol.Unban) -> None:
+        self._refuse_who_is_no_operator()
+        whom = self._house.order.unban(command.who)
+        logger.info("{!r} unbanned {!r}", self._member.name, whom)
+        self._confirm(None, f"{whom} was unbanned by {self._member.name}")
+
+    def _bans(self, _: protocol.Bans) -> None:
+        self._refuse_who_is_no_operator()
+        lines = self._house.order.sentences() or ["nobody is banned or muted"]
+        self._answer_at_length(event.encode() for event in [*map(Notice, lines), End("bans")])
+
+    def _mute(self, command: protocol.Mute) -> None:
+        self._refuse_who_is_no_operator()
+        seconds = protocol.check_duration(command.duration)
+        sentence = self._house.order.mute(command.name, seconds, self._member.name)
+        logger.info("{!r} muted {!r} until {}", self._member.name, sentence.whom, sentence.end)
+        room = self._house.registry.announce(sentence.whom, f"muted {sentence}")
+        self._confirm(room, f"{sentence.whom} was muted {sentence}")
+
+    def _unmute(self, command: protocol.Unmute) -> None:
+        self._refuse_who_is_no_operator()
+        whom = self._house.order.unmute(command.name)
+        logger.info("{!r} unmuted {!r}", self._member.name, whom)
+        deed = f"unmuted by {self._member.name}"
+        self._confirm(self._house.registry.announce(whom, deed), f"{whom} was {deed}")
+
+    def _confirm(self, told: Room | None, text: str) -> None:
+        """Tell the operator what he did, if he is not in the room that was told."""
+        if told is None or told is not self._member.room:
+            self._answer(Notice(text))
+
+    def _is_operator(self, member: Member) -> bool:
+        return member.proven and self._house.order.is_operator(member.name)
+
+    def _made_room_of(self, member: Member) -> bool:
+        maker = self._house.maker(member.room.key) if member.room else ""
+        return bool(maker) and maker == protocol.same_key(self._member.name)
+
+    def _refuse_operator(self, member: Member) -> None:
+        if self._is_operator(member):
+            raise ProtocolError("not-allowed", f"{member.name} is an operator; ask whoever runs the server")
+
+    def _refuse_who_is_no_operator(self) -> None:
+        order, name = self._house.order, self._member.name
+        if self._is_operator(self._member):
+            return
+        if order.is_operator(name):
+            text = f"{name} is an operator, but you have not proven that you are; come with the client that has the key"
+        elif order.operators:
+            text = f"that is for operators; ask one of them: {', '.join(order.operators)}"
+        else:
+            text = "that is for operators, and this server has none; whoever runs it names them with --operators"
+        raise ProtocolError("not-allowed", text)
 
     def _help(self, command: protocol.Help) -> None:
         rows = [protocol.find_command(command.command)] if command.command else list(protocol.COMMANDS.values())
@@ -434,6 +550,12 @@ _HANDLERS: dict[type[Command], Callable[[Session, Any], None]] = {
     protocol.Who: Session._who,
     protocol.Msg: Session._msg,
     protocol.History: Session._history,
+    protocol.Kick: Session._kick,
+    protocol.Ban: Session._ban,
+    protocol.Unban: Session._unban,
+    protocol.Bans: Session._bans,
+    protocol.Mute: Session._mute,
+    protocol.Unmute: Session._unmute,
     protocol.Help: Session._help,
     protocol.Ping: Session._ping,
     protocol.Pong: Session._pong,

@@ -98,6 +98,8 @@ def test_the_port_is_in_use(tmp_path: Path) -> None:
         (["--burst", "0"], "whole number"),
         (["--max-clients", "0"], "whole number"),
         (["--max-per-address", "none"], "whole number"),
+        (["--operators", "bob,,carl"], "a name is needed"),
+        (["--operators", "server"], "nobody may be called server"),
         (["--host", "nowhere.invalid"], "cannot listen on nowhere.invalid:4242"),
         (["--log-file", "missing.txt/x.log"], "choose another with --log-file"),
         (["--prot", "1"], "unrecognized arguments: --prot"),

@@ -482,6 +482,14 @@ def test_name_that_is_taken_meanwhile_is_told_once() -> None:
         assert console.shown.empty()
 
 
+def test_who_is_kicked_does_not_come_back_by_itself() -> None:
+    """The stay ends, and the person is told why."""
+    with inside() as (session, peer, console):
+        peer.send("/error kicked you were kicked by op: spam", "/bye you were kicked by op: spam")
+        assert console.stopped.wait(WAIT_SECONDS)
+        assert session.reason == "you were kicked by op: spam"
+
+
 @pytest.mark.usefixtures("soon")
 def test_name_that_is_taken_meanwhile_ends_a_pipe() -> None:
     """There is nobody to choose another; what is not sent can be told."""

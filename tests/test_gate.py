@@ -103,6 +103,19 @@ def test_what_is_one_address(one: str, other: str, same: bool) -> None:
         gate.let_in(other)
 
 
+def test_who_is_banned_counts_for_nothing() -> None:
+    """He is refused before anything is counted, and others are not."""
+
+    def refuse(address: str) -> None:
+        if address == "192.0.2.1":
+            raise ProtocolError("not-allowed", "banned")
+
+    gate = Gate(SMALL, refuse_banned=refuse)
+    assert {refused(gate, "192.0.2.1") for _ in range(10)} == {"not-allowed"}
+    assert (gate._people, gate._origins) == (0, {})
+    gate.let_in("192.0.2.2")
+
+
 def test_a_name_and_a_goodbye_count_once() -> None:
     """However often they are noted."""
     gate = Gate(SMALL)
