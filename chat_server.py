@@ -6,6 +6,7 @@ main -> ChatServer.start -> _accept_loop -> _welcome -> a thread with a server.s
 
 import argparse
 import contextlib
+import ipaddress
 import os
 import selectors
 import signal
@@ -39,6 +40,7 @@ from server.limits import (
     Repeats,
 )
 from server.order import Order
+from server.password import Password, PasswordError, ask_and_hash, find_password
 from server.registry import Registry
 from server.session import House, Session
 from server.sqlite_journal import KEEP_DAYS, KEEP_LINES, SqliteJournal
@@ -71,12 +73,14 @@ class ChatServer:
         limits: Limits | None = None,
         journal: Journal | None = None,
         certificate: Certificate | None = None,
+        password: Password | None = None,
         operators: Sequence[str] = (),
     ) -> None:
         """Take the address; port 0 picks a free one. Raises OSError when it cannot be had.
 
-        `journal` keeps what is said, in memory if none is given; `stop` closes it. With a `certificate` one speaks TLS.
-        `operators` are the names of those who keep order, if they prove them.
+        `journal` keeps what is said, in memory if none is given; `stop` closes it. With a `certificate` one speaks TLS,
+        with a `password` only who has it comes in. `operators` are the names of those who keep order, if they prove
+        them.
         """
         self._certificate = certificate
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -100,6 +104,7 @@ class ChatServer:
             repeats=Repeats(),
             order=order,
             sessions=self._list_sessions,
+            password=password,
         )
         self._lock = threading.Lock()  # guards the table of sessions
         self._sessions: dict[Session, threading.Thread] = {}
@@ -312,6 +317,12 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help=f"speak TLS with a certificate of its own, made the first time ({CERTIFICATE} beside the journal)",
     )
+    options.add_argument(
+        "--password-file", type=Path, metavar="FILE", help="only who has the password in FILE comes in (CHAT_PASSWORD)"
+    )
+    options.add_argument(
+        "--hash-password", action="store_true", help="ask for a password, print what to put into that file, and end"
+    )
     options.add_argument("--version", action="version", version=f"chat-room {__version__}")
     return options
 
@@ -416,6 +427,8 @@ def limits_of(options: argparse.Namespace) -> Limits:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server until SIGINT or SIGTERM. Return the exit code: 0, 1 after a bug, 2 when it cannot start."""
     options = parser().parse_args(arguments)
+    if options.hash_password:
+        return print_hash()
     # Blocked in every thread that is started from here on, and taken by sigwait: no handler runs at a bad moment.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
@@ -423,8 +436,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         certificate = open_certificate(options)
         if certificate:
             signal.pthread_sigmask(signal.SIG_BLOCK, RELOAD_SIGNALS)
+        password = find_password(options.password_file, os.environ)
         journal = open_journal(options)
-    except (LogFileError, CertificateError, JournalError) as error:
+    except (LogFileError, CertificateError, PasswordError, JournalError) as error:
         return _complain(str(error))
     try:
         server = ChatServer(
@@ -434,18 +448,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
             journal=journal,
             certificate=certificate,
             operators=options.operators,
+            password=password,
         )
     except OSError as error:
         journal.close()
         return _complain(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
-    if warning := raise_descriptor_limit(options.max_clients):
-        logger.warning(warning)
+    warnings = (
+        raise_descriptor_limit(options.max_clients),
+        password.warning if password else "",
+        exposure(server.address[0], encrypted=certificate is not None, guarded=password is not None),
+    )
+    for warning in filter(None, warnings):
+        logger.warning("{}", warning)
         _complain(warning)
     try:
         return _serve_until_signal(server, certificate)
     except JournalError as error:
         server.stop()
         return _complain(str(error))
+
+
+def print_hash() -> int:
+    """Print what to put into the file of `--password-file`; return the exit code."""
+    try:
+        print(ask_and_hash())
+    except PasswordError as error:
+        return _complain(str(error))
+    except (EOFError, KeyboardInterrupt):
+        return _complain("no password was given")
+    return 0
+
+
+def exposure(host: str, *, encrypted: bool, guarded: bool) -> str:
+    """Return what it means that the server listens on the address `host`; empty where only this machine reaches it."""
+    if ipaddress.ip_address(host).is_loopback:
+        return ""
+    means = []
+    if not guarded:
+        means.append("anybody who reaches this port may come in (--password-file)")
+    if not encrypted:
+        means.append("what is said crosses the network in the clear (--tls-self-signed, --tls-cert)")
+    return "; ".join(means)
 
 
 def _complain(text: str) -> int:

@@ -8,6 +8,7 @@ by one space, the last one is the rest of the line, and a field with no value is
 not start with ``/`` is said in the room, and ``//x`` says ``/x``. An empty line does nothing.
 
 From the client
+    /pass PASSWORD              first of all, where /hello says password; no answer if it is right
     /name NAME [COLOR]          who I am; later: rename me, or change my colour
     /resume TOKEN ROOM SEQ      instead of /name: I am back; the last line that I have of ROOM is SEQ
     /color COLOR                change my colour
@@ -473,6 +474,13 @@ class Bye(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Pass(Command):
+    """Show that I may come in: the server's password, before anything else."""
+
+    password: str = dataclasses.field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Name(Command):
     """Take a name, or another one; an empty `color` leaves the choice to the server."""
 
@@ -695,6 +703,7 @@ def command_table(*rows: tuple[str, type[Command], str, str]) -> dict[str, Comma
 
 # In the order in which `/help` shows them.
 COMMANDS = command_table(
+    ("pass", Pass, "PASSWORD", "first of all, where /hello says password"),
     ("name", Name, "NAME [COLOR]", "who I am; later: rename me, or change my colour"),
     ("resume", Resume, "TOKEN ROOM SEQ", "instead of /name: I am back; I have ROOM up to line SEQ"),
     ("color", Color, "COLOR", "change my colour"),

@@ -59,7 +59,7 @@ class Gate:
         ip = ip_address(address)
         with self._lock:
             self._refuse_when_full()
-            admission = Admission(None if self._is_exempt(ip) else self._count(_origin_of(ip)))
+            admission = Admission(None if self._is_exempt(ip) else self._count(origin_of(address)))
             self._people += 1
             self._unnamed += 1
         return admission
@@ -118,8 +118,9 @@ class Gate:
         return origin
 
 
-def _origin_of(ip: IPv4Address | IPv6Address) -> int:
+def origin_of(address: str) -> int:
     """Return what counts as one address: a machine's, or in IPv6 what a subscriber is given."""
+    ip = ip_address(address)
     if isinstance(ip, IPv4Address):
         return int(ip)
     return int(ip.ipv4_mapped or ip) >> (0 if ip.ipv4_mapped else IPV6_HOST_BITS)

@@ -40,6 +40,7 @@ from server.gate import Admission, Gate
 from server.journal import Journal, JournalError
 from server.limits import Bucket, Limits, Repeats, take_or_refuse
 from server.order import Order, address_key, because, check_why
+from server.password import Password
 from server.registry import Registry
 from server.room import Member, Room
 
@@ -60,6 +61,7 @@ class House:
     stopping: Flag
     limits: Limits
     repeats: Repeats
+    password: Password | None  # None: anybody may come in
     order: Order
     sessions: Callable[[], "list[Session]"]  # all that there are, with or without a name
     maker: Callable[[str], str] = lambda _: ""  # of a locked room, by its key: the key of a name; empty for none
@@ -83,6 +85,7 @@ class Session:
         "_channel",
         "_decoder",
         "_house",
+        "_locked_out",
         "_member",
         "_name_by",
         "_name_changes",
@@ -105,6 +108,7 @@ class Session:
         self._said: list[Post] = []  # read, but not yet handed to the delivery
         self._name_by = time.monotonic() + limits.naming_seconds
         self._naming_bytes = limits.naming_bytes  # that he may still send until he has a name
+        self._locked_out = house.password is not None  # until /pass brings the password
         self._stopped = False
 
     def run(self) -> None:
@@ -112,7 +116,7 @@ class Session:
         ended = EndedError("lost")
         try:
             self._channel.open(self._house.limits.handshake_seconds)
-            self._answer(Hello(VERSION, "-"))
+            self._answer(Hello(VERSION, "password" if self._locked_out else "-"))
             self._serve()
         except EndedError as error:
             ended = error
@@ -268,6 +272,8 @@ class Session:
     # ------------------------------------------------------------------------------------------------- commands
 
     def _carry_out(self, text: str) -> None:
+        if self._locked_out:
+            self._refuse_before_password(text)
         command = protocol.parse_command(text)
         if not self._member.name:
             self._refuse_before_naming(command, text)
@@ -278,11 +284,16 @@ class Session:
             self._house.delivery.wait_for_space()
         _HANDLERS[type(command)](self, command)
 
+    def _refuse_before_password(self, text: str) -> None:
+        if text.split(" ", 1)[0].lower() in _ALLOWED_BEFORE_PASSWORD:
+            return
+        _refuse_browser(text)
+        raise ProtocolError("password-needed", "this server has a password; first say it: /pass PASSWORD")
+
     def _refuse_before_naming(self, command: Command, text: str) -> None:
         if isinstance(command, _ALLOWED_BEFORE_NAMING):
             return
-        if " HTTP/1." in text:  # a web page must not be able to make a browser chat
-            raise EndedError("kicked", "this is a chat server, not a web server; use chat_client.py or nc")
+        _refuse_browser(text)
         raise ProtocolError("name-needed", "first say who you are: /name NAME [COLOR]")
 
     def _say(self, command: protocol.Say) -> None:
@@ -315,6 +326,12 @@ class Session:
             self._heed_the_end()
             raise EndedError("lost")
         return room
+
+    def _pass(self, command: protocol.Pass) -> None:
+        if not self._locked_out or self._house.password is None:
+            raise ProtocolError("not-allowed", "no password is needed here; go on")
+        self._house.password.check(command.password, self._channel.address)
+        self._locked_out = False
 
     def _name(self, command: protocol.Name) -> None:
         name = protocol.check_name(command.name)
@@ -526,6 +543,12 @@ class Session:
             return
 
 
+def _refuse_browser(text: str) -> None:
+    """End the session of a browser: a web page must not be able to make one chat."""
+    if " HTTP/1." in text:
+        raise EndedError("kicked", "this is a chat server, not a web server; use chat_client.py or nc")
+
+
 def _posted(text: str) -> protocol.Say | protocol.Me:
     """Return what a numbered post says. Raises ProtocolError for what cannot be said."""
     line = protocol.parse_command(text)
@@ -536,8 +559,18 @@ def _posted(text: str) -> protocol.Say | protocol.Me:
 
 _EVERYDAY_ERRORS = frozenset({"unknown-command", "missing-argument", "argument-invalid", "no-such-person"})
 _SAYING = (protocol.Say, protocol.Me, protocol.Post)  # they gather, and are handed over together
-_ALLOWED_BEFORE_NAMING = (protocol.Name, protocol.Resume, protocol.Help, protocol.Ping, protocol.Pong, protocol.Exit)
+_ALLOWED_BEFORE_PASSWORD = frozenset({"/pass", "/exit"})
+_ALLOWED_BEFORE_NAMING = (
+    protocol.Pass,
+    protocol.Name,
+    protocol.Resume,
+    protocol.Help,
+    protocol.Ping,
+    protocol.Pong,
+    protocol.Exit,
+)
 _HANDLERS: dict[type[Command], Callable[[Session, Any], None]] = {
+    protocol.Pass: Session._pass,
     protocol.Name: Session._name,
     protocol.Resume: Session._resume,
     protocol.Color: Session._color,

@@ -298,7 +298,7 @@ def test_a_message_of_2001_characters(alice: Wire) -> None:
         ("hello?", "name-needed"),
         ("/join ops", "name-needed"),
         ("/nmae bob", "unknown-command"),
-        ("/pass secret", "unknown-command"),
+        ("/pass secret", "not-allowed"),
         ("/post 1 hi", "name-needed"),
         ("/resume x lobby 1", "resume-unknown"),
     ],
