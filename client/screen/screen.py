@@ -77,6 +77,8 @@ class Screen:
     def tell(self, row: Row) -> None:
         """Show a line that belongs to a question."""
         self._terminal.enter()
+        while self._write_batch():  # what was shown before
+            pass
         self._page.add(row)
         self._page.write()
 
