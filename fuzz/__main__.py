@@ -1,0 +1,34 @@
+"""Fuzz one target: `python3 -m fuzz TARGET [SECONDS]`; it needs the library of `[fuzz]`.
+
+It starts from fuzz/seeds/TARGET, keeps nothing, and writes an input that breaks the target to the working folder.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["protocol", "client", "server", "wcwidth", "fuzz"]):
+    from fuzz.targets import TARGETS
+
+SECONDS = 600
+INPUT_BYTES = 512  # what is longer repeats itself
+
+
+def main() -> None:
+    """Run until the time is over or something is found."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("target", choices=TARGETS)
+    options.add_argument("seconds", type=int, nargs="?", default=SECONDS)
+    given = options.parse_args()
+    seeds = Path(__file__).with_name("seeds") / given.target
+    with tempfile.TemporaryDirectory() as found:
+        limits = [f"-max_total_time={given.seconds}", f"-max_len={INPUT_BYTES}", "-print_final_stats=1"]
+        atheris.Setup([sys.argv[0], *limits, found, str(seeds)], TARGETS[given.target])
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
