@@ -26,6 +26,7 @@ from protocol import Bye, Error, ProtocolError
 from server.certificate import Certificate, CertificateError, self_signed
 from server.channel import Channel
 from server.delivery import Delivery
+from server.doorman import Doorman
 from server.gate import Admission, Gate
 from server.journal import Journal, JournalError, MemoryJournal
 from server.limits import (
@@ -39,6 +40,7 @@ from server.limits import (
     Limits,
     Repeats,
 )
+from server.locks import Locks
 from server.password import Password, PasswordError, ask_and_hash, find_password
 from server.registry import Registry
 from server.session import House, Session
@@ -90,15 +92,18 @@ class ChatServer:
         journal = journal or MemoryJournal()
         limits = limits or Limits()
         delivery = Delivery(journal, on_failure=self._fail)
+        locks = Locks(journal)
+        registry = Registry(delivery, journal, limits, locks)
         self._house = House(
             gate=Gate(limits),
-            registry=Registry(delivery, journal, limits),
+            registry=registry,
             delivery=delivery,
             journal=journal,
             stopping=self._stopping,
             limits=limits,
             repeats=Repeats(),
             password=password,
+            doorman=Doorman(registry, delivery, locks),
         )
         self._lock = threading.Lock()  # guards the table of sessions
         self._sessions: dict[Session, threading.Thread] = {}
