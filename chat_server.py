@@ -26,6 +26,7 @@ from protocol import Bye, Error, ProtocolError, check_name
 from server.certificate import Certificate, CertificateError, self_signed
 from server.channel import Channel
 from server.delivery import Delivery
+from server.doorman import Doorman
 from server.gate import Admission, Gate
 from server.journal import Journal, JournalError, MemoryJournal
 from server.limits import (
@@ -39,6 +40,7 @@ from server.limits import (
     Limits,
     Repeats,
 )
+from server.locks import Locks
 from server.order import Order
 from server.password import Password, PasswordError, ask_and_hash, find_password
 from server.registry import Registry
@@ -93,10 +95,11 @@ class ChatServer:
         journal = journal or MemoryJournal()
         limits = limits or Limits()
         delivery = Delivery(journal, on_failure=self._fail)
-        order = Order(journal, operators)
+        order, locks = Order(journal, operators), Locks(journal)
+        registry = Registry(delivery, journal, limits, order, locks)
         self._house = House(
             gate=Gate(limits, refuse_banned=order.refuse_banned_address),
-            registry=Registry(delivery, journal, limits, order),
+            registry=registry,
             delivery=delivery,
             journal=journal,
             stopping=self._stopping,
@@ -105,6 +108,8 @@ class ChatServer:
             order=order,
             sessions=self._list_sessions,
             password=password,
+            doorman=Doorman(registry, delivery, locks),
+            maker=locks.maker,
         )
         self._lock = threading.Lock()  # guards the table of sessions
         self._sessions: dict[Session, threading.Thread] = {}

@@ -15,7 +15,7 @@ From the client
     TEXT                        say it in my room
     /me TEXT                    an action: `alice waves`
     /post N LINE                say LINE, text or /me TEXT, as my N-th; an N that is kept already is not said twice
-    /join ROOM                  go to ROOM, made if it is not there
+    /join ROOM [KEY]            go to ROOM, made if it is not there; KEY locks a new one, and opens a locked one
     /leave                      back to the lobby
     /list                       every room with its number of people, the lobby first
     /who [ROOM]                 who is in my room, or in ROOM
@@ -532,10 +532,10 @@ class Post(Command):
 
 @dataclass(frozen=True, slots=True)
 class Join(Command):
-    """Go to `room`."""
+    """Go to `room`; `key` locks one that is new, and opens one that is locked."""
 
     room: str
-    key: str = ""
+    key: str = dataclasses.field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -709,7 +709,7 @@ COMMANDS = command_table(
     ("color", Color, "COLOR", "change my colour"),
     ("me", Me, "TEXT", "an action: alice waves"),
     ("post", Post, "N LINE", "say LINE, text or /me TEXT, as my N-th; never twice"),
-    ("join", Join, "ROOM", "go to ROOM, made if it is not there"),
+    ("join", Join, "ROOM [KEY]", "go to ROOM, made if it is not there; KEY locks a new one"),
     ("leave", Leave, "", "back to the lobby"),
     ("list", List, "", "every room with its number of people, the lobby first"),
     ("who", Who, "[ROOM]", "who is in my room, or in ROOM"),

@@ -137,7 +137,7 @@ def type_until(terminal: Terminal, keys: Sequence[bytes], last: bytes) -> Typed:
         if pressing and time.monotonic() >= due:
             pressed[waiting[-1]] = time.monotonic()
             terminal.press(waiting.pop())
-            due += random.uniform(*KEY_SECONDS)  # noqa: S311  # no secret
+            due += random.uniform(*KEY_SECONDS)  # no secret
         written = terminal.read((due if pressing else deadline) - time.monotonic())
         now = time.monotonic()
         delays += [now - pressed.pop(key) for key in list(pressed) if key in written]

@@ -166,6 +166,11 @@ class Delivery:
         if not over:
             event.wait()
 
+    @property
+    def stalled(self) -> bool:
+        """Whether something that was said is not in the journal because that cannot be written. After `settle`."""
+        return self._unkept is not None
+
     def wait_for_space(self) -> None:
         """Wait while more than PENDING_ENTRIES are queued or held, so that no command can fill the memory."""
         with self._lock:
@@ -301,14 +306,15 @@ class Delivery:
             elif type(entry) is Keep:
                 state = entry.state
                 state.name, state.color, state.room = entry.name, entry.color, entry.room
-                state.present, state.ended = entry.present, entry.ended
+                state.present, state.ended, state.lock = entry.present, entry.ended, entry.lock
                 changed[state] = None
         for state in changed:
             if state.ended:
                 batch.ended.append(state.token_hash)
             else:
                 where = (state.name, state.color, state.room)
-                batch.sessions.append(SessionRow(state.token_hash, *where, state.accepted, state.present, now))
+                row = SessionRow(state.token_hash, *where, state.accepted, state.present, now, state.lock)
+                batch.sessions.append(row)
         return batch
 
     def _is_new(self, member: Member, number: int, changed: dict[SessionState, None]) -> bool:
@@ -364,7 +370,7 @@ class Delivery:
         log.name = entry.room.name
         last = log.tail.seq
         after = max(0, last - HISTORY_LINES) if entry.after is None else min(entry.after, last)
-        self._sender.enter(entry.member, log, Entered(log.name, last, entry.people, "-").encode(), after)
+        self._sender.enter(entry.member, log, Entered(log.name, last, entry.people, entry.flags).encode(), after)
 
     def _depart(self, entry: Depart) -> None:
         self._sender.depart(entry.member)

@@ -43,6 +43,7 @@ class Keep:
     room: str
     present: bool = True
     ended: bool = False
+    lock: str = ""  # the id of the room's, behind which he is
 
 
 @dataclass(slots=True)
@@ -71,6 +72,7 @@ class Enter:
     room: Room
     people: int
     after: int | None = None
+    flags: str = "-"
 
 
 @dataclass(slots=True)

@@ -37,6 +37,7 @@ class SessionRow(NamedTuple):
     accepted: int  # the highest N that is kept
     present: bool  # nobody has seen him leave
     seen: int  # milliseconds since 1970
+    lock: str = ""  # the id of the room's, behind which he is
 
 
 class Journal(Protocol):

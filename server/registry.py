@@ -33,6 +33,7 @@ from server.delivery import Delivery
 from server.entries import Depart, Enter, Entry, Finish, Greet, Keep, Show
 from server.journal import Journal, SessionRow
 from server.limits import Limits
+from server.locks import Lock, Locks, locked
 from server.looks import Looks
 from server.order import Order
 from server.room import Member, Nowhere, Room, SessionState
@@ -62,6 +63,7 @@ class Registry:
         journal: Journal,
         limits: Limits,
         order: Order | None = None,
+        locks: Locks | None = None,
         *,
         clock: Callable[[], float] = time.time,
         uptime: Callable[[], float] = time.monotonic,
@@ -71,6 +73,7 @@ class Registry:
         self._journal = journal
         self._limits = limits
         self._order = order or Order(journal)
+        self._locks = locks or Locks(journal)
         self._clock = clock
         self._uptime = uptime
         self._lock = threading.Lock()  # guards all below, and of each member what `Member` says
@@ -99,6 +102,7 @@ class Registry:
 
         Raises JournalError.
         """
+        self._locks.start()
         rows = self._journal.present()
         with self._lock:
             for row in rows:
@@ -179,11 +183,12 @@ class Registry:
             self._show(room, Renamed(room.name, self._now(), old, color, name))
             self._keep(member, room)
 
-    def enter(self, member: Member, name: str) -> str:
+    def enter(self, member: Member, name: str, lock: Lock | None = None, *, new: bool = False) -> str:
         """Move a member to the room called `name`, made if it is not there. Return the room's name as it is shown.
 
-        Raises ProtocolError `not-allowed` where he is there already, `room-invalid` where it looks like another,
-        `too-many` where there can be no more, `server-stopping`.
+        `lock` is what he has opened; `new` says that the room must not be there. Raises ProtocolError `room-locked`
+        where by now there is another, `not-allowed` where he is there already, or somebody is where it is to be new,
+        `room-invalid` where it looks like another, `too-many` where there can be no more, `server-stopping`.
         """
         with self._step():
             self._refuse_when_stopping()
@@ -191,9 +196,42 @@ class Registry:
             room = self._rooms.get(same_key(name)) or self._new_room(member, name)
             if here is room:
                 raise ProtocolError("not-allowed", f"you are in {room.name} already")
+            if self._locks.of(room.key) is not lock:
+                raise locked(name)
+            if new and room.key in self._rooms:
+                raise ProtocolError("not-allowed", f"somebody was faster to {name}; /join {name} without KEY")
+            if lock is not None:
+                lock.entries += 1
             self._remove(member, "leave")
             self._move(member, room)
             return room.name
+
+    def is_in(self, member: Member, key: str) -> bool:
+        """Return whether a member is in this room."""
+        with self._lock:
+            return member.room is not None and member.room.key == key
+
+    def has(self, key: str) -> bool:
+        """Return whether anybody is in this room, or it is the lobby."""
+        with self._lock:
+            return key in self._rooms
+
+    def idle_lock(self, key: str) -> tuple[Lock, int] | None:
+        """Return the lock of a room that nobody is in, and how often it was passed; None where there is none.
+
+        One that was not passed yet is being made, and counts for none.
+        """
+        with self._lock:
+            lock = self._locks.of(key)
+            return (lock, lock.entries) if lock and lock.entries and key not in self._rooms else None
+
+    def unlock(self, lock: Lock, entries: int) -> bool:
+        """Take a lock off if nobody has been there since it was passed so often; return whether that is done."""
+        with self._lock:
+            if lock.room in self._rooms or lock.entries != entries:
+                return False
+            self._locks.drop(lock)
+            return True
 
     def leave(self, member: Member, why: str) -> None:
         """Take a member out of the chat and free his name, if he has one; `why` is one word. Idempotent.
@@ -260,15 +298,20 @@ class Registry:
         """Return every room that people are in, the lobby first, then by name."""
         with self._lock:
             rooms = sorted(self._rooms.values(), key=lambda room: (room.key != LOBBY, room.key))
-            return [RoomRow(room.name, len(room.members), "-") for room in rooms]
+            return [RoomRow(room.name, len(room.members), self._locks.flags(room.key)) for room in rooms]
 
-    def people(self, name: str) -> list[PersonRow]:
-        """Return the members of the room called `name`, by name. Raises ProtocolError `room-invalid`."""
+    def people(self, name: str, asker: Member | None = None) -> list[PersonRow]:
+        """Return the members of the room called `name`, by name.
+
+        Raises ProtocolError `room-invalid`, and `room-locked` where it is, and `asker` not in it.
+        """
         now = self._uptime()
         with self._lock:
             room = self._rooms.get(same_key(name))
             if room is None:
                 raise ProtocolError("room-invalid", f"there is no room {name}; /list shows them")
+            if self._locks.of(room.key) and (asker is None or asker.room is not room):
+                raise locked(name)
             members = sorted(room.members.items())
             return [
                 PersonRow(member.name, member.color, room.name, max(0, int(now - member.last_active)))
@@ -296,7 +339,7 @@ class Registry:
 
     def _hold_place(self, row: SessionRow) -> None:
         """Have somebody be here, away, as he was when the server ended."""
-        room = self._room_again(row.room)
+        room = self._room_again(row.room, row.lock)
         self._open(room)
         member = Member(Nowhere(), room=room, last_active=self._uptime(), closed=True)
         state = self._states[row.token_hash] = _state(row)
@@ -341,7 +384,7 @@ class Registry:
         room.members[same_key(member.name)] = member
         member.room = room
         self._show_presence(room, Joined(room.name, self._now(), member.name, member.color))
-        self._queue(Enter(member, room, len(room.members), after))
+        self._queue(Enter(member, room, len(room.members), after, self._locks.flags(room.key)))
         self._keep(member, room)
 
     def _return(self, member: Member, state: SessionState, token: str, key: str, seq: int) -> None:
@@ -349,7 +392,7 @@ class Registry:
         self._claim(member, state.name)
         self._seat(member, state, state.name, state.color)
         self._queue(Greet(member, state.name, state.color, token))
-        room = self._room_again(state.room)
+        room = self._room_again(state.room, state.lock)
         self._move(member, room, seq if key == room.key else None)
 
     def _replace(self, before: Member, member: Member, token: str, key: str, seq: int) -> None:
@@ -365,7 +408,8 @@ class Registry:
         self._give_name(member)
         room.members[same_key(member.name)] = member
         self._queue(Greet(member, member.name, member.color, token))
-        self._queue(Enter(member, room, len(room.members), seq if key == room.key else None))
+        after = seq if key == room.key else None
+        self._queue(Enter(member, room, len(room.members), after, self._locks.flags(room.key)))
 
     def _leave(self, member: Member, why: str, *, for_good: bool = False) -> None:
         room, state = member.room, member.state
@@ -384,7 +428,8 @@ class Registry:
 
     def _keep(self, member: Member, room: Room, *, present: bool = True, ended: bool = False) -> None:
         assert member.state is not None  # whoever is in a room has one
-        self._queue(Keep(member.state, member.name, member.color, room.name, present, ended))
+        lock = self._locks.id(room.key)
+        self._queue(Keep(member.state, member.name, member.color, room.name, present, ended, lock))
 
     def _refuse_when_stopping(self) -> None:
         if self._stopping:
@@ -418,9 +463,17 @@ class Registry:
             raise ProtocolError("too-many", text)
         return Room(name, same_key(name), state.token_hash)
 
-    def _room_again(self, name: str) -> Room:
-        """Return the room of somebody who was in it before, maybe not yet open: no limit keeps him out."""
-        return self._rooms.get(same_key(name)) or Room(name, same_key(name))
+    def _room_again(self, name: str, lock: str) -> Room:
+        """Return the room of somebody who was in it before, maybe not yet open: no limit keeps him out.
+
+        Only a lock does behind which he never was; then it is the lobby.
+        """
+        key = same_key(name)
+        if (now := self._locks.of(key)) is not None:
+            if now.id != lock:
+                return self._rooms[LOBBY]
+            now.entries += 1
+        return self._rooms.get(key) or Room(name, key)
 
     def _open(self, room: Room) -> None:
         """Have a room be there, if it is not yet."""
@@ -457,7 +510,7 @@ class Registry:
 
 
 def _state(row: SessionRow) -> SessionState:
-    return SessionState(row.token_hash, row.name, row.color, row.room, row.accepted)
+    return SessionState(row.token_hash, row.name, row.color, row.room, row.accepted, lock=row.lock)
 
 
 def token_hash(token: str) -> bytes:

@@ -131,6 +131,7 @@ class SessionState:
     accepted: int = 0  # the highest N of a post that was taken
     present: bool = True  # nobody has seen him leave
     ended: bool = False  # its owner left for good
+    lock: str = ""  # the id of the room's, behind which he is; empty where it has none
 
 
 @dataclass(eq=False, slots=True)

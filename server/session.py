@@ -35,6 +35,7 @@ from protocol import (
 )
 from server.channel import Channel
 from server.delivery import Delivery, with_gaps
+from server.doorman import Doorman
 from server.entries import Answer, Close, Finish, Post, Refuse
 from server.gate import Admission, Gate
 from server.journal import Journal, JournalError
@@ -62,9 +63,10 @@ class House:
     limits: Limits
     repeats: Repeats
     password: Password | None  # None: anybody may come in
+    doorman: Doorman
     order: Order
     sessions: Callable[[], "list[Session]"]  # all that there are, with or without a name
-    maker: Callable[[str], str] = lambda _: ""  # of a locked room, by its key: the key of a name; empty for none
+    maker: Callable[[str], str]  # of a locked room, by its key: the key of a name; empty for none
 
 
 class EndedError(Exception):
@@ -371,18 +373,16 @@ class Session:
         take_or_refuse(self._name_changes, f"you may change your name or colour {changes} times a minute")
 
     def _join(self, command: protocol.Join) -> None:
-        if command.key:
-            raise ProtocolError("not-allowed", "this server does not lock rooms; /join ROOM without a key")
         name = protocol.check_room(command.room)
         spelling = self._house.journal.spelling(protocol.same_key(name))
-        self._enter(spelling or name)
+        self._enter(spelling or name, command.key)
 
     def _leave(self, _: protocol.Leave) -> None:
         self._enter(LOBBY)
 
-    def _enter(self, room: str) -> None:
+    def _enter(self, room: str, key: str = "") -> None:
         take_or_refuse(self._room_changes, f"you may change rooms {self._house.limits.room_changes} times a minute")
-        room = self._house.registry.enter(self._member, room)
+        room = self._house.doorman.enter(self._member, room, key, self._channel.address)
         logger.info("joined {!r} {!r}", self._member.name, room)
 
     def _list(self, _: protocol.List) -> None:
@@ -390,7 +390,7 @@ class Session:
 
     def _who(self, command: protocol.Who) -> None:
         room = protocol.check_room(command.room) if command.room else self._room().name
-        self._answer_at_length(row.encode() for row in [*self._house.registry.people(room), End("who")])
+        self._answer_at_length(row.encode() for row in [*self._house.registry.people(room, self._member), End("who")])
 
     def _msg(self, command: protocol.Msg) -> None:
         text = protocol.check_text(command.text)

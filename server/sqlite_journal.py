@@ -25,7 +25,8 @@ KEEP_DAYS = 30  # of a room's past
 KEEP_LINES = 100_000  # of a room's past, and what more stands in the page of the oldest
 MODE = 0o600  # it holds what people said
 APPLICATION_ID = 0x43484154  # "CHAT": in the file's header, so that another program's database is told apart
-FORMAT = 1  # of the tables below; a later one refuses, or converts, an earlier one
+FORMAT = 2  # of the tables below; a later one refuses, or converts, an earlier one
+FORMAT_WITHOUT_LOCKS = 1  # which the column `lock` makes one of today
 TIDY_SECONDS = 1.0  # that writing gathers before it is checkpointed
 PURGE_SECONDS = 3_600.0  # between two looks for what is too old
 PURGE_PAGES = 100  # deleted in one step, some milliseconds, between which others write
@@ -39,7 +40,7 @@ CREATE TABLE IF NOT EXISTS pages (
 );
 CREATE TABLE IF NOT EXISTS sessions (
     token_hash BLOB PRIMARY KEY, name TEXT NOT NULL, color TEXT NOT NULL, room TEXT NOT NULL,
-    accepted INTEGER NOT NULL, present INTEGER NOT NULL, seen INTEGER NOT NULL
+    accepted INTEGER NOT NULL, present INTEGER NOT NULL, seen INTEGER NOT NULL, lock TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS sessions_by_seen ON sessions (seen);
 CREATE TABLE IF NOT EXISTS facts (
@@ -48,7 +49,7 @@ CREATE TABLE IF NOT EXISTS facts (
 """
 # REPLACE, since a commit that failed may have been kept all the same, and is then tried again.
 _INSERT_PAGE = "INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?, ?)"
-_INSERT_SESSION = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?)"
+_INSERT_SESSION = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class SqliteJournal:
@@ -104,6 +105,7 @@ class SqliteJournal:
         self._writer = self._connect()
         try:
             self._check_header()
+            self._convert()
             self._writer.execute("PRAGMA journal_mode = WAL")
             self._writer.execute(f"PRAGMA synchronous = {'FULL' if fsync else 'NORMAL'}")
             self._writer.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
@@ -127,8 +129,13 @@ class SqliteJournal:
         if self._value("SELECT count(*) FROM sqlite_master") == 0:
             self._writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self._writer.execute(f"PRAGMA user_version = {FORMAT}")
-        elif (owner, version) != (APPLICATION_ID, FORMAT):
+        elif owner != APPLICATION_ID or version not in (FORMAT, FORMAT_WITHOUT_LOCKS):
             raise sqlite3.DatabaseError(f"it is not a journal of this program's format {FORMAT}")
+
+    def _convert(self) -> None:
+        if self._value("PRAGMA user_version") == FORMAT_WITHOUT_LOCKS:
+            column = "ALTER TABLE sessions ADD COLUMN lock TEXT NOT NULL DEFAULT ''"
+            self._writer.executescript(f"BEGIN IMMEDIATE; {column}; PRAGMA user_version = {FORMAT}; COMMIT;")
 
     def _value(self, statement: str, *values: object) -> Any:
         return self._writer.execute(statement, values).fetchone()[0]

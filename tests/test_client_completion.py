@@ -176,7 +176,7 @@ def test_line_that_cannot_go_on_has_an_empty_completion(before: str) -> None:
 @pytest.mark.parametrize(
     ("before", "candidate"),
     [
-        ("/jo", Candidate("/join ", "/join ROOM", COMMANDS["join"].help)),
+        ("/jo", Candidate("/join ", "/join ROOM [KEY]", COMMANDS["join"].help)),
         ("/lea", Candidate("/leave", "/leave", COMMANDS["leave"].help)),
         ("/help jo", Candidate("join", "join", COMMANDS["join"].help)),
         ("/msg ca", Candidate("carol ", "carol", style="pink")),

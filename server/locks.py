@@ -1,0 +1,123 @@
+"""The locks of rooms: which room has one, who made it, and which key opens it."""
+
+import json
+import threading
+from dataclasses import dataclass
+
+from protocol import ProtocolError
+from server.journal import Journal, JournalError
+from server.scrypt import Hash, HashError, Secret
+
+FACTS = "key"  # the kind of the journal's facts: by the room's key, who made its lock, and the hash of what opens it
+LOCKS = 10_000  # at a time: as many as rooms
+NO_FLAGS = "-"
+LOCKED = "locked"
+
+
+@dataclass(eq=False, slots=True)
+class Lock:
+    """A lock, known by its `id` as long as there is anybody who was behind it."""
+
+    room: str  # its key
+    secret: Secret
+    maker: str  # the key of the name of who made it
+    entries: int = 0  # how often somebody came in; the registry's lock guards it
+
+    @property
+    def id(self) -> str:
+        """What no other lock has, of this room or of another."""
+        return self.secret.hash.salt.hex()
+
+
+def locked(room: str) -> ProtocolError:
+    """Return what everybody outside a locked room is told, whatever he tried."""
+    return ProtocolError("room-locked", f"{room} is locked; /join {room} KEY gets in with the right key")
+
+
+class Locks:
+    """All locks. Any thread; the registry asks under its own lock, so nothing here waits but what says so.
+
+    Lock order: the registry's, then this one's.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._lock = threading.Lock()  # guards the table
+        self._keeping = threading.Lock()  # guards the order in which facts are kept
+        self._locks: dict[str, Lock] = {}  # by the room's key
+
+    def start(self) -> None:
+        """Take up the locks that the journal keeps. Raises JournalError."""
+        found = {key: _lock(key, fact) for key, fact in self._journal.facts(FACTS).items()}
+        with self._lock:
+            self._locks.update(found)
+
+    def of(self, key: str) -> Lock | None:
+        """Return the lock of a room."""
+        with self._lock:
+            return self._locks.get(key)
+
+    def id(self, key: str) -> str:
+        """Return the id of the lock of a room; empty where there is none."""
+        lock = self.of(key)
+        return lock.id if lock else ""
+
+    def maker(self, key: str) -> str:
+        """Return the key of the name of who locked a room; empty where nobody did."""
+        lock = self.of(key)
+        return lock.maker if lock else ""
+
+    def flags(self, key: str) -> str:
+        """Return the flags of `/entered` and `/room`."""
+        return LOCKED if self.of(key) else NO_FLAGS
+
+    def put(self, lock: Lock) -> None:
+        """Put a lock on a room that has none, and keep it. Waits for the journal.
+
+        Raises ProtocolError `room-locked` where somebody was faster, `too-many`, and JournalError.
+        """
+        with self._lock:
+            if lock.room in self._locks:
+                raise locked(lock.room)
+            if len(self._locks) >= LOCKS:
+                raise ProtocolError("too-many", f"{LOCKS} rooms are locked, and no more may be; /join one without KEY")
+            self._locks[lock.room] = lock
+        try:
+            self.keep(lock.room)
+        except JournalError:
+            self.drop(lock)
+            raise
+
+    def drop(self, lock: Lock) -> None:
+        """Take a lock off, if it is still on; `keep` has the journal forget it."""
+        with self._lock:
+            if self._locks.get(lock.room) is lock:
+                del self._locks[lock.room]
+
+    def keep(self, key: str) -> None:
+        """Have the journal know what is on a room now. Waits for it. Raises JournalError."""
+        with self._keeping:
+            lock = self.of(key)
+            fact = json.dumps({"maker": lock.maker, "hash": str(lock.secret.hash)}) if lock else None
+            self._journal.keep_fact(FACTS, key, fact)
+
+    def crowd(self) -> list[str]:
+        """Return the keys of all locked rooms where there can be no more of them, else none."""
+        with self._lock:
+            return list(self._locks) if len(self._locks) >= LOCKS else []
+
+    def is_void(self, lock: Lock) -> bool:
+        """Return whether nothing is kept any more of what was said behind a lock. Waits for the journal.
+
+        What is not yet in the journal is not known here. Raises JournalError.
+        """
+        last = self._journal.last(lock.room)
+        return not (last and self._journal.read(lock.room, 0, last, 1))
+
+
+def _lock(key: str, fact: str) -> Lock:
+    try:
+        told = json.loads(fact)
+        return Lock(key, Secret(Hash.parse(told["hash"])), told["maker"], entries=1)
+    except (ValueError, KeyError, TypeError, HashError) as error:
+        raise JournalError(f"the journal's lock of room {key} cannot be read: {error}") from error
