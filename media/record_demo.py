@@ -4,12 +4,13 @@ Run it as `python3 media/record_demo.py`; it needs what `pip install -e '.[dev]'
 picture does. The server and both clients are the real ones, and so are the times. Only the shell around a client is
 played: it shows the command without an address, because here the server takes whatever port is free.
 
-main -> record -> play, the story -> a Stage with a Window for each person, which films itself
+main -> record -> play, the story -> a Stage with the Server and a Window for each person, which films itself
      -> draw: what was filmed becomes rows of text, and CSS that shows each at its time
 """
 
 import contextlib
 import itertools
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,17 @@ from typing import Any, NamedTuple, Self, TypeVar
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # where tests/ is: the script's own folder is all that Python looks in
 
-from tests.terminal import ENTER, RIGHT, ROOT, TAB, WAIT_SECONDS, Terminal, environment  # noqa: E402  # found through the path above
+from tests.terminal import (  # noqa: E402  # found through the path above
+    ENTER,
+    FOCUS_IN,
+    FOCUS_OUT,
+    RIGHT,
+    ROOT,
+    TAB,
+    WAIT_SECONDS,
+    Terminal,
+    environment,
+)
 
 PICTURE = HERE / "demo.svg"
 
@@ -32,7 +43,7 @@ ROWS = 18
 COLUMNS = 62
 
 # Seconds.
-KEYS = (0.03, 0.05, 0.03, 0.04, 0.06, 0.03, 0.05)  # from one key to the next, over and over
+KEYS = (0.04, 0.07, 0.03, 0.05, 0.08, 0.04, 0.06)  # from one key to the next, over and over
 GLANCE = 0.4
 READ = 0.8
 STUDY = 1.6
@@ -40,6 +51,9 @@ END = 2.5  # before it all starts again
 
 SHELL = "$ "
 COMMAND = "python3 chat_client.py"
+
+INK = "#d6d9df"
+PAPER = "#101216"
 
 T = TypeVar("T")
 
@@ -69,10 +83,11 @@ Row = tuple[Run, ...]
 
 
 class Frame(NamedTuple):
-    """What a terminal shows; the cursor is a column and a row."""
+    """What a terminal shows; the cursor is a column and a row, the title that which the program gave to the window."""
 
     rows: tuple[Row, ...]
     cursor: tuple[int, int]
+    title: str
 
 
 class Shot(NamedTuple):
@@ -94,7 +109,7 @@ class Recording:
 def take_frame(screen: Any) -> Frame:
     """Return what a screen of pyte shows now."""
     rows = ([screen.buffer[y][x] for x in range(screen.columns)] for y in range(screen.lines))
-    return Frame(tuple(read_row(row) for row in rows), (screen.cursor.x, screen.cursor.y))
+    return Frame(tuple(read_row(row) for row in rows), (screen.cursor.x, screen.cursor.y), screen.title)
 
 
 def read_row(characters: Sequence[Any]) -> Row:
@@ -114,19 +129,23 @@ def kinship(characters: Sequence[Any], column: int) -> tuple[Look, int]:
 
 
 def look_of(character: Any) -> Look:
-    """Return the look of one of pyte's characters."""
+    """Return the look of one of pyte's characters; one in reverse video has the colours of the window, if no others."""
     ink, paper = character.fg, character.bg
     if character.reverse:
-        ink, paper = (
-            (PAPER if paper == "default" else paper).lstrip("#"),
-            (INK if ink == "default" else ink).lstrip("#"),
-        )
+        ink, paper = shown(paper, PAPER), shown(ink, INK)
     return Look(ink, paper, character.bold)
+
+
+def shown(color: str, default: str) -> str:
+    """Return `color`, or in its place that of the window, in six hexadecimal digits."""
+    return default.removeprefix("#") if color == "default" else color
 
 
 def trimmed(characters: Sequence[Any], columns: list[int]) -> list[int]:
     """Return the columns without the blank ones at their ends; on coloured paper, blanks are seen."""
-    seen = [column for column in columns if characters[column].data != " " or characters[column].bg != "default"]
+    seen = [
+        column for column in columns if characters[column].data != " " or look_of(characters[column]).paper != "default"
+    ]
     return columns[columns.index(seen[0]) : columns.index(seen[-1]) + 1] if seen else []
 
 
@@ -143,12 +162,12 @@ def make_run(characters: Sequence[Any], columns: Sequence[int]) -> Run:
 class Window(Terminal):
     """The terminal of one person, which films itself.
 
-    A shell is played on it until `start`, and again after `finish`. The client runs all the time, but between the two
-    alone it is read and hears the keys.
+    A shell is played on it until `start`; the client is there, but stopped.
     """
 
     def __init__(self, arguments: Sequence[str], folder: Path) -> None:
         super().__init__("chat_client.py", arguments, environment(folder, COLORTERM="truecolor"), ROWS, COLUMNS)
+        self.kill(signal.SIGSTOP)
         self.background = "rgb:{}/{}/{}".format(*(PAPER[start : start + 2] for start in (1, 3, 5)))
         self.shots: list[Shot] = []
         self._in_shell = True
@@ -165,13 +184,7 @@ class Window(Terminal):
         """Press Enter in the shell: the client has the terminal."""
         self._echo("\r\n")
         self._in_shell = False
-
-    def finish(self) -> None:
-        """Wait for the end of the client: the shell is back. Raises RuntimeError if the client failed."""
-        if self.wait_for_exit() != 0:
-            raise RuntimeError(f"the client failed; the screen:\n{self.text}")
-        self._in_shell = True
-        self._echo(SHELL)
+        self.kill(signal.SIGCONT)
 
     def film(self, now: float) -> None:
         """Keep what is shown, if it is new, once the client has written all that it has to."""
@@ -185,10 +198,47 @@ class Window(Terminal):
         self._stream.feed(text.encode())
 
 
-class Stage:
-    """All windows, at a human pace. Every method takes as long as what it shows."""
+class Server:
+    """The server, which can be killed and started again; a context manager that leaves no process behind."""
 
-    def __init__(self, windows: Mapping[str, Window]) -> None:
+    def __init__(self, folder: Path) -> None:
+        """Start it on a free port. Raises RuntimeError if it does not start."""
+        self._folder = folder
+        self._process = self._start(port="0")
+        assert self._process.stdout is not None
+        start, _, self.address = self._process.stdout.readline().strip().rpartition(" ")
+        if start != "listening on":
+            self.kill()
+            raise RuntimeError("the server did not start")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill it, without a word to anybody."""
+        with self._process as process:
+            process.kill()
+
+    def start_again(self) -> None:
+        """Start it on its port, and do not wait until it listens."""
+        self._process = self._start(port=self.address.rpartition(":")[2])
+
+    def _start(self, port: str) -> subprocess.Popen[str]:
+        options = ["--port", port, "--log-file", str(self._folder / "server.log")]
+        command = [sys.executable, str(ROOT / "chat_server.py"), *options]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+class Stage:
+    """The server and all windows, at a human pace. Every method takes as long as what it shows."""
+
+    def __init__(self, server: Server, windows: Mapping[str, Window]) -> None:
+        self.server = server
         self.windows = windows
         self.still = 0.0
         self._started = time.monotonic()
@@ -205,34 +255,21 @@ class Stage:
         while self.now < end:
             self._film()
 
-    def await_input(self, text: str, *windows: Window) -> None:
-        """Film until the row of the cursor starts with `text` in all of these windows. Raises TimeoutError."""
+    def await_text(self, text: str, *windows: Window) -> None:
+        """Film until `text` can be seen in all of these windows. Raises TimeoutError."""
         end = self.now + WAIT_SECONDS
-        while not all(window.input_row.startswith(text) for window in windows):
+        while not all(text in window.text for window in windows):
             if self.now > end:
                 raise TimeoutError("\n".join([f"{text!r} did not come; the screens:", *(w.text for w in windows)]))
             self._film()
 
-    def await_status(self, text: str, *windows: Window) -> None:
-        """Film until the status lines of all of these windows have this text. Raises TimeoutError."""
-        end = self.now + WAIT_SECONDS
-        while not all(f"· {text}" in window.text for window in windows):
-            if self.now > end:
-                raise TimeoutError("\n".join([f"{text!r} did not come; the screens:", *(w.text for w in windows)]))
-            self._film()
-
-    def type(self, *texts: tuple[Window, str]) -> None:
+    def type(self, *texts: tuple[Window, Sequence[str]]) -> None:
         """Press keys one by one, all people at the same time."""
         windows = [window for window, _ in texts]
         for keys in itertools.zip_longest(*(text for _, text in texts), fillvalue=""):
             for window, key in zip(windows, keys, strict=True):
                 window.type(key)
             self.pause(next(self._delays))
-
-    def press(self, window: Window, key: str) -> None:
-        """Press a key that the terminal sends as more than one character."""
-        window.type(key)
-        self.pause(GLANCE)
 
     def enter(self, *windows: Window) -> None:
         """Press Enter, after a last look at the line."""
@@ -255,53 +292,16 @@ class Stage:
             window.film(self.now)
 
 
-class Server:
-    """The chat server on a port of its own; a context manager that leaves no process behind."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._process: subprocess.Popen[str] | None = None
-        self.port = 0  # a free one, until it is started
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
-
-    def start(self) -> None:
-        """Start it, on the same port as before. Raises RuntimeError."""
-        options = ["--port", str(self.port), "--log-file", str(self._folder / "server.log")]
-        command = [sys.executable, str(ROOT / "chat_server.py"), *options]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        line = self._process.stdout.readline() if self._process.stdout else ""
-        start, _, address = line.strip().rpartition(" ")
-        if start != "listening on":
-            raise RuntimeError("the server did not start")
-        self.port = int(address.rpartition(":")[2])
-
-    def kill(self) -> None:
-        """End it at once, as a power cut would."""
-        if self._process is not None:
-            with self._process as process:
-                process.kill()
-            self._process = None
-
-
-def play(stage: Stage, server: Server) -> None:
+def play(stage: Stage) -> None:
     """Play the story."""
     alice, bob = stage.windows["alice"], stage.windows["bob"]
     start(stage, alice, bob)
-    come_in(stage, alice, "alice", "10")
-    come_in(stage, bob, "bob", "5")
-    mention(stage, alice, bob)
+    come_in(stage, alice, bob)
+    greet(stage, alice, bob)
     go_to_another_room(stage, alice, bob)
     write_at_the_same_time(stage, alice, bob)
-    lose_the_server(stage, alice, bob, server)
-    leave(stage, alice, bob)
+    lose_the_server(stage, alice, bob)
+    stage.pause(END)
 
 
 def start(stage: Stage, *windows: Window) -> None:
@@ -311,75 +311,78 @@ def start(stage: Stage, *windows: Window) -> None:
     stage.pause(GLANCE)
     for window in windows:
         window.start()
-    stage.await_input("Username:", *windows)
+    stage.await_text("Username:", *windows)
     stage.pause(GLANCE)
 
 
-def come_in(stage: Stage, window: Window, name: str, color: str) -> None:
-    """Answer the client's questions."""
-    stage.say(window, name, GLANCE)
-    stage.await_input("Colour", window)
+def come_in(stage: Stage, alice: Window, bob: Window) -> None:
+    """Answer the clients' questions."""
+    stage.type((alice, "alice"), (bob, "bob"))
+    stage.enter(alice, bob)
+    stage.await_text("Colour", alice, bob)
     stage.pause(READ)
-    stage.say(window, color, GLANCE)
-    stage.await_input("lobby>", window)
+    stage.type((alice, "10"), (bob, "orange"))
+    stage.enter(bob)
+    stage.await_text("lobby>", bob)
+    stage.enter(alice)
+    stage.await_text("lobby>", alice)
     stage.pause(READ)
 
 
-def mention(stage: Stage, alice: Window, bob: Window) -> None:
-    """Call somebody by a name that the client completes, and answer at length."""
-    stage.type((bob, "al"))
+def greet(stage: Stage, alice: Window, bob: Window) -> None:
+    """Say hello in the lobby, with a name that the client completes."""
+    stage.type((alice, "bo"))
     stage.pause(READ)
-    stage.press(bob, RIGHT)
-    stage.say(bob, "is the new server ready? 👀", READ)
-    stage.say(alice, "yes! 🎉 it takes what we say, keeps it, and loses nothing, even when somebody stumbles", STUDY)
+    stage.type((alice, [RIGHT, *"good to see you 🎉"]))
+    stage.enter(alice)
+    stage.await_text("🎉", bob)
+    stage.pause(READ)
 
 
 def go_to_another_room(stage: Stage, alice: Window, bob: Window) -> None:
-    """Go to a room of their own, with some help from the menu."""
-    stage.type((alice, "/"))
-    stage.pause(STUDY)
-    stage.type((alice, "jo"))
+    """Go to a room of their own, out of the menu and out of the list."""
+    stage.type((bob, "/"))
     stage.pause(READ)
-    stage.press(alice, TAB)
-    stage.type((alice, "ops"), (bob, "/join ops"))
-    stage.enter(alice)
+    stage.type((bob, "jo"))
+    stage.pause(GLANCE)
+    stage.type((bob, [TAB, *"ops"]))
     stage.enter(bob)
-    stage.await_input("ops>", alice, bob)
+    stage.await_text("ops>", bob)
+    stage.say(alice, "/list", READ)
+    stage.type((alice, "/join "))
+    stage.await_text("1 person", alice)
     stage.pause(READ)
+    stage.type((alice, [TAB, TAB]))
+    stage.pause(GLANCE)
+    stage.enter(alice)
+    stage.await_text("ops>", alice)
+    stage.pause(GLANCE)
 
 
 def write_at_the_same_time(stage: Stage, alice: Window, bob: Window) -> None:
-    """Receive a message in the middle of a word: the line that is being typed stays whole."""
-    stage.type((alice, "moving the database over rig"), (bob, "the backup is done ✅"))
+    """Receive a long message in the middle of a word: the line that is being typed stays whole."""
+    stage.type((bob, [*"al", RIGHT, *"the backup is "]))
+    stage.type((alice, "moving the database over rig"), (bob, "done ✅ all 40 GB, so take your time"))
     stage.enter(bob)
+    stage.await_text("40 GB", alice)
     stage.pause(READ)
     stage.stand_still()
     stage.pause(GLANCE)
     stage.say(alice, "ht now 🚀", READ)
-    stage.say(bob, "/me waves", READ)
 
 
-def lose_the_server(stage: Stage, alice: Window, bob: Window, server: Server) -> None:
-    """Kill the server and start it again: what is typed meanwhile waits, and is said once."""
-    server.kill()
-    stage.await_status("reconnecting", alice, bob)
-    stage.type((bob, "did you trip over the cable?"))
-    stage.enter(bob)
-    stage.type((alice, "maybe"))
+def lose_the_server(stage: Stage, alice: Window, bob: Window) -> None:
+    """Let one write while there is no server, and the other look away until what was written is there."""
+    bob.type(FOCUS_OUT)
+    stage.type((alice, "moved, all gre"))
+    stage.server.kill()
+    stage.say(alice, "en 🎉", GLANCE)
+    stage.server.start_again()
+    stage.await_text("· connected", alice, bob)
+    stage.await_text("new since", bob)
     stage.pause(STUDY)
-    server.start()
-    stage.await_status("connected", alice, bob)
-    stage.pause(STUDY)
-    stage.say(alice, " 😇 nobody noticed", STUDY)
-
-
-def leave(stage: Stage, *windows: Window) -> None:
-    """Leave the chat."""
-    stage.type(*((window, "/exit") for window in windows))
-    stage.enter(*windows)
-    for window in windows:
-        window.finish()
-    stage.pause(END)
+    bob.type(FOCUS_IN)
+    stage.say(bob, "nice work 👏", 0.0)
 
 
 def record() -> Recording:
@@ -389,11 +392,10 @@ def record() -> Recording:
         server = stack.enter_context(Server(folder))
         windows = {}
         for name in ("alice", "bob"):
-            own = ["--config", str(folder / name), "--log-file", str(folder / f"{name}.log")]
-            arguments = [f"127.0.0.1:{server.port}", *own]
-            windows[name] = stack.enter_context(Window(arguments, folder))
-        stage = Stage(windows)
-        play(stage, server)
+            files = ["--config", str(folder / name), "--log-file", str(folder / f"{name}.log")]
+            windows[name] = stack.enter_context(Window([server.address, *files], folder))
+        stage = Stage(server, windows)
+        play(stage)
         return Recording({name: window.shots for name, window in windows.items()}, stage.now, stage.still)
 
 
@@ -411,8 +413,6 @@ CORNER = 9
 WINDOW_WIDTH = round(COLUMNS * CELL) + 2 * PADDING
 WINDOW_HEIGHT = BAR + ROWS * LINE + 2 * PADDING
 
-INK = "#d6d9df"
-PAPER = "#101216"
 BAR_PAPER = "#24272e"
 EDGE = "#3a3e47"
 TITLE_INK = "#a3a9b4"
@@ -473,8 +473,8 @@ def draw(recording: Recording) -> str:
     """Return the picture."""
     sheet, reel = Sheet(), Reel(recording.length, recording.still)
     windows = [
-        draw_window(title, shots, place * (WINDOW_WIDTH + GAP), sheet, reel)
-        for place, (title, shots) in enumerate(recording.films.items())
+        draw_window(name, shots, place * (WINDOW_WIDTH + GAP), sheet, reel)
+        for place, (name, shots) in enumerate(recording.films.items())
     ]
     width = len(windows) * (WINDOW_WIDTH + GAP) - GAP
     body = "\n".join([sheet.draw(), *windows])
@@ -485,16 +485,17 @@ def draw(recording: Recording) -> str:
     )
 
 
-def draw_window(title: str, shots: Sequence[Shot], left: int, sheet: Sheet, reel: Reel) -> str:
+def draw_window(name: str, shots: Sequence[Shot], left: int, sheet: Sheet, reel: Reel) -> str:
     """Return a window with all that happens in it."""
     tracks = (draw_track(y, shots, sheet, reel) for y in range(ROWS))
     screen = [*filter(None, tracks), draw_cursor(shots, reel)]
     inside = f'<g transform="translate({PADDING} {BAR + PADDING})">'
-    return "\n".join([f'<g transform="translate({left} 0)">', draw_frame(title), inside, *screen, "</g>", "</g>"])
+    edge = [draw_frame(), draw_title(name, shots, reel)]
+    return "\n".join([f'<g transform="translate({left} 0)">', *edge, inside, *screen, "</g>", "</g>"])
 
 
-def draw_frame(title: str) -> str:
-    """Return the edge of a window, its title and three dots."""
+def draw_frame() -> str:
+    """Return the edge of a window and three dots."""
     width, height = WINDOW_WIDTH - 1, WINDOW_HEIGHT - 1
     box = f'<rect x=".5" y=".5" width="{width}" height="{height}" rx="{CORNER}"'
     corner = f"{CORNER} {CORNER} 0 0 1 {CORNER}"
@@ -506,9 +507,20 @@ def draw_frame(title: str) -> str:
             f'<path d="{bar}" fill="{BAR_PAPER}"/>',
             f'{box} fill="none" stroke="{EDGE}"/>',
             "".join(dots),
-            f'<text class="middle" x="{WINDOW_WIDTH / 2:g}" y="20" fill="{TITLE_INK}">{escape(title)}</text>',
         ]
     )
+
+
+def draw_title(name: str, shots: Sequence[Shot], reel: Reel) -> str:
+    """Return the titles of a window, whose person is always in it: on one strip, which moves behind the bar."""
+    changes = changes_of(shots, lambda frame: f"{name} · {frame.title}" if frame.title else name)
+    strip = list(dict.fromkeys(title for _, title in changes))
+    movement = reel.move([(at, (0, -BAR * strip.index(title))) for at, title in changes])
+    texts = (
+        f'<text class="middle" x="{WINDOW_WIDTH / 2:g}" y="{20 + BAR * place}">{escape(title, quote=False)}</text>'
+        for place, title in enumerate(strip)
+    )
+    return f'<svg width="{WINDOW_WIDTH}" height="{BAR}" fill="{TITLE_INK}"><g {movement}>{"".join(texts)}</g></svg>'
 
 
 def draw_track(y: int, shots: Sequence[Shot], sheet: Sheet, reel: Reel) -> str:
@@ -523,10 +535,10 @@ def draw_track(y: int, shots: Sequence[Shot], sheet: Sheet, reel: Reel) -> str:
 
 
 def draw_cursor(shots: Sequence[Shot], reel: Reel) -> str:
-    """Return the cursor, with all its ways."""
+    """Return the cursor, with all its ways: a bar, because a hint may stand where it is."""
     ways = changes_of(shots, lambda frame: frame.cursor)
     movement = reel.move([(at, (column * CELL, y * LINE)) for at, (column, y) in ways])
-    return f'<g {movement}><rect y="1" width="{CELL}" height="{LINE - 2}" opacity=".6"/></g>'
+    return f'<g {movement}><rect x="-1" y="1" width="2" height="{LINE - 2}"/></g>'
 
 
 def changes_of(shots: Iterable[Shot], aspect: Callable[[Frame], T]) -> list[tuple[float, T]]:

@@ -122,5 +122,8 @@ def _row(
     # Without the help, where there are only a few letters of it to see.
     help_text = cut(candidate.help, help_columns) if help_columns >= len("help…") else ""
     padding = " " * (width - get_cwidth(label) + 2) if help_text else ""
-    text = f"{CHOSEN if chosen else OTHER}{paint(candidate.style, label)}{padding}{paint('presence', help_text)}"
-    return [*to_formatted_text(ANSI(text), style="reverse" if chosen else ""), ("", "\n")]
+    if chosen:
+        text = paint("choice", f"{CHOSEN}{label}{padding}{help_text}")
+    else:
+        text = f"{OTHER}{paint(candidate.style, label)}{padding}{paint('presence', help_text)}"
+    return [*to_formatted_text(ANSI(text)), ("", "\n")]
