@@ -803,8 +803,8 @@ def test_help_is_shown(tmp_path: Path) -> None:
     ):
         terminal.wait_for_input("lobby> ")
         terminal.type("/help" + ENTER)
-        terminal.wait_for("/join ROOM")
-        terminal.wait_for("/exit")
+        terminal.wait_for("/mute NAME DURATION")
+        terminal.wait_for("/exit  ")
 
 
 def test_pipe_delivers_every_line(tmp_path: Path) -> None:

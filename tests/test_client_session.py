@@ -541,7 +541,7 @@ def test_questions_need_a_connection() -> None:
             session.desk.take_line(line)
             assert console.next() == "!!! not connected; try again when the status line says connected"
         session.desk.take_line("/help join")
-        assert console.next() == "--- /join ROOM  go to ROOM, made if it is not there"
+        assert console.next() == "--- /join ROOM [KEY]  go to ROOM, made if it is not there; KEY locks a new one"
         session.desk.take_line("/help jion")
         assert console.next().startswith("!!! there is no command /jion")
 
