@@ -38,6 +38,7 @@ from server.limits import (
     Limits,
     Repeats,
 )
+from server.names import Names
 from server.registry import Registry
 from server.session import House, Session
 from server.sqlite_journal import KEEP_DAYS, KEEP_LINES, SqliteJournal
@@ -86,14 +87,16 @@ class ChatServer:
         journal = journal or MemoryJournal()
         limits = limits or Limits()
         delivery = Delivery(journal, on_failure=self._fail)
+        names = Names(journal)
         self._house = House(
             gate=Gate(limits),
-            registry=Registry(delivery, journal, limits),
+            registry=Registry(delivery, journal, limits, names),
             delivery=delivery,
             journal=journal,
             stopping=self._stopping,
             limits=limits,
             repeats=Repeats(),
+            names=names,
         )
         self._lock = threading.Lock()  # guards the table of sessions
         self._sessions: dict[Session, threading.Thread] = {}
@@ -110,7 +113,11 @@ class ChatServer:
         self.stop()
 
     def start(self) -> None:
-        """Serve from here on. Raises JournalError, before anything is started, if who was here cannot be read."""
+        """Serve from here on.
+
+        Raises JournalError, before anything is started, if who was here or whose the names are cannot be read.
+        """
+        self._house.names.start()
         self._house.registry.start()
         self._house.delivery.start()
         self._acceptor.start()

@@ -24,6 +24,7 @@ from protocol import (
     Left,
     PersonRow,
     ProtocolError,
+    Proven,
     Renamed,
     RoomRow,
     same_key,
@@ -33,6 +34,7 @@ from server.entries import Depart, Enter, Entry, Finish, Greet, Keep, Show
 from server.journal import Journal, SessionRow
 from server.limits import Limits
 from server.looks import Looks
+from server.names import Names
 from server.room import Member, Nowhere, Room, SessionState
 
 TOKEN_HASH_BYTES = 16  # of BLAKE2b; a token is 128 random bits, so it needs no salt
@@ -51,7 +53,7 @@ class Registry:
     """Names and rooms. Any thread may call any method; a member is moved and renamed by his own session's thread only.
 
     What a step means for those who receive is queued for the delivery thread within the step, so that all see it in
-    the order in which it happened. Lock order: this lock, then the delivery's.
+    the order in which it happened. Lock order: this lock, then the delivery's or that of the names.
     """
 
     def __init__(
@@ -59,14 +61,16 @@ class Registry:
         delivery: Delivery,
         journal: Journal,
         limits: Limits,
+        names: Names,
         *,
         clock: Callable[[], float] = time.time,
         uptime: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`clock` gives seconds since 1970, `uptime` seconds for idle times and the grace."""
+        """`names` says whose a name is; `clock` gives seconds since 1970, `uptime` seconds for idle times and grace."""
         self._delivery = delivery
         self._journal = journal
         self._limits = limits
+        self._owned = names
         self._clock = clock
         self._uptime = uptime
         self._lock = threading.Lock()  # guards all below, and of each member what `Member` says
@@ -130,6 +134,7 @@ class Registry:
         ProtocolError `resume-unknown`, `name-taken`, `server-stopping`, and JournalError.
         """
         state = self._state_of(token_hash(token))
+        member.verifier = member.verifier or state.verifier
         with self._step():
             self._refuse_when_stopping()
             before = self._present.get(state.token_hash)
@@ -161,6 +166,7 @@ class Registry:
                 del self._names[same_key(old)]
             self._looks.free(old, member)
             self._looks.take(name, member)  # once more: some may have been those of the old one, too
+            self._owned.take(name, member.verifier)
             del room.members[same_key(old)]
             room.members[same_key(name)] = member
             member.name, member.color = name, color
@@ -220,18 +226,23 @@ class Registry:
             rooms = sorted(self._rooms.values(), key=lambda room: (room.key != LOBBY, room.key))
             return [RoomRow(room.name, len(room.members), "-") for room in rooms]
 
-    def people(self, name: str) -> list[PersonRow]:
-        """Return the members of the room called `name`, by name. Raises ProtocolError `room-invalid`."""
+    def people(self, name: str) -> list[PersonRow | Proven]:
+        """Return the members of the room called `name`, by name, and then who of them owns his name.
+
+        Raises ProtocolError `room-invalid`.
+        """
         now = self._uptime()
         with self._lock:
             room = self._rooms.get(same_key(name))
             if room is None:
                 raise ProtocolError("room-invalid", f"there is no room {name}; /list shows them")
-            members = sorted(room.members.items())
-            return [
+            members = [member for _, member in sorted(room.members.items())]
+            rows = [
                 PersonRow(member.name, member.color, room.name, max(0, int(now - member.last_active)))
-                for _, member in members
+                for member in members
             ]
+            owners = [member.name for member in members if self._owned.owns(member.name, member.verifier)]
+            return [*rows, *map(Proven, owners)]
 
     def counts(self) -> Counts:
         """Return how many people have a name and how many rooms there are, the lobby among them."""
@@ -292,6 +303,8 @@ class Registry:
     def _seat(self, member: Member, state: SessionState, name: str, color: str) -> None:
         member.name, member.color, member.state = name, color, state
         self._present[state.token_hash] = member
+        state.verifier = member.verifier
+        self._owned.take(name, member.verifier)
 
     def _move(self, member: Member, room: Room, after: int | None = None) -> None:
         """Bring a member who is in no room to one."""
@@ -349,11 +362,20 @@ class Registry:
             raise ProtocolError("server-stopping", "the server is stopping; come back when it is up again")
 
     def _claim(self, member: Member, name: str) -> None:
-        """Have `name` be this member's, and nobody's who looks the same; whoever had a name frees it himself."""
-        if self._names.get(same_key(name), member) is not member:
+        """Have `name` be this member's, and nobody's who looks the same; whoever had a name frees it himself.
+
+        The owner of a name does not wait for the grace of a connection that he lost.
+        """
+        holder = self._names.get(same_key(name))
+        if holder is not None and holder.away and self._owned.owns(name, member.verifier):
+            self._leave(holder, "lost")
+            holder = None
+        if holder not in (None, member):
             raise ProtocolError("name-taken", f"{name} is taken; choose another name")
         if other := self._looks.like(name, member):
             raise ProtocolError("name-taken", f"{name} looks like {other}, which is taken; choose another name")
+        if holder is None:
+            self._owned.check(name, member.verifier)
         self._names[same_key(name)] = member
         self._looks.take(name, member)
 

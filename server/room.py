@@ -131,6 +131,7 @@ class SessionState:
     accepted: int = 0  # the highest N of a post that was taken
     present: bool = True  # nobody has seen him leave
     ended: bool = False  # its owner left for good
+    verifier: str = ""  # whom he proved to be; of this process only, and written by the registry
 
 
 @dataclass(eq=False, slots=True)
@@ -157,6 +158,7 @@ class Member:
     room: Room | None = None
     state: SessionState | None = None
     away: bool = False  # his connection is lost, and his name is held for him
+    verifier: str = ""  # whom he proved to be; written by his own session's thread before he has a name
     last_active: float = 0.0  # seconds of the monotonic clock; written by his own session's thread
 
     send: Callable[[bytes], int] = field(init=False)

@@ -19,6 +19,7 @@ from protocol import (
     VERSION,
     Acted,
     Bye,
+    Challenged,
     Command,
     End,
     Error,
@@ -38,12 +39,14 @@ from server.entries import Answer, Close, Finish, Post, Refuse
 from server.gate import Admission, Gate
 from server.journal import Journal, JournalError
 from server.limits import Bucket, Limits, Repeats, take_or_refuse
+from server.names import Names, is_proof
 from server.registry import Registry
 from server.room import Member, Room
 
 LINGER_SECONDS = 2.0  # after /bye, for the client to read it before the connection goes
 PIECE_LINES = 100  # of a long answer; the next piece waits until this one was taken
 TOKEN_BYTES = 16  # 128 random bits
+NONCE_BYTES = 16  # 128 random bits
 STOPPING = "the server is stopping; come back when it is up again"
 
 
@@ -58,6 +61,7 @@ class House:
     stopping: Flag
     limits: Limits
     repeats: Repeats
+    names: Names
 
 
 class EndedError(Exception):
@@ -82,6 +86,7 @@ class Session:
         "_name_by",
         "_name_changes",
         "_naming_bytes",
+        "_nonce",
         "_room_changes",
         "_said",
         "_stopped",
@@ -100,6 +105,7 @@ class Session:
         self._said: list[Post] = []  # read, but not yet handed to the delivery
         self._name_by = time.monotonic() + limits.naming_seconds
         self._naming_bytes = limits.naming_bytes  # that he may still send until he has a name
+        self._nonce = ""  # of the challenge that waits for a proof
         self._stopped = False
 
     def run(self) -> None:
@@ -291,6 +297,29 @@ class Session:
             raise EndedError("lost")
         return self._member.room
 
+    def _challenge(self, _: protocol.Challenge) -> None:
+        self._refuse_when_named()
+        self._nonce = secrets.token_hex(NONCE_BYTES)
+        self._answer(Challenged(self._house.names.server, self._nonce))
+
+    def _prove(self, command: protocol.Prove) -> None:
+        self._refuse_when_named()
+        nonce, self._nonce = self._nonce, ""
+        if not nonce:
+            raise ProtocolError("proof-wrong", "there is nothing to prove; ask for a /challenge first")
+        if not is_proof(command.verifier, command.proof, nonce, self._house.names.server):
+            raise ProtocolError("proof-wrong", "this does not prove who you are; ask for another /challenge")
+        self._member.verifier = command.verifier
+
+    def _refuse_when_named(self) -> None:
+        if self._member.name:
+            raise ProtocolError("not-allowed", "you are in already; who you are is proven before /name")
+
+    def _use_name(self) -> None:
+        """Have the owner of a name keep it; called outside the registry's lock, for it may write."""
+        self._house.names.use(self._member.name, self._member.verifier)
+        self._house.names.keep()
+
     def _name(self, command: protocol.Name) -> None:
         name = protocol.check_name(command.name)
         color = protocol.check_color(command.color) if command.color else ""
@@ -299,11 +328,13 @@ class Session:
             old = member.name
             self._count_name_change()
             registry.rename(member, name, color or member.color)
+            self._use_name()
             logger.info("renamed {!r} to {!r}", old, member.name)
             return
         token = secrets.token_hex(TOKEN_BYTES)
         registry.come(member, name, color or protocol.default_color(name), token)
         self._house.gate.note_name(self._admission)
+        self._use_name()
         logger.info("came {} {!r}", self._channel.address, name)
 
     def _resume(self, command: protocol.Resume) -> None:
@@ -313,6 +344,7 @@ class Session:
         key = protocol.same_key(protocol.check_room(command.room))
         before = self._house.registry.resume(member, command.token, key, command.seq)
         self._house.gate.note_name(self._admission)
+        self._use_name()
         logger.info("came back {} {!r}", self._channel.address, member.name)
         if before is not None:
             before.outlet.end_reading()
@@ -372,9 +404,10 @@ class Session:
 
     def _ping(self, command: protocol.Ping) -> None:
         self._answer(Pong(command.token))
+        self._use_name()
 
     def _pong(self, _: protocol.Pong) -> None:
-        """Do nothing: that something came is all there is to know."""
+        self._use_name()  # that something came is all there is to know
 
     def _exit(self, _: protocol.Exit) -> None:
         raise EndedError("exit", "see you")
@@ -393,6 +426,8 @@ class Session:
 
     def _leave_registry(self, ended: EndedError) -> None:
         name = self._member.name
+        if ended.why != "stopping":  # at the stop of the server that would be a write for everybody, in a hurry
+            self._use_name()
         if ended.why == "lost":
             self._house.registry.lose(self._member)
         else:
@@ -420,8 +455,19 @@ def _posted(text: str) -> protocol.Say | protocol.Me:
 
 _EVERYDAY_ERRORS = frozenset({"unknown-command", "missing-argument", "argument-invalid", "no-such-person"})
 _SAYING = (protocol.Say, protocol.Me, protocol.Post)  # they gather, and are handed over together
-_ALLOWED_BEFORE_NAMING = (protocol.Name, protocol.Resume, protocol.Help, protocol.Ping, protocol.Pong, protocol.Exit)
+_ALLOWED_BEFORE_NAMING = (
+    protocol.Challenge,
+    protocol.Prove,
+    protocol.Name,
+    protocol.Resume,
+    protocol.Help,
+    protocol.Ping,
+    protocol.Pong,
+    protocol.Exit,
+)
 _HANDLERS: dict[type[Command], Callable[[Session, Any], None]] = {
+    protocol.Challenge: Session._challenge,
+    protocol.Prove: Session._prove,
     protocol.Name: Session._name,
     protocol.Resume: Session._resume,
     protocol.Color: Session._color,
