@@ -41,6 +41,7 @@ from server.limits import (
     Repeats,
 )
 from server.locks import Locks
+from server.names import Names
 from server.order import Order
 from server.password import Password, PasswordError, ask_and_hash, find_password
 from server.registry import Registry
@@ -95,8 +96,8 @@ class ChatServer:
         journal = journal or MemoryJournal()
         limits = limits or Limits()
         delivery = Delivery(journal, on_failure=self._fail)
-        order, locks = Order(journal, operators), Locks(journal)
-        registry = Registry(delivery, journal, limits, order, locks)
+        names, order, locks = Names(journal), Order(journal, operators), Locks(journal)
+        registry = Registry(delivery, journal, limits, names, order, locks)
         self._house = House(
             gate=Gate(limits, refuse_banned=order.refuse_banned_address),
             registry=registry,
@@ -110,6 +111,7 @@ class ChatServer:
             password=password,
             doorman=Doorman(registry, delivery, locks),
             maker=locks.maker,
+            names=names,
         )
         self._lock = threading.Lock()  # guards the table of sessions
         self._sessions: dict[Session, threading.Thread] = {}
@@ -126,8 +128,12 @@ class ChatServer:
         self.stop()
 
     def start(self) -> None:
-        """Serve from here on. Raises JournalError, before anything is started, if who was here cannot be read."""
+        """Serve from here on.
+
+        Raises JournalError, before anything is started, if who was here or whose the names are cannot be read.
+        """
         self._house.order.load()
+        self._house.names.start()
         self._house.registry.start()
         self._house.delivery.start()
         self._acceptor.start()

@@ -9,6 +9,8 @@ not start with ``/`` is said in the room, and ``//x`` says ``/x``. An empty line
 
 From the client
     /pass PASSWORD              first of all, where /hello says password; no answer if it is right
+    /challenge                  before /name: let me prove that I am who used a name before
+    /prove VERIFIER PROOF       the answer to the server's /challenge, before /name; see below
     /name NAME [COLOR]          who I am; later: rename me, or change my colour
     /resume TOKEN ROOM SEQ      instead of /name: I am back; the last line that I have of ROOM is SEQ
     /color COLOR                change my colour
@@ -34,6 +36,7 @@ From the client
 
 From the server
     /hello VERSION FLAGS                        at once on connecting
+    /challenge SERVER NONCE                     what a /prove is to be made for, once
     /welcome NAME COLOR TOKEN ACCEPTED          you are in
     /entered ROOM SEQ PEOPLE FLAGS              you are in ROOM, whose last line is SEQ; up to 50 lines of it follow
     /say ROOM SEQ TIME NAME COLOR TEXT          a message
@@ -44,6 +47,7 @@ From the server
     /renamed ROOM TIME OLD COLOR NEW            somebody has a new name or colour
     /room ROOM PEOPLE FLAGS                     a row of /list
     /person NAME COLOR ROOM IDLE                a row of /who; IDLE in seconds
+    /proven NAME                                a row of /who, after the others: NAME is used by its owner
     /end WORD                                   the answer to WORD is complete
     /ack N                                      all your posts up to N are kept
     /refused N CODE TEXT                        your post N was not said, and why; N is used up
@@ -55,6 +59,18 @@ From the server
     /bye TEXT                                   the server closes this connection now, and why
 
 TIME is in milliseconds since 1970-01-01 UTC; SEQ counts 1, 2, 3 … without a hole, one count for each room.
+
+Who proves a secret of his own owns the names that he uses, and others get `name-taken`. The secret never crosses the
+wire; the scheme is that of SCRAM (RFC 5802), with SHA-256 and a key for each server:
+
+    SERVER     32 hexadecimal digits (0-9a-f), the server's own for as long as its journal lasts
+    NONCE      32 hexadecimal digits, for one /prove of this connection
+    K          = HMAC-SHA256(key: the client's secret, message: "chat-room name key" SERVER)
+    VERIFIER   = SHA256(K), as 64 hexadecimal digits: who the client is to this server, which keeps it instead of K
+    PROOF      = K xor HMAC-SHA256(key: the 32 bytes of VERIFIER, message: NONCE SERVER), as 64 hexadecimal digits
+
+A right proof is not answered: /name or /resume may follow it at once. A wrong one is a `proof-wrong` error, as is one
+without a NONCE; the connection then goes on as one that proved nothing.
 """
 
 import dataclasses
@@ -470,6 +486,21 @@ class Bye(Event):
     text: Text
 
 
+@dataclass(frozen=True, slots=True)
+class Challenged(Event):
+    """Prove who you are to `server`, with `nonce`; this module says how."""
+
+    server: str
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proven(Event):
+    """A row of `/who`, after the others: `name` is used by its owner."""
+
+    name: str
+
+
 # ------------------------------------------------------------------------------------------------------------- commands
 
 
@@ -478,6 +509,19 @@ class Pass(Command):
     """Show that I may come in: the server's password, before anything else."""
 
     password: str = dataclasses.field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge(Command):
+    """Ask for what a Prove is to be made for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prove(Command):
+    """Prove to be who `verifier` stands for; this module says how."""
+
+    verifier: str
+    proof: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -704,6 +748,8 @@ def command_table(*rows: tuple[str, type[Command], str, str]) -> dict[str, Comma
 # In the order in which `/help` shows them.
 COMMANDS = command_table(
     ("pass", Pass, "PASSWORD", "first of all, where /hello says password"),
+    ("challenge", Challenge, "", "before /name: let me prove who I am; a client does that by itself"),
+    ("prove", Prove, "VERIFIER PROOF", "the answer to the server's /challenge"),
     ("name", Name, "NAME [COLOR]", "who I am; later: rename me, or change my colour"),
     ("resume", Resume, "TOKEN ROOM SEQ", "instead of /name: I am back; I have ROOM up to line SEQ"),
     ("color", Color, "COLOR", "change my colour"),
@@ -729,6 +775,7 @@ COMMANDS = command_table(
 
 EVENTS: dict[str, type[Event]] = {
     "hello": Hello,
+    "challenge": Challenged,
     "welcome": Welcome,
     "entered": Entered,
     "say": Said,
@@ -739,6 +786,7 @@ EVENTS: dict[str, type[Event]] = {
     "renamed": Renamed,
     "room": RoomRow,
     "person": PersonRow,
+    "proven": Proven,
     "end": End,
     "ack": Ack,
     "refused": Refused,

@@ -15,6 +15,7 @@ that `protocol.py` gives them. A number is a number, everything else a string; a
     entered   room seq people flags
     room      room people flags
     person    name color room idle
+    proven    name
     gap       room first last
     notice    text
     error     code text
@@ -28,10 +29,10 @@ one day: who reads this passes over what they do not know.
 import json
 
 from client.news import News
-from protocol import LAYOUTS, Ack, End, Event, Hello, Ping, Pong, Refused, Welcome, clean
+from protocol import LAYOUTS, Ack, Challenged, End, Event, Hello, Ping, Pong, Refused, Welcome, clean
 
 # These pass between the programs: no person is shown them, either. What the server refuses is told by an error.
-_UNTOLD: frozenset[type[Event]] = frozenset({Hello, Welcome, End, Ack, Refused, Ping, Pong})
+_UNTOLD: frozenset[type[Event]] = frozenset({Hello, Challenged, Welcome, End, Ack, Refused, Ping, Pong})
 
 
 def to_json(news: News) -> str | None:

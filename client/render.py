@@ -20,6 +20,7 @@ from protocol import (
     Left,
     Notice,
     PersonRow,
+    Proven,
     Renamed,
     RoomRow,
     Said,
@@ -186,6 +187,11 @@ def _(event: RoomRow) -> Row:
 def _(event: PersonRow) -> Row:
     name = Span(event.name, _style(event.color))
     return Row((Span("--- ", "notice"),), (name, Span(f" in {event.room}, idle {_idle(event.idle)}", "notice")))
+
+
+@_row.register
+def _(event: Proven) -> Row:
+    return _notice(f"{event.name} has proven who they are")
 
 
 @_row.register

@@ -39,6 +39,7 @@ from protocol import (
     Notice,
     PersonRow,
     Pong,
+    Proven,
     Refused,
     Renamed,
     Resume,
@@ -549,7 +550,7 @@ class Session:
 
 def _answers(event: Event, question: Command | None) -> bool:
     """Say whether `event` belongs to the answer to a question of our own."""
-    return question is not None and isinstance(event, PersonRow | RoomRow | Error)
+    return question is not None and isinstance(event, PersonRow | Proven | RoomRow | Error)
 
 
 def _other_version(hello: Hello) -> str:

@@ -25,6 +25,7 @@ from protocol import (
     Notice,
     PersonRow,
     ProtocolError,
+    Proven,
     Renamed,
     RoomRow,
     same_key,
@@ -35,6 +36,7 @@ from server.journal import Journal, SessionRow
 from server.limits import Limits
 from server.locks import Lock, Locks, locked
 from server.looks import Looks
+from server.names import Names
 from server.order import Order
 from server.room import Member, Nowhere, Room, SessionState
 
@@ -54,7 +56,7 @@ class Registry:
     """Names and rooms. Any thread may call any method; a member is moved and renamed by his own session's thread only.
 
     What a step means for those who receive is queued for the delivery thread within the step, so that all see it in
-    the order in which it happened. Lock order: this lock, then the delivery's.
+    the order in which it happened. Lock order: this lock, then the delivery's or that of the names.
     """
 
     def __init__(
@@ -62,18 +64,20 @@ class Registry:
         delivery: Delivery,
         journal: Journal,
         limits: Limits,
+        names: Names | None = None,
         order: Order | None = None,
         locks: Locks | None = None,
         *,
         clock: Callable[[], float] = time.time,
         uptime: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`clock` gives seconds since 1970, `uptime` seconds for idle times and the grace."""
+        """`names` says whose a name is; `clock` gives seconds since 1970, `uptime` seconds for idle times and grace."""
         self._delivery = delivery
         self._journal = journal
         self._limits = limits
         self._order = order or Order(journal)
         self._locks = locks or Locks(journal)
+        self._owned = names or Names(journal)
         self._clock = clock
         self._uptime = uptime
         self._lock = threading.Lock()  # guards all below, and of each member what `Member` says
@@ -139,6 +143,7 @@ class Registry:
         ProtocolError `resume-unknown`, `name-taken`, `not-allowed`, `server-stopping`, and JournalError.
         """
         state = self._state_of(token_hash(token))
+        member.verifier = member.verifier or state.verifier
         with self._step():
             self._refuse_when_stopping()
             self._order.refuse_banned(state.name)
@@ -177,6 +182,7 @@ class Registry:
                 del self._names[same_key(old)]
             self._looks.free(old, member)
             self._looks.take(name, member)  # once more: some may have been those of the old one, too
+            self._owned.take(name, member.verifier)
             del room.members[same_key(old)]
             room.members[same_key(name)] = member
             member.name, member.color = name, color
@@ -300,8 +306,8 @@ class Registry:
             rooms = sorted(self._rooms.values(), key=lambda room: (room.key != LOBBY, room.key))
             return [RoomRow(room.name, len(room.members), self._locks.flags(room.key)) for room in rooms]
 
-    def people(self, name: str, asker: Member | None = None) -> list[PersonRow]:
-        """Return the members of the room called `name`, by name.
+    def people(self, name: str, asker: Member | None = None) -> list[PersonRow | Proven]:
+        """Return the members of the room called `name`, by name, and then who of them owns his name.
 
         Raises ProtocolError `room-invalid`, and `room-locked` where it is, and `asker` not in it.
         """
@@ -312,11 +318,13 @@ class Registry:
                 raise ProtocolError("room-invalid", f"there is no room {name}; /list shows them")
             if self._locks.of(room.key) and (asker is None or asker.room is not room):
                 raise locked(name)
-            members = sorted(room.members.items())
-            return [
+            members = [member for _, member in sorted(room.members.items())]
+            rows = [
                 PersonRow(member.name, member.color, room.name, max(0, int(now - member.last_active)))
-                for _, member in members
+                for member in members
             ]
+            owners = [member.name for member in members if self._owned.owns(member.name, member.verifier)]
+            return [*rows, *map(Proven, owners)]
 
     def counts(self) -> Counts:
         """Return how many people have a name and how many rooms there are, the lobby among them."""
@@ -377,6 +385,8 @@ class Registry:
     def _seat(self, member: Member, state: SessionState, name: str, color: str) -> None:
         member.name, member.color, member.state = name, color, state
         self._present[state.token_hash] = member
+        state.verifier = member.verifier
+        self._owned.take(name, member.verifier)
 
     def _move(self, member: Member, room: Room, after: int | None = None) -> None:
         """Bring a member who is in no room to one."""
@@ -436,11 +446,20 @@ class Registry:
             raise ProtocolError("server-stopping", "the server is stopping; come back when it is up again")
 
     def _claim(self, member: Member, name: str) -> None:
-        """Have `name` be this member's, and nobody's who looks the same; whoever had a name frees it himself."""
-        if self._names.get(same_key(name), member) is not member:
+        """Have `name` be this member's, and nobody's who looks the same; whoever had a name frees it himself.
+
+        The owner of a name does not wait for the grace of a connection that he lost.
+        """
+        holder = self._names.get(same_key(name))
+        if holder is not None and holder.away and self._owned.owns(name, member.verifier):
+            self._leave(holder, "lost")
+            holder = None
+        if holder not in (None, member):
             raise ProtocolError("name-taken", f"{name} is taken; choose another name")
         if other := self._looks.like(name, member):
             raise ProtocolError("name-taken", f"{name} looks like {other}, which is taken; choose another name")
+        if holder is None:
+            self._owned.check(name, member.verifier)
         self._names[same_key(name)] = member
         self._looks.take(name, member)
 

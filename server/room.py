@@ -132,6 +132,7 @@ class SessionState:
     present: bool = True  # nobody has seen him leave
     ended: bool = False  # its owner left for good
     lock: str = ""  # the id of the room's, behind which he is; empty where it has none
+    verifier: str = ""  # whom he proved to be; of this process only, and written by the registry
 
 
 @dataclass(eq=False, slots=True)
@@ -158,8 +159,8 @@ class Member:
     room: Room | None = None
     state: SessionState | None = None
     away: bool = False  # his connection is lost, and his name is held for him
-    proven: bool = False  # the name is his, and he has shown it
     farewell: str = ""  # what he is told who was made to leave; his session ends as soon as it sees it
+    verifier: str = ""  # whom he proved to be; written by his own session's thread before he has a name
     last_active: float = 0.0  # seconds of the monotonic clock; written by his own session's thread
 
     send: Callable[[bytes], int] = field(init=False)

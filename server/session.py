@@ -20,6 +20,7 @@ from protocol import (
     VERSION,
     Acted,
     Bye,
+    Challenged,
     Command,
     End,
     Error,
@@ -40,6 +41,7 @@ from server.entries import Answer, Close, Finish, Post, Refuse
 from server.gate import Admission, Gate
 from server.journal import Journal, JournalError
 from server.limits import Bucket, Limits, Repeats, take_or_refuse
+from server.names import Names, is_proof
 from server.order import Order, address_key, because, check_why
 from server.password import Password
 from server.registry import Registry
@@ -48,6 +50,7 @@ from server.room import Member, Room
 LINGER_SECONDS = 2.0  # after /bye, for the client to read it before the connection goes
 PIECE_LINES = 100  # of a long answer; the next piece waits until this one was taken
 TOKEN_BYTES = 16  # 128 random bits
+NONCE_BYTES = 16  # 128 random bits
 STOPPING = "the server is stopping; come back when it is up again"
 
 
@@ -67,6 +70,7 @@ class House:
     order: Order
     sessions: Callable[[], "list[Session]"]  # all that there are, with or without a name
     maker: Callable[[str], str]  # of a locked room, by its key: the key of a name; empty for none
+    names: Names
 
 
 class EndedError(Exception):
@@ -92,6 +96,7 @@ class Session:
         "_name_by",
         "_name_changes",
         "_naming_bytes",
+        "_nonce",
         "_room_changes",
         "_said",
         "_stopped",
@@ -111,6 +116,7 @@ class Session:
         self._name_by = time.monotonic() + limits.naming_seconds
         self._naming_bytes = limits.naming_bytes  # that he may still send until he has a name
         self._locked_out = house.password is not None  # until /pass brings the password
+        self._nonce = ""  # of the challenge that waits for a proof
         self._stopped = False
 
     def run(self) -> None:
@@ -335,6 +341,29 @@ class Session:
         self._house.password.check(command.password, self._channel.address)
         self._locked_out = False
 
+    def _challenge(self, _: protocol.Challenge) -> None:
+        self._refuse_when_named()
+        self._nonce = secrets.token_hex(NONCE_BYTES)
+        self._answer(Challenged(self._house.names.server, self._nonce))
+
+    def _prove(self, command: protocol.Prove) -> None:
+        self._refuse_when_named()
+        nonce, self._nonce = self._nonce, ""
+        if not nonce:
+            raise ProtocolError("proof-wrong", "there is nothing to prove; ask for a /challenge first")
+        if not is_proof(command.verifier, command.proof, nonce, self._house.names.server):
+            raise ProtocolError("proof-wrong", "this does not prove who you are; ask for another /challenge")
+        self._member.verifier = command.verifier
+
+    def _refuse_when_named(self) -> None:
+        if self._member.name:
+            raise ProtocolError("not-allowed", "you are in already; who you are is proven before /name")
+
+    def _use_name(self) -> None:
+        """Have the owner of a name keep it; called outside the registry's lock, for it may write."""
+        self._house.names.use(self._member.name, self._member.verifier)
+        self._house.names.keep()
+
     def _name(self, command: protocol.Name) -> None:
         name = protocol.check_name(command.name)
         color = protocol.check_color(command.color) if command.color else ""
@@ -343,12 +372,14 @@ class Session:
             old = member.name
             self._count_name_change()
             registry.rename(member, name, color or member.color)
+            self._use_name()
             logger.info("renamed {!r} to {!r}", old, member.name)
             return
         self._house.order.refuse_banned_address(self._channel.address)  # banned since he connected
         token = secrets.token_hex(TOKEN_BYTES)
         registry.come(member, name, color or protocol.default_color(name), token)
         self._house.gate.note_name(self._admission)
+        self._use_name()
         logger.info("came {} {!r}", self._channel.address, name)
 
     def _resume(self, command: protocol.Resume) -> None:
@@ -359,6 +390,7 @@ class Session:
         self._house.order.refuse_banned_address(self._channel.address)  # banned since he connected
         before = self._house.registry.resume(member, command.token, key, command.seq)
         self._house.gate.note_name(self._admission)
+        self._use_name()
         logger.info("came back {} {!r}", self._channel.address, member.name)
         if before is not None:
             before.outlet.end_reading()
@@ -476,7 +508,8 @@ class Session:
             self._answer(Notice(text))
 
     def _is_operator(self, member: Member) -> bool:
-        return member.proven and self._house.order.is_operator(member.name)
+        proven = self._house.names.owns(member.name, member.verifier)
+        return proven and self._house.order.is_operator(member.name)
 
     def _made_room_of(self, member: Member) -> bool:
         maker = self._house.maker(member.room.key) if member.room else ""
@@ -505,9 +538,10 @@ class Session:
 
     def _ping(self, command: protocol.Ping) -> None:
         self._answer(Pong(command.token))
+        self._use_name()
 
     def _pong(self, _: protocol.Pong) -> None:
-        """Do nothing: that something came is all there is to know."""
+        self._use_name()  # that something came is all there is to know
 
     def _exit(self, _: protocol.Exit) -> None:
         raise EndedError("exit", "see you")
@@ -526,6 +560,8 @@ class Session:
 
     def _leave_registry(self, ended: EndedError) -> None:
         name = self._member.name
+        if ended.why != "stopping":  # at the stop of the server that would be a write for everybody, in a hurry
+            self._use_name()
         if ended.why == "lost":
             self._house.registry.lose(self._member)
         else:
@@ -562,6 +598,8 @@ _SAYING = (protocol.Say, protocol.Me, protocol.Post)  # they gather, and are han
 _ALLOWED_BEFORE_PASSWORD = frozenset({"/pass", "/exit"})
 _ALLOWED_BEFORE_NAMING = (
     protocol.Pass,
+    protocol.Challenge,
+    protocol.Prove,
     protocol.Name,
     protocol.Resume,
     protocol.Help,
@@ -571,6 +609,8 @@ _ALLOWED_BEFORE_NAMING = (
 )
 _HANDLERS: dict[type[Command], Callable[[Session, Any], None]] = {
     protocol.Pass: Session._pass,
+    protocol.Challenge: Session._challenge,
+    protocol.Prove: Session._prove,
     protocol.Name: Session._name,
     protocol.Resume: Session._resume,
     protocol.Color: Session._color,

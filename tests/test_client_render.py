@@ -12,6 +12,7 @@ from client.row import Row, Span
 from protocol import (
     Acted,
     Bye,
+    Challenged,
     End,
     Entered,
     Error,
@@ -24,6 +25,7 @@ from protocol import (
     PersonRow,
     Ping,
     Pong,
+    Proven,
     Renamed,
     RoomRow,
     Said,
@@ -53,12 +55,20 @@ SHOWN: list[tuple[Event, str, str]] = [
     (PersonRow("bob", "red", "ops", 60), "--- ", "bob in ops, idle 1 min"),
     (PersonRow("bob", "red", "ops", 86_399), "--- ", "bob in ops, idle 23 h"),
     (PersonRow("bob", "red", "ops", 86_400), "--- ", "bob in ops, idle 1 d"),
+    (Proven("bob"), "--- ", "bob has proven who they are"),
     (Gap("ops", 5, 9), "--- ", "lines 5 to 9 of ops are no longer kept"),
     (Notice("the server speaks"), "--- ", "the server speaks"),
     (Error("too-fast", "slow down"), "!!! ", "slow down"),
     (Bye("see you"), "--- ", "the server says goodbye: see you"),
 ]
-NOT_SHOWN = [Hello(1, "-"), Welcome("alice", "red", "token", 0), End("list"), Ping("a"), Pong("a")]
+NOT_SHOWN = [
+    Hello(1, "-"),
+    Challenged("server", "nonce"),
+    Welcome("alice", "red", "token", 0),
+    End("list"),
+    Ping("a"),
+    Pong("a"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -241,6 +251,7 @@ def test_nothing_unsafe_is_shown(text: str) -> None:
         Entered(unsafe, 1, 1, unsafe),
         RoomRow(unsafe, 1, unsafe),
         PersonRow(unsafe, unsafe, unsafe, 1),
+        Proven(unsafe),
         Gap(unsafe, 1, 2),
         Notice(unsafe),
         Error(unsafe, unsafe),

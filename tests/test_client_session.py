@@ -807,7 +807,13 @@ def test_names_are_asked_for_silently() -> None:
         with signing_in(session, Name("alice", "red")):
             peer.greet()
             peer.send("/welcome alice red token 0", "/entered lobby 0 3 -")
-        rows = ["/person alice red lobby 0", "/person bob blue lobby 5", "/person carol pink lobby 9", "/end who"]
+        rows = [
+            "/person alice red lobby 0",
+            "/person bob blue lobby 5",
+            "/person carol pink lobby 9",
+            "/proven bob",
+            "/end who",
+        ]
         peer.carry_out("/who", *rows)
         console.drain("3 people")
         wait_until(lambda: len(session.people()) == 2)

@@ -189,7 +189,9 @@ def test_many_threads_leave_the_tables_right() -> None:
 
 def prove(server: ChatServer, name: str) -> None:
     """Have the name of somebody who is here be his, as a proof would."""
-    server._house.registry.find(name).proven = True
+    member = server._house.registry.find(name)
+    member.verifier = f"verifier of {name}"
+    server._house.names.take(name, member.verifier)
 
 
 @pytest.fixture
@@ -294,7 +296,7 @@ def test_operators_cannot_touch_each_other(server: ChatServer, op: Wire) -> None
             "/error not-allowed boss is an operator",
             "/error not-allowed op is an operator",
         }
-        server._house.registry.find("boss").proven = False
+        server._house.registry.find("boss").verifier = ""
         op.send("/kick boss")
         assert boss.rest()[-1] == "/bye you were kicked by op"
 

@@ -5,11 +5,12 @@ from typing import cast
 
 import pytest
 
-from protocol import LOBBY, Joined, Left, ProtocolError, Renamed, RoomRow
+from protocol import LOBBY, Joined, Left, PersonRow, ProtocolError, Renamed, RoomRow
 from server.delivery import Delivery
 from server.entries import Depart, Enter, Entry, Keep, Show
 from server.journal import MemoryJournal
 from server.limits import Limits
+from server.names import Names
 from server.registry import PRESENCE_PEOPLE, Counts, Registry
 from server.room import Member
 from tests.test_delivery import ListOutlet
@@ -40,7 +41,9 @@ class House:
     def __init__(self, *names: str, limits: Limits | None = None) -> None:
         self.queue = Queue()
         delivery = cast(Delivery, self.queue)
-        self.registry = Registry(delivery, MemoryJournal(), limits or Limits(), clock=lambda: 1.0, uptime=lambda: 9.5)
+        journal = MemoryJournal()
+        owned = Names(journal, clock=lambda: 1.0)
+        self.registry = Registry(delivery, journal, limits or Limits(), owned, clock=lambda: 1.0, uptime=lambda: 9.5)
         self.people = {name: self.come(name) for name in names}
         self.queue.entries.clear()
 
@@ -253,7 +256,7 @@ def test_who_tells_how_long_each_was_idle() -> None:
     """IDLE counts whole seconds since one last did something."""
     house = House("bob")
     house.people["bob"].last_active = 5.0
-    assert house.registry.people("LOBBY")[0].idle == 4
+    assert house.registry.people("LOBBY") == [PersonRow("bob", "red", LOBBY, 4)]
 
 
 def test_who_of_a_room_that_is_not_there() -> None:
