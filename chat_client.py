@@ -35,13 +35,14 @@ from client.desk import Desk
 from client.dialer import Dialer
 from client.json_lines import to_json
 from client.options import BAD_OPTION, DEFAULT_HOST, DEFAULT_PORT, PROGRAM, Address, parse_address, parse_options
+from client.password import PasswordError, find_password
 from client.plain import Plain
 from client.questions import Questions
 from client.replay import Replay
 from client.row import Row, Span
 from client.screen.history import LineHistory
 from client.screen.screen import Screen
-from client.session import NameRefusedError, NotSentError, Session, SignInError
+from client.session import NameRefusedError, NotSentError, PasswordRefusedError, Session, SignInError
 from client.settings import Settings, SettingsError, SettingsFile
 from client.trust import KNOWN_SERVERS, Authorities, FirstUse, KnownServers, Pin, Trust, TrustError
 from logfile import LogFileError, log_to
@@ -144,13 +145,14 @@ class Visit:
         self._dialer = Dialer(*self._address)
         self._attention = Attention(settings.settings.ignored, settings.settings.notify)
         self._session: Session | None = None
+        self._password = ""  # of the server; in memory alone
 
     def run(self) -> int:
         """Return the exit code."""
         code, farewell = ENDED, ""
         try:
             code = self._chat()
-        except (NoServerError, SignInError, TrustError) as error:
+        except (NoServerError, PasswordError, SignInError, TrustError) as error:
             code, farewell = NOT_STARTED, str(error)
         except NotSentError as error:
             code, farewell = (NOT_SENT, str(error)) if self._unsent else (LEFT, "")  # or only answers are missing
@@ -190,6 +192,7 @@ class Visit:
     def _chat(self) -> int:
         if self._settings.trouble:
             self._tell(self._settings.trouble)
+        self._password = find_password(self._options.password_file)
         self._dialer = Dialer(*self._address, self._trust())
         session = self._enter(self._who())
         self._remember(session)
@@ -221,7 +224,7 @@ class Visit:
             raise SignInError(error.text) from error
 
     def _enter(self, who: Name) -> Session:
-        """Sign in, under another name if the server refuses this one and there is somebody to choose it."""
+        """Sign in, with another name or password if the server refuses this one and there is somebody to ask."""
         while True:
             self._session = session = self._open_session()
             try:
@@ -232,6 +235,11 @@ class Visit:
                     raise
                 session.close()  # the server gives nobody much time to think of a name
                 who = Questions(self._console).other(str(error), who)
+            except PasswordRefusedError as error:
+                if not self._console.asks:
+                    raise
+                session.close()
+                self._password = Questions(self._console).password(str(error) if self._password else "")
             else:
                 return session
 
@@ -245,6 +253,7 @@ class Visit:
             past=self._mode.person,
             curious=self._mode is Mode.EDITOR,
             replay=Replay(self._options.since) if self._options.since is not None else None,
+            password=self._password,
         )
 
     def _connect(self) -> Channel:

@@ -17,7 +17,7 @@ From the client
     TEXT                        say it in my room
     /me TEXT                    an action: `alice waves`
     /post N LINE                say LINE, text or /me TEXT, as my N-th; an N that is kept already is not said twice
-    /join ROOM [KEY]            go to ROOM, made if it is not there; KEY locks a new one, and opens a locked one
+    /join ROOM [KEY]            go to ROOM, or make it; KEY locks a new one, and opens a locked one
     /leave                      back to the lobby
     /list                       every room with its number of people, the lobby first
     /who [ROOM]                 who is in my room, or in ROOM
@@ -324,6 +324,11 @@ class Hello(Event):
 
     version: int
     flags: str
+
+    @property
+    def asks_password(self) -> bool:
+        """Whether `/pass` must come first."""
+        return "password" in re.split("[ ,]", self.flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -755,7 +760,7 @@ COMMANDS = command_table(
     ("color", Color, "COLOR", "change my colour"),
     ("me", Me, "TEXT", "an action: alice waves"),
     ("post", Post, "N LINE", "say LINE, text or /me TEXT, as my N-th; never twice"),
-    ("join", Join, "ROOM [KEY]", "go to ROOM, made if it is not there; KEY locks a new one"),
+    ("join", Join, "ROOM [KEY]", "go to ROOM, or make it; KEY locks a new one"),
     ("leave", Leave, "", "back to the lobby"),
     ("list", List, "", "every room with its number of people, the lobby first"),
     ("who", Who, "[ROOM]", "who is in my room, or in ROOM"),

@@ -76,7 +76,7 @@ class Clear(Local):
 
 # In the order in which `/help` shows them. What stands for an argument is also what completion goes by.
 COMMANDS = command_table(
-    ("join", Join, "ROOM [KEY]", "go to ROOM, made if it is not there; KEY locks a new one"),
+    ("join", Join, "ROOM [KEY]", "go to ROOM, or make it; KEY locks a new one"),
     ("leave", Leave, "", "back to the lobby"),
     ("list", List, "", "every room with its number of people, the lobby first"),
     ("who", Who, "[ROOM]", "who is in my room, or in ROOM"),

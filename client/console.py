@@ -43,8 +43,11 @@ class Console(Protocol):
     def asks(self) -> bool:
         """Whether there is a person who can be asked."""
 
-    def ask(self, question: str) -> str:
-        """Return the answer to `question`. For the main thread. Raises EOFError when the person leaves."""
+    def ask(self, question: str, *, secret: bool = False) -> str:
+        """Return the answer to `question`; one that is `secret` is not shown, nor kept.
+
+        For the main thread. Raises EOFError when the person leaves.
+        """
 
     def tell(self, row: Row) -> None:
         """Show a line that belongs to a question. For the main thread."""

@@ -4,6 +4,7 @@ from client.connection import UselessError
 from protocol import Error, Name, Resume, Welcome
 
 NAME_REFUSALS = frozenset({"name-taken", "name-invalid"})  # another name may do; no other refusal has a remedy here
+PASSWORD_REFUSALS = frozenset({"password-wrong", "password-needed"})
 
 
 class Door:

@@ -128,6 +128,12 @@ def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
         help="speak TLS with the server that has this certificate, by its SHA-256",
     )
     parser.add_argument(
+        "--password-file",
+        type=Path,
+        metavar="FILE",
+        help="the server's password is its first line (CHAT_PASSWORD, else you are asked)",
+    )
+    parser.add_argument(
         "--config",
         type=Path,
         default=default_folder(),

@@ -62,6 +62,7 @@ class Outbox:
         self._here = ""  # the room where the server has us; empty until it says so
         self._home = ""  # the room where the person is, after every move that is answered
         self._room = ""  # and after those that are not
+        self._keys: dict[str, str] = {}  # of the locked rooms that we were in, by `same_key` of their names
 
     @property
     def room(self) -> str:
@@ -117,7 +118,7 @@ class Outbox:
 
     def add(self, *commands: Command) -> None:
         """Take what was typed: all of it, or raise FullError and take nothing."""
-        lines = [command.encode().decode().removesuffix("\n") for command in commands]
+        lines = [_typed(command).encode().decode().removesuffix("\n") for command in commands]
         begun = self._bytes + sum(len(line.encode()) for line in lines[:-1])
         if self._count + len(lines) > self._lines or begun >= self._size:
             raise FullError
@@ -223,12 +224,13 @@ class Outbox:
     def _next(self) -> list[Command]:
         """Return the next lines to send; none when all are sent and we are where the person is."""
         while self._waiting and self._waiting[0].again and self._is_here(self._waiting[0].target):
+            self._remember_key(self._waiting[0])
             self._done(self._waiting.popleft())
             self._live_in(self._here)
         entry = self._waiting[0] if self._waiting else None
         room = entry.room if entry else self._home
         if room and not self._is_here(room):
-            return self._ask(_Entry(Join(room), target=room))
+            return self._ask(_Entry(Join(room, self._keys.get(same_key(room), "")), target=room))
         if entry is None:
             return []
         self._waiting.popleft()
@@ -252,6 +254,7 @@ class Outbox:
     def _moved(self, move: _Entry) -> list[str]:
         """Take note of where a move led; return the lines that were to be said where it should have led."""
         if self._is_here(move.target):
+            self._remember_key(move)
             if move.line:
                 self._live_in(self._here)
             return []
@@ -261,6 +264,11 @@ class Outbox:
         lost_home = not move.line and same_key(self._home) == same_key(move.target)
         self._live_in(self._here if lost_home else self._home)
         return given_up
+
+    def _remember_key(self, move: _Entry) -> None:
+        """Keep in mind what opened a room, to get into it again by ourselves."""
+        if isinstance(move.command, Join) and move.command.key:
+            self._keys[same_key(move.command.room)] = move.command.key
 
     def _live_in(self, room: str) -> None:
         """Count `room` as the one where the person is, until the next move."""
@@ -282,6 +290,11 @@ class Outbox:
             self._count -= 1
             self._bytes -= len(entry.line.encode())
         return entry.line
+
+
+def _typed(command: Command) -> Command:
+    """Return a command as it is shown while it waits: without a room's key."""
+    return Join(command.room) if isinstance(command, Join) else command
 
 
 def _target(command: Command) -> str:

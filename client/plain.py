@@ -3,10 +3,11 @@
 import os
 import select
 import socket
+import sys
 import threading
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TextIO
 
 from client.console import StoppedError
@@ -15,6 +16,9 @@ from client.render import render
 from client.row import Row
 from color import Palette
 from protocol import Error, LineDecoder, decode_line
+
+if sys.platform != "win32":
+    import termios
 
 CHUNK_BYTES = 65_536  # of one read: what a pipe holds
 LINE_BYTES = 1_048_576  # of a line of input; a longer one is no text, and memory must not hold it
@@ -52,12 +56,16 @@ class Plain:
         self._woken, self._waker = socket.socketpair()
         self._stopped = threading.Event()
 
-    def ask(self, question: str) -> str:
-        """Return the next line of input. Raises EOFError at its end or without a source, StoppedError, and OSError."""
+    def ask(self, question: str, *, secret: bool = False) -> str:
+        """Return the next line of input; the terminal does not show what is `secret`.
+
+        Raises EOFError at its end or without a source, StoppedError, and OSError.
+        """
         if self._source is None:
             raise EOFError
-        self._asides.write(question)
-        line = self._next_line()
+        with _without_echo(self._source.fileno()) if secret else nullcontext():
+            self._asides.write(question)
+            line = self._next_line()
         if line is None:
             raise EOFError
         return line
@@ -144,6 +152,22 @@ class Plain:
         poll.register(self._output.number, 0)  # only for what the system tells unasked: that it is broken
         if any(events & select.POLLERR for _, events in poll.poll()):
             raise BrokenPipeError
+
+
+@contextmanager
+def _without_echo(descriptor: int) -> Iterator[None]:
+    """Have a terminal show of what is typed only that a line ends; elsewhere than in POSIX it shows all."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = termios.tcgetattr(descriptor)
+    hidden = termios.tcgetattr(descriptor)
+    hidden[3] = hidden[3] & ~termios.ECHO | termios.ECHONL
+    termios.tcsetattr(descriptor, termios.TCSADRAIN, hidden)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 class _Writer:

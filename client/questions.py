@@ -1,11 +1,13 @@
 """Who is this? The questions before the chat. For the main thread."""
 
 from client.console import Console
+from client.password import tidy
 from client.row import Row, Span
 from color import chart
 from protocol import COLORS, Name, ProtocolError, check_color, check_name, clean
 
 NAME_QUESTION = "Username: "
+PASSWORD_QUESTION = "Password of the server: "  # noqa: S105  # a question
 COLOR_QUESTION = "Colour (name or number; Enter lets the server choose): "
 
 
@@ -32,6 +34,14 @@ class Questions:
         """Show why this name is refused, and return another in the same colour."""
         self._complain(refusal)
         return Name(self._name(None), who.color)
+
+    def password(self, refusal: str) -> str:
+        """Return the server's password; `refusal` tells why the one before did not do, and is empty the first time."""
+        if refusal:
+            self._complain(refusal)
+        while not (password := tidy(self._console.ask(PASSWORD_QUESTION, secret=True))):
+            pass
+        return password
 
     def _name(self, name: str | None) -> str:
         """Return `name`, or one that is asked for, in the form in which it is sent."""

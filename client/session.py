@@ -13,7 +13,7 @@ from client.channel import Channel
 from client.connection import Connection, UselessError
 from client.console import Console, StoppedError
 from client.dialer import Dialer
-from client.door import NAME_REFUSALS, Door
+from client.door import NAME_REFUSALS, PASSWORD_REFUSALS, Door
 from client.news import Age, News
 from client.outbox import Outbox
 from client.place import NOTICED_PEOPLE, Place
@@ -37,6 +37,7 @@ from protocol import (
     List,
     Name,
     Notice,
+    Pass,
     PersonRow,
     Pong,
     Proven,
@@ -58,6 +59,7 @@ ROOMS_SECONDS = 10.0  # for which a list of rooms is good enough to complete the
 HINT = "you are {}; /help shows the commands, /exit leaves"
 UNKNOWN = "the connection was lost, and nobody knows whether this was carried out: {}"
 NO_WAY = "not said, for you are not in its room: {}"
+ASKED = "the server asks for a password; give it with --password-file FILE or in CHAT_PASSWORD"
 HOLE = "lines {} to {} of this room did not come; /history shows what is kept of them"
 REFUSED = "{}; not said: {}"
 
@@ -68,6 +70,10 @@ class SignInError(Exception):
 
 class NameRefusedError(SignInError):
     """There is no getting in under this name; the text says why."""
+
+
+class PasswordRefusedError(SignInError):
+    """There is no getting in with this password, or with none; the text says why."""
 
 
 class NotSentError(Exception):
@@ -88,8 +94,9 @@ class Session:
         past: bool = True,
         curious: bool = False,
         replay: Replay | None = None,
+        password: str = "",
     ) -> None:
-        """Use `channel`, which `dialer` made.
+        """Use `channel`, which `dialer` made. Where the server asks for a password, this one is sent.
 
         A pipe waits for `timeout` seconds while the server does not get on. With `past`, what was said in a room before
         we came is shown; if `curious`, the server is asked who and what there is, to complete names. With a `replay`,
@@ -98,6 +105,7 @@ class Session:
         self._console = console
         self._attention = attention
         self._timeout = timeout
+        self._password = password
         self._past = past
         self._curious = curious
         self._connection = Connection(channel, dialer, self._on_event, self._on_lost, self._on_end, self.refuse)
@@ -188,7 +196,7 @@ class Session:
     def sign_in(self, who: Name, room: str = "") -> None:
         """Get in as `who`, and go to `room` at once. Called once.
 
-        Raises NameRefusedError, SignInError, and StoppedError when the server goes.
+        Raises NameRefusedError, PasswordRefusedError, SignInError, and StoppedError when the server goes.
         """
         if room:
             with self._changed:
@@ -196,8 +204,7 @@ class Session:
         self._greet()
         refusal = self._request(who)
         if refusal is not None:
-            kind = NameRefusedError if refusal.code in NAME_REFUSALS else SignInError
-            raise kind(clean(refusal.text))
+            raise _refusal_of(refusal.code)(clean(refusal.text))
         logger.info("signed in as {!r}", who.name)
 
     def put(self, *commands: Command) -> None:
@@ -265,6 +272,14 @@ class Session:
             raise SignInError("what answers there is not a chat server")
         if hello.version != VERSION:
             raise SignInError(_other_version(hello))
+        if hello.asks_password and not self._password:
+            raise PasswordRefusedError(ASKED)
+        self._show_password(hello)
+
+    def _show_password(self, hello: Hello) -> None:
+        """Send the password if the server asks for it; it goes to nobody else."""
+        if hello.asks_password and self._password:
+            self._connection.send(Pass(self._password))
 
     def _request(self, who: Name) -> Error | None:
         """Ask to be let in; return the refusal, or None once we are in a room."""
@@ -345,6 +360,7 @@ class Session:
             case Hello():
                 if event.version != VERSION:
                     raise UselessError(_other_version(event))
+                self._show_password(event)
                 with self._changed:
                     self._connection.send(self._knock())
             case Error():
@@ -357,6 +373,9 @@ class Session:
 
     def _find_way(self, refusal: Error) -> None:
         """Knock in another way, or leave that to the person. Raises UselessError where it is a question of time."""
+        if refusal.code in PASSWORD_REFUSALS:  # it has changed, and who is asked in the middle of a line?
+            self._on_end(clean(refusal.text))
+            return
         with self._changed:
             news = self._door.refuse(refusal)
             nameless = self._door.nameless
@@ -546,6 +565,12 @@ class Session:
         news = self._attention.judge(event, me, age)
         if news is not None:
             self.show(news)
+
+
+def _refusal_of(code: str) -> type[SignInError]:
+    if code in NAME_REFUSALS:
+        return NameRefusedError
+    return PasswordRefusedError if code in {*PASSWORD_REFUSALS, "too-fast"} else SignInError
 
 
 def _answers(event: Event, question: Command | None) -> bool:

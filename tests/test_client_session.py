@@ -46,7 +46,7 @@ class FakeConsole:
         self.may_show.set()
         self.stopped = threading.Event()
 
-    def ask(self, question: str) -> str:
+    def ask(self, question: str, *, secret: bool = False) -> str:
         """Fail: nobody is there."""
         raise AssertionError(question)
 
@@ -541,7 +541,8 @@ def test_questions_need_a_connection() -> None:
             session.desk.take_line(line)
             assert console.next() == "!!! not connected; try again when the status line says connected"
         session.desk.take_line("/help join")
-        assert console.next() == "--- /join ROOM [KEY]  go to ROOM, made if it is not there; KEY locks a new one"
+        text = "go to ROOM, or make it; KEY locks a new one"
+        assert console.next() == f"--- /join ROOM [KEY]  {text}"
         session.desk.take_line("/help jion")
         assert console.next().startswith("!!! there is no command /jion")
 

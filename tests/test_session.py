@@ -181,7 +181,7 @@ def test_help_has_a_line_for_each_command(alice: Wire) -> None:
 def test_help_for_one_command(alice: Wire, word: str) -> None:
     """With or without its slash."""
     alice.send(f"/help {word}")
-    text = "go to ROOM, made if it is not there; KEY locks a new one"
+    text = "go to ROOM, or make it; KEY locks a new one"
     assert alice.until("/end help") == [f"/notice /join ROOM [KEY]  {text}", "/end help"]
 
 

@@ -62,8 +62,11 @@ class Screen:
         self._app: Application[Any] | None = None  # while a prompt is open, as is the loop
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def ask(self, question: str) -> str:
-        """Return what was typed. Raises EOFError when the person leaves, and StoppedError."""
+    def ask(self, question: str, *, secret: bool = False) -> str:
+        """Return what was typed; of what is `secret` only stars are seen.
+
+        Raises EOFError when the person leaves, and StoppedError.
+        """
         self._terminal.enter()
         prompt = PromptSession[str](
             question,
@@ -71,6 +74,7 @@ class Screen:
             output=self._terminal.output,
             color_depth=self._terminal.color_depth,
             key_bindings=_question_keys(self._terminal),
+            is_password=secret,
         )
         return self._run(prompt.app)
 
