@@ -33,6 +33,7 @@ from client.commands import understand
 from client.console import Console, StoppedError
 from client.desk import Desk
 from client.dialer import Dialer
+from client.identity import Identity
 from client.json_lines import to_json
 from client.options import BAD_OPTION, DEFAULT_HOST, DEFAULT_PORT, PROGRAM, Address, parse_address, parse_options
 from client.plain import Plain
@@ -143,6 +144,7 @@ class Visit:
         self._console = self._open_console()
         self._dialer = Dialer(*self._address)
         self._attention = Attention(settings.settings.ignored, settings.settings.notify)
+        self._identity: Identity | None = None
         self._session: Session | None = None
 
     def run(self) -> int:
@@ -191,6 +193,8 @@ class Visit:
         if self._settings.trouble:
             self._tell(self._settings.trouble)
         self._dialer = Dialer(*self._address, self._trust())
+        if self._mode is not Mode.TAIL:  # which may be called anything, and owns no name
+            self._identity = Identity(self._options.config, str(self._address), self._tell)
         session = self._enter(self._who())
         self._remember(session)
         self._read_lines(session)
@@ -245,6 +249,7 @@ class Visit:
             past=self._mode.person,
             curious=self._mode is Mode.EDITOR,
             replay=Replay(self._options.since) if self._options.since is not None else None,
+            identity=self._identity,
         )
 
     def _connect(self) -> Channel:
