@@ -33,6 +33,7 @@ from client.commands import understand
 from client.console import Console, StoppedError
 from client.desk import Desk
 from client.dialer import Dialer
+from client.identity import Identity
 from client.json_lines import to_json
 from client.options import BAD_OPTION, DEFAULT_HOST, DEFAULT_PORT, PROGRAM, Address, parse_address, parse_options
 from client.password import PasswordError, find_password
@@ -144,6 +145,7 @@ class Visit:
         self._console = self._open_console()
         self._dialer = Dialer(*self._address)
         self._attention = Attention(settings.settings.ignored, settings.settings.notify)
+        self._identity: Identity | None = None
         self._session: Session | None = None
         self._password = ""  # of the server; in memory alone
 
@@ -194,6 +196,8 @@ class Visit:
             self._tell(self._settings.trouble)
         self._password = find_password(self._options.password_file)
         self._dialer = Dialer(*self._address, self._trust())
+        if self._mode is not Mode.TAIL:  # which may be called anything, and owns no name
+            self._identity = Identity(self._options.config, str(self._address), self._tell)
         session = self._enter(self._who())
         self._remember(session)
         self._read_lines(session)
@@ -254,6 +258,7 @@ class Visit:
             curious=self._mode is Mode.EDITOR,
             replay=Replay(self._options.since) if self._options.since is not None else None,
             password=self._password,
+            identity=self._identity,
         )
 
     def _connect(self) -> Channel:

@@ -14,6 +14,7 @@ from client.connection import Connection, UselessError
 from client.console import Console, StoppedError
 from client.dialer import Dialer
 from client.door import NAME_REFUSALS, PASSWORD_REFUSALS, Door
+from client.identity import Identity
 from client.news import Age, News
 from client.outbox import Outbox
 from client.place import NOTICED_PEOPLE, Place
@@ -24,6 +25,8 @@ from protocol import (
     VERSION,
     Ack,
     Acted,
+    Challenge,
+    Challenged,
     Command,
     Entered,
     Error,
@@ -55,6 +58,8 @@ from protocol import (
 ANSWER_SECONDS = 10.0  # without a word from the server while we get in; it answers in milliseconds
 UNSENT_SECONDS = 1.0  # until a line that is not acknowledged is shown as unsent; before that it would only flicker
 ROOMS_SECONDS = 10.0  # for which a list of rooms is good enough to complete their names
+
+NO_CHALLENGE = frozenset({"unknown-command", "name-needed"})  # from a server that has none: an older one
 
 HINT = "you are {}; /help shows the commands, /exit leaves"
 UNKNOWN = "the connection was lost, and nobody knows whether this was carried out: {}"
@@ -95,21 +100,23 @@ class Session:
         curious: bool = False,
         replay: Replay | None = None,
         password: str = "",
+        identity: Identity | None = None,
     ) -> None:
         """Use `channel`, which `dialer` made. Where the server asks for a password, this one is sent.
 
         A pipe waits for `timeout` seconds while the server does not get on. With `past`, what was said in a room before
         we came is shown; if `curious`, the server is asked who and what there is, to complete names. With a `replay`,
-        what it wants is shown first.
+        what it wants is shown first. With an `identity` we prove who we are, if the server wants to know.
         """
         self._console = console
+        self._identity = identity
         self._attention = attention
         self._timeout = timeout
         self._password = password
         self._past = past
         self._curious = curious
         self._connection = Connection(channel, dialer, self._on_event, self._on_lost, self._on_end, self.refuse)
-        self._replies: queue.SimpleQueue[Hello | Entered | Error | None] = queue.SimpleQueue()
+        self._replies: queue.SimpleQueue[Hello | Challenged | Entered | Error | None] = queue.SimpleQueue()
         # Guards everything below. Whoever holds it may send, which never waits, but not show.
         self._changed = threading.Condition()
         self._outbox = Outbox()
@@ -120,6 +127,7 @@ class Session:
         self._me = ""
         self._heading: Entered | None = None  # of the room in which the server has us
         self._inside = False
+        self._asked_to_prove = False  # after a loss, and the answer has not come
         self._back = False  # in again after a loss, but not yet in a room
         self._rooms_at = -math.inf  # monotonic seconds: when we last asked for the rooms
         self._retry_at = 0.0  # monotonic seconds
@@ -202,7 +210,7 @@ class Session:
             with self._changed:
                 self._outbox.add(Join(room))
         self._greet()
-        refusal = self._request(who)
+        refusal = self._prove() or self._request(who)
         if refusal is not None:
             raise _refusal_of(refusal.code)(clean(refusal.text))
         logger.info("signed in as {!r}", who.name)
@@ -212,7 +220,8 @@ class Session:
         with self._changed:
             if isinstance(commands[0], Name) and self._door.nameless:
                 self._door.choose(commands[0])
-                self._connection.send(self._knock())
+                if not self._asked_to_prove:
+                    self._connection.send(self._knock())
             else:
                 self._outbox.add(*commands)
                 self._send_ready()
@@ -281,6 +290,23 @@ class Session:
         if hello.asks_password and self._password:
             self._connection.send(Pass(self._password))
 
+    def _prove(self) -> Error | None:
+        """Prove who we are, if the server wants to know; return a refusal that has nothing to do with it."""
+        if self._identity is None:
+            return None
+        self._connection.send(Challenge())
+        reply = self._reply()
+        while not isinstance(reply, Challenged | Error):
+            reply = self._reply()
+        if isinstance(reply, Challenged):
+            self._answer_challenge(self._identity, reply)
+        return reply if isinstance(reply, Error) and reply.code not in NO_CHALLENGE else None
+
+    def _answer_challenge(self, identity: Identity, challenge: Challenged) -> None:
+        proof = identity.prove(challenge)
+        if proof is not None:
+            self._connection.send(proof)
+
     def _request(self, who: Name) -> Error | None:
         """Ask to be let in; return the refusal, or None once we are in a room."""
         self._connection.send(who)
@@ -289,7 +315,7 @@ class Session:
             reply = self._reply()
         return reply if isinstance(reply, Error) else None
 
-    def _reply(self) -> Hello | Entered | Error:
+    def _reply(self) -> Hello | Challenged | Entered | Error:
         """Return what the server owes us. Raises StoppedError when it goes, or is silent for ANSWER_SECONDS."""
         while True:
             try:
@@ -346,7 +372,9 @@ class Session:
 
     def _get_in(self, event: Event) -> None:
         match event:
-            case Hello() | Error():
+            case Error("proof-wrong"):
+                self._show(event)
+            case Hello() | Challenged() | Error():
                 self._replies.put(event)
             case Welcome():
                 self._welcome(event)
@@ -361,8 +389,14 @@ class Session:
                 if event.version != VERSION:
                     raise UselessError(_other_version(event))
                 self._show_password(event)
-                with self._changed:
-                    self._connection.send(self._knock())
+                self._prove_again()
+            case Challenged() if self._identity is not None:
+                self._answer_challenge(self._identity, event)
+                self._knock_after_challenge()
+            case Error(code) if code in NO_CHALLENGE and self._asked_to_prove:
+                self._knock_after_challenge()
+            case Error("proof-wrong"):
+                self._show(event)
             case Error():
                 self._find_way(event)
             case Welcome():
@@ -370,6 +404,17 @@ class Session:
                     self._back = True
                 self._welcome(event)
                 logger.info("signed in again as {!r}", event.name)
+
+    def _prove_again(self) -> None:
+        """Ask for a challenge, and knock when it has come; without an identity, knock."""
+        with self._changed:
+            self._asked_to_prove = self._identity is not None
+            self._connection.send(Challenge() if self._asked_to_prove else self._knock())
+
+    def _knock_after_challenge(self) -> None:
+        with self._changed:
+            self._asked_to_prove = False
+            self._connection.send(self._knock())
 
     def _find_way(self, refusal: Error) -> None:
         """Knock in another way, or leave that to the person. Raises UselessError where it is a question of time."""
@@ -517,7 +562,7 @@ class Session:
     def _on_lost(self, reason: str, seconds: float) -> None:
         with self._changed:
             known = bool(self._me)
-            self._inside = False
+            self._inside = self._asked_to_prove = False
             self._retry_at = time.monotonic() + seconds
             unknown = self._outbox.lost()
             if self._replay is not None:

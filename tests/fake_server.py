@@ -30,8 +30,16 @@ class FakePeer:
         self.send(f"/welcome {name} {color} token 0", "/entered lobby 0 1 -")
 
     def greet(self) -> str:
-        """Say hello, and return what the client answers."""
+        """Say hello, and return what the client answers; a server that knows no challenges says so before."""
         self.send("/hello 1 -")
+        return self.receive_after_challenge()
+
+    def receive_after_challenge(self) -> str:
+        """Return the client's next line; if it asks for a challenge, say that there is none, and return the next."""
+        line = self.receive()
+        if line != "/challenge":
+            return line
+        self.send("/error unknown-command there is no command /challenge")
         return self.receive()
 
     def let_in_again(self, resume: str, accepted: int, *lines: str) -> None:

@@ -631,7 +631,7 @@ def test_refused_name_in_a_pipe_is_final(tmp_path: Path, server: FakeServer) -> 
     with in_a_pipe(tmp_path, server.address, "--name", "bot") as process:
         peer = server.accept()
         peer.send("/hello 1 -")
-        assert peer.receive() == "/name bot"
+        assert peer.receive_after_challenge() == "/name bot"
         peer.send("/error name-taken bot is taken")
         peer.see_exit()
         assert process.wait(timeout=PIPE_SECONDS) == 2
