@@ -22,7 +22,7 @@ from server.looks import Looks
 
 NAME_DAYS = 90  # without use, then a name is anybody's: longer than a summer without classes
 NAMES_PER_OWNER = 10  # beyond that the one longest unused is given up: what one calls oneself, and one's bots
-NAMES = 100_000  # that are owned; beyond that a name can be used, but not owned, and nobody loses his
+NAMES = 100_000  # that are owned, about 70 MB; beyond that a name can be used, but not owned, and nobody loses his
 USE_MS = 86_400_000  # a use is noted once a day, for each note is a write
 SERVER_ID_BYTES = 16  # 128 random bits
 
