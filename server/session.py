@@ -512,8 +512,10 @@ class Session:
         return proven and self._house.order.is_operator(member.name)
 
     def _made_room_of(self, member: Member) -> bool:
+        me = self._member
         maker = self._house.maker(member.room.key) if member.room else ""
-        return bool(maker) and maker == protocol.same_key(self._member.name)
+        # Only with a proof: after an unproven maker has gone, anybody could come under that name.
+        return maker == protocol.same_key(me.name) and self._house.names.owns(me.name, me.verifier)
 
     def _refuse_operator(self, member: Member) -> None:
         if self._is_operator(member):

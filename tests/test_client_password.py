@@ -46,7 +46,7 @@ def test_the_password_goes_first_each_time(tmp_path: Path, file: Path) -> None:
         assert process.stdin is not None
         peer = server.accept()
         peer.send("/hello 1 password")
-        assert [peer.receive(), peer.receive()] == [f"/pass {SECRET}", "/name alice"]
+        assert [peer.receive(), peer.receive_after_challenge()] == [f"/pass {SECRET}", "/name alice"]
         peer.send("/welcome alice red token 0", "/entered lobby 0 1 -")
         process.stdin.write("one\n")
         process.stdin.flush()
@@ -54,7 +54,7 @@ def test_the_password_goes_first_each_time(tmp_path: Path, file: Path) -> None:
         peer.reset()
         peer = server.accept()
         peer.send("/hello 1 password")
-        assert [peer.receive(), peer.receive()] == [f"/pass {SECRET}", "/resume token lobby 0"]
+        assert [peer.receive(), peer.receive_after_challenge()] == [f"/pass {SECRET}", "/resume token lobby 0"]
 
 
 def test_a_server_that_asks_for_none_gets_none(tmp_path: Path, file: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_password_that_has_changed_ends_the_stay(tmp_path: Path, file: Path) -
     ):
         peer = server.accept()
         peer.send("/hello 1 password")
-        assert [peer.receive(), peer.receive()] == [f"/pass {SECRET}", "/name alice"]
+        assert [peer.receive(), peer.receive_after_challenge()] == [f"/pass {SECRET}", "/name alice"]
         peer.send("/welcome alice red token 0", "/entered lobby 0 1 -")
         peer.reset()
         peer = server.accept()

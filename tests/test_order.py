@@ -430,6 +430,7 @@ def test_a_mute_ends_by_itself() -> None:
 def test_the_maker_of_a_room_may_kick_in_it(server: ChatServer, op: Wire, bob: Wire, carl: Wire) -> None:
     """There and nowhere else, and nothing but kick; an operator in it stays."""
     object.__setattr__(server._house, "maker", lambda key: "bob" if key == "den" else "")
+    prove(server, "bob")
     bob.send("/join den", "/kick carl", "/ban carl 1h")
     assert [line for line in bob.sync() if line.startswith("/error not-allowed")] == [
         "/error not-allowed that is for operators; ask one of them: op, Boss"
@@ -441,6 +442,16 @@ def test_the_maker_of_a_room_may_kick_in_it(server: ChatServer, op: Wire, bob: W
     bob.until("/error not-allowed op is an operator")
     assert carl.rest()[-1] == "/bye you were kicked by bob"
     assert op.said("/notice") == "/notice carl was kicked by bob"
+
+
+def test_an_unproven_namesake_of_the_maker_may_not_kick(server: ChatServer, bob: Wire, carl: Wire) -> None:
+    """The maker may have gone, and the name be anybody's."""
+    object.__setattr__(server._house, "maker", lambda key: "bob" if key == "den" else "")
+    for wire in (bob, carl):
+        wire.send("/join den")
+        wire.until("/entered den")
+    bob.send("/kick carl")
+    assert bob.said("/error").startswith("/error not-allowed")
 
 
 def test_a_lost_connection_is_kicked_too() -> None:
