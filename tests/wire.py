@@ -140,10 +140,14 @@ def eventually(fact: Callable[[], bool]) -> bool:
 
 
 class ServerProcess:
-    """`chat_server.py` as a process of its own, in `folder`; `faulty` is what `tests.faulty_server` takes first."""
+    """`chat_server.py` as a process of its own, in `folder`.
 
-    def __init__(self, folder: Path, *options: str, faulty: tuple[str, ...] = ()) -> None:
-        program = ["-m", "tests.faulty_server", *faulty] if faulty else [str(ROOT / "chat_server.py")]
+    `faulty` is what `tests.faulty_server` takes first; `module` is another one to run in its stead.
+    """
+
+    def __init__(self, folder: Path, *options: str, faulty: tuple[str, ...] = (), module: str = "") -> None:
+        module = "tests.faulty_server" if faulty else module
+        program = ["-m", module, *faulty] if module else [str(ROOT / "chat_server.py")]
         command = [sys.executable, *program, "--port", "0", *options]
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
         pipe = subprocess.PIPE

@@ -1,0 +1,20 @@
+"""chat_server.py whose limits by address count for this machine, too: `python3 -m benchmarks.strict_server …`."""
+
+import argparse
+import dataclasses
+import sys
+
+import chat_server
+from server.limits import Limits
+
+_limits_of = chat_server.limits_of
+
+
+def strict_limits_of(options: argparse.Namespace) -> Limits:
+    """Return the limits that the options ask for, with nobody exempt."""
+    return dataclasses.replace(_limits_of(options), loopback_exempt=False)
+
+
+if __name__ == "__main__":
+    chat_server.limits_of = strict_limits_of
+    sys.exit(chat_server.main())
