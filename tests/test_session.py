@@ -619,6 +619,7 @@ def test_stopping_says_goodbye_to_everybody() -> None:
     """Named or not, and what was said before comes before."""
     with serving(limits=FAST) as server:
         alice, nameless = Wire(server.address, "alice"), Wire(server.address)
+        nameless.until("/hello")  # before that it may still wait to be accepted
         alice.send("last words")
         alice.until("/say")
     with alice, nameless:
