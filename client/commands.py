@@ -3,27 +3,13 @@
 from dataclasses import dataclass
 
 from client.settings import LEVELS
+from protocol import COMMANDS as WIRE_COMMANDS
 from protocol import (
-    Ban,
-    Bans,
-    Color,
     Command,
-    Exit,
-    Help,
-    History,
-    Join,
-    Kick,
-    Leave,
-    List,
-    Me,
-    Msg,
-    Mute,
+    CommandRow,
     Name,
     ProtocolError,
     Text,
-    Unban,
-    Unmute,
-    Who,
     check_name,
     command_table,
     parse_command,
@@ -74,33 +60,30 @@ class Clear(Local):
     """Empty the screen."""
 
 
+def _as_on_the_wire(*words: str) -> dict[str, CommandRow]:
+    return {word: WIRE_COMMANDS[word] for word in words}
+
+
 # In the order in which `/help` shows them. What stands for an argument is also what completion goes by.
-COMMANDS = command_table(
-    ("join", Join, "ROOM [KEY]", "go to ROOM, or make it; KEY locks a new one"),
-    ("leave", Leave, "", "back to the lobby"),
-    ("list", List, "", "every room with its number of people, the lobby first"),
-    ("who", Who, "[ROOM]", "who is in my room, or in ROOM"),
-    ("msg", Msg, "NAME TEXT", "tell NAME alone, in whatever room"),
-    ("r", Reply, "TEXT", "answer whoever last told me something alone"),
-    ("me", Me, "TEXT", "an action: alice waves"),
-    ("nick", Name, "NAME", "change my name"),
-    ("color", Color, "COLOR", "change my colour"),
-    ("ignore", Ignore, "[NAME]", "see no line of NAME any more, or list whom I ignore"),
-    ("unignore", Unignore, "NAME", "see what NAME says again"),
-    ("mentions", Mentions, "", "the last lines that mentioned me, once more"),
-    ("notify", Notify, f"[{'|'.join(LEVELS)}]", "what of this room may ring, or what does now"),
-    ("history", History, "[COUNT [BEFORE]]", "the last COUNT lines of my room, or those before line BEFORE"),
-    ("clear", Clear, "", "empty the screen"),
-    ("name", Name, "NAME [COLOR]", "who I am, after my name was taken; or change name and colour"),
-    ("kick", Kick, "NAME [WHY]", "end the stay of NAME, who may come back; for operators"),
-    ("ban", Ban, "NAME|ADDRESS DURATION [WHY]", "keep a name or an address out for 90s, 30m, 2h or 7d; for operators"),
-    ("unban", Unban, "NAME|ADDRESS", "let a name or an address in again; for operators"),
-    ("bans", Bans, "", "who is banned or muted; for operators"),
-    ("mute", Mute, "NAME DURATION", "let NAME tell nobody anything for 90s, 30m, 2h or 7d; for operators"),
-    ("unmute", Unmute, "NAME", "let NAME speak again; for operators"),
-    ("help", Help, "[COMMAND]", "the commands, or one of them"),
-    ("exit", Exit, "", "leave the chat"),
-)
+COMMANDS = {
+    **_as_on_the_wire("join", "leave", "list", "who", "msg"),
+    **command_table(("r", Reply, "TEXT", "answer whoever last told me something alone")),
+    **_as_on_the_wire("me"),
+    **command_table(("nick", Name, "NAME", "change my name")),
+    **_as_on_the_wire("color"),
+    **command_table(
+        ("ignore", Ignore, "[NAME]", "see no line of NAME any more, or list whom I ignore"),
+        ("unignore", Unignore, "NAME", "see what NAME says again"),
+        ("mentions", Mentions, "", "the last lines that mentioned me, once more"),
+        ("notify", Notify, f"[{'|'.join(LEVELS)}]", "what of this room may ring, or what does now"),
+    ),
+    **_as_on_the_wire("history"),
+    **command_table(
+        ("clear", Clear, "", "empty the screen"),
+        ("name", Name, "NAME [COLOR]", "who I am, after my name was taken; or change name and colour"),
+    ),
+    **_as_on_the_wire("kick", "ban", "unban", "bans", "mute", "unmute", "help", "exit"),
+}
 
 
 def understand(line: str) -> Command:
