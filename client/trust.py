@@ -3,19 +3,17 @@
 Nothing is sent to a server whose certificate is refused.
 """
 
-import os
 import re
-import secrets
 import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from client.channel import TlsChannel
+from client.folder import make_folder, replace_private
 from tls import OLDEST, fingerprint
 
 KNOWN_SERVERS = "known_servers"  # the file, beside the settings
-MODE = 0o600  # it tells where its owner chats
 AUTHORITIES = "authorities"  # what is remembered of a server that the system's authorities verify
 
 Open = Callable[[ssl.SSLContext], TlsChannel]
@@ -103,14 +101,10 @@ class KnownServers:
         Of two clients that meet new servers in the same moment, one may forget; it then shows its server again.
         """
         text = "".join(f"{server} {value}\n" for server, value in sorted(known.items()))
-        new = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "w", encoding="utf-8") as file:  # noqa: PTH123  # a descriptor
-                file.write(text)
-            new.replace(self.path)
+            make_folder(self.path.parent)
+            replace_private(self.path, text.encode())
         except OSError as error:
-            new.unlink(missing_ok=True)
             raise TrustError(f"cannot remember the server in {self.path}: {error.strerror}") from error
 
 
