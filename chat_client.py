@@ -27,6 +27,7 @@ from typing import NoReturn, TextIO
 from loguru import logger
 
 import color
+from client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from client.attention import Attention
 from client.channel import Channel
 from client.commands import understand
@@ -35,7 +36,7 @@ from client.desk import Desk
 from client.dialer import Dialer
 from client.identity import Identity
 from client.json_lines import to_json
-from client.options import BAD_OPTION, DEFAULT_HOST, DEFAULT_PORT, PROGRAM, Address, parse_address, parse_options
+from client.options import BAD_OPTION, PROGRAM, parse_options
 from client.password import PasswordError, find_password
 from client.plain import Plain
 from client.questions import Questions
@@ -143,7 +144,7 @@ class Visit:
         self._mode = mode_of(options)
         self._address: Address = options.address or parse_address(settings.settings.server or DEFAULT_HOST)
         self._console = self._open_console()
-        self._dialer = Dialer(*self._address)
+        self._dialer: Dialer  # from `_chat` on
         self._attention = Attention(settings.settings.ignored, settings.settings.notify)
         self._identity: Identity | None = None
         self._session: Session | None = None

@@ -4,10 +4,11 @@ import argparse
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import platformdirs
 
+from client.address import DEFAULT_HOST, DEFAULT_PORT, parse_address
 from client.folder import default_folder
 from client.questions import choose_color
 from client.replay import parse_since
@@ -17,45 +18,10 @@ from protocol import ProtocolError, check_room, clean
 __version__ = "0.1.0"
 
 PROGRAM = "chat_client.py"
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 4242
-PORTS = range(1, 65_536)
 TIMEOUT_SECONDS = 60.0  # as long as a server that is gone takes to be noticed, and one that starts again to be there
 BAD_OPTION = 2  # the exit code
 
 T = TypeVar("T")
-
-
-class Address(NamedTuple):
-    """Where a server listens."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def parse_address(text: str) -> Address:
-    """Return what `HOST`, `HOST:PORT`, `::1`, `[::1]` or `[::1]:PORT` means. Raises ValueError."""
-    if text.startswith("["):
-        host, bracket, rest = text[1:].partition("]")
-        if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError(f"{text!r} is no address; an IPv6 address looks like [::1]:{DEFAULT_PORT}")
-        port = rest[1:] if rest else str(DEFAULT_PORT)
-    elif text.count(":") == 1:
-        host, port = text.split(":")
-    else:
-        host, port = text, str(DEFAULT_PORT)
-    if not host:
-        raise ValueError(f"{text!r} has no host; use HOST or HOST:PORT")
-    try:
-        host.encode("idna")
-    except UnicodeError as error:
-        raise ValueError(f"{host!r} is no host name") from error
-    if not (port.isascii() and port.isdigit() and int(port) in PORTS):
-        raise ValueError(f"{port!r} is no port; use {PORTS.start} to {PORTS.stop - 1}")
-    return Address(host, int(port))
 
 
 def parse_seconds(text: str) -> float:

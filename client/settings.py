@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from client.address import parse_address
 from client.folder import behind_links, locked, make_folder, open_private, replace_private
 from protocol import CHARS_IN_A_COLUMN, ROOM_COLUMNS, ProtocolError, check_color, check_name, clean, same_key
 
@@ -23,7 +24,6 @@ IGNORED_MAX = 1_000  # names: more than anybody ignores by hand
 NOTIFY_MAX = 1_000  # rooms: more than anybody visits; the one that was chosen for first is forgotten
 ROOM_KEY_CHARS = 3 * ROOM_COLUMNS * CHARS_IN_A_COLUMN  # case folding makes up to three of a letter
 SERVER_CHARS = 300  # a host's name has at most 253, and a port 5
-PORTS = range(1, 65_536)
 LEVELS = ("all", "mention", "off")  # of what is said in a room: what calls the person
 
 
@@ -84,9 +84,13 @@ def _color(value: object) -> str:
 
 def _server(value: object) -> str:
     text = _text(value)
-    host, _, port = text.rpartition(":")
-    good = host and len(text) <= SERVER_CHARS and " " not in text and clean(text) == text
-    if text and not (good and port.isascii() and port.isdigit() and int(port) in PORTS):
+    if not text:
+        return ""
+    try:
+        normal = str(parse_address(text))
+    except ValueError as error:
+        raise _BrokenError(str(error)) from error
+    if text != normal or len(text) > SERVER_CHARS or " " in text or clean(text) != text:
         raise _BrokenError("a server is HOST:PORT")
     return text
 

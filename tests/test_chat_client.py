@@ -14,7 +14,7 @@ import pytest
 
 import color
 from client import options
-from client.options import Address, parse_address
+from client.address import Address, parse_address
 from tests.client_runs import NOON, PIPE_SECONDS, in_a_pipe, in_the_lobby, on_terminal, real_server, run_in_a_pipe
 from tests.fake_server import FakeServer
 from tests.terminal import CTRL_C, CTRL_D, ENTER, ROOT, environment

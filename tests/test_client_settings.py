@@ -243,6 +243,8 @@ def test_a_bad_value_is_refused(folder: Path) -> None:
         ('{"server": "example.org"}', "server: "),
         ('{"server": "example.org:0"}', "server: "),
         ('{"server": ":4242"}', "server: "),
+        ('{"server": "[::1:4242"}', "server: "),
+        ('{"server": "a..b:4242"}', "server: "),
         ('{"server": "a\\u001b[2J:4242"}', "server: "),
         ('{"ignored": "bob"}', "ignored: "),
         ('{"ignored": ["bob", 7]}', "ignored: "),
