@@ -243,6 +243,11 @@ def check_text(text: str) -> str:
     return text
 
 
+def tidy_password(text: str) -> str:
+    """Return a password as it arrives when somebody types it after `/pass`."""
+    return clean(text).strip(" ")
+
+
 def same_key(word: str) -> str:
     """Return what two names, or two rooms, have in common when they are the same: NFKC and case folding."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", word).casefold())

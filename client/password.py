@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from protocol import LINE_BYTES, clean
+from protocol import LINE_BYTES, tidy_password
 
 VARIABLE = "CHAT_PASSWORD"
 
@@ -19,18 +19,13 @@ def find_password(path: Path | None, environment: Mapping[str, str] = os.environ
     Raises PasswordError.
     """
     if path is None:
-        return tidy(environment.get(VARIABLE, ""))
+        return tidy_password(environment.get(VARIABLE, ""))
     try:
         with path.open("rb") as file:
             line = file.readline(LINE_BYTES)
     except OSError as error:
         raise PasswordError(f"cannot read the password in {path}: {error.strerror or error}") from error
-    password = tidy(line.decode("utf-8", "replace"))
+    password = tidy_password(line.decode("utf-8", "replace"))
     if not password:
         raise PasswordError(f"there is no password in the first line of {path}")
     return password
-
-
-def tidy(text: str) -> str:
-    """Return a password as it goes over the wire."""
-    return clean(text).strip(" ")

@@ -1,10 +1,9 @@
 """Who is this? The questions before the chat. For the main thread."""
 
 from client.console import Console
-from client.password import tidy
 from client.row import Row, Span
 from color import chart
-from protocol import COLORS, Name, ProtocolError, check_color, check_name, clean
+from protocol import COLORS, Name, ProtocolError, check_color, check_name, clean, tidy_password
 
 NAME_QUESTION = "Username: "
 PASSWORD_QUESTION = "Password of the server: "  # noqa: S105  # a question
@@ -39,7 +38,7 @@ class Questions:
         """Return the server's password; `refusal` tells why the one before did not do, and is empty the first time."""
         if refusal:
             self._complain(refusal)
-        while not (password := tidy(self._console.ask(PASSWORD_QUESTION, secret=True))):
+        while not (password := tidy_password(self._console.ask(PASSWORD_QUESTION, secret=True))):
             pass
         return password
 

@@ -3,13 +3,12 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from threading import Lock
 
 from protocol import ProtocolError
 from server.limits import Bucket, Limits, take_or_refuse
+from server.origin import origin_of, parse_address
 
-IPV6_HOST_BITS = 64  # the last of an address are its owner's to choose, so those before them count as the address
 ORIGINS = 1_000  # addresses that are remembered before those are looked for that may be forgotten
 
 
@@ -47,7 +46,7 @@ class Gate:
         self._lock = Lock()  # guards all below, and of each Admission and Origin everything
         self._people = 0
         self._unnamed = 0
-        self._origins: dict[int, Origin] = {}
+        self._origins: dict[str, Origin] = {}
         self._forget_at = ORIGINS
 
     def let_in(self, address: str) -> Admission:
@@ -56,10 +55,10 @@ class Gate:
         Raises ProtocolError `server-full`, `too-many`, `too-fast`, or what `refuse_banned` raises.
         """
         self._refuse_banned(address)
-        ip = ip_address(address)
+        exempt = self._limits.loopback_exempt and parse_address(address).is_loopback
         with self._lock:
             self._refuse_when_full()
-            admission = Admission(None if self._is_exempt(ip) else self._count(origin_of(address)))
+            admission = Admission(None if exempt else self._count(origin_of(address)))
             self._people += 1
             self._unnamed += 1
         return admission
@@ -90,11 +89,7 @@ class Gate:
                 "server-full", f"{limits.unnamed} newcomers have yet to say who they are; try again in a minute"
             )
 
-    def _is_exempt(self, ip: IPv4Address | IPv6Address) -> bool:
-        mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
-        return self._limits.loopback_exempt and (mapped or ip).is_loopback
-
-    def _count(self, key: int) -> Origin:
+    def _count(self, key: str) -> Origin:
         """Count a connection of one address."""
         limits = self._limits
         origin = self._origins.get(key) or self._remember(key)
@@ -108,7 +103,7 @@ class Gate:
         origin.people += 1
         return origin
 
-    def _remember(self, key: int) -> Origin:
+    def _remember(self, key: str) -> Origin:
         if len(self._origins) >= self._forget_at:
             self._origins = {key: origin for key, origin in self._origins.items() if not _is_forgettable(origin)}
             self._forget_at = 2 * len(self._origins) + ORIGINS  # so that looking through them stays rare
@@ -116,14 +111,6 @@ class Gate:
         bucket = Bucket(limits.connects_per_second, limits.clients_per_address, self._clock)
         origin = self._origins[key] = Origin(bucket)
         return origin
-
-
-def origin_of(address: str) -> int:
-    """Return what counts as one address: a machine's, or in IPv6 what a subscriber is given."""
-    ip = ip_address(address)
-    if isinstance(ip, IPv4Address):
-        return int(ip)
-    return int(ip.ipv4_mapped or ip) >> (0 if ip.ipv4_mapped else IPV6_HOST_BITS)
 
 
 def _is_forgettable(origin: Origin) -> bool:

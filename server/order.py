@@ -1,7 +1,7 @@
 """Who keeps order, and whom they keep out or keep silent, and until when; all of it survives the server.
 
-A name is kept out with all that looks like it, and an address with what the gate counts as one: of IPv6 the first 64
-bits. What can be an address is one. Whoever bears the name of an operator is never kept out by his name.
+A name is kept out with all that looks like it, and an address with all that counts as the same one. What can be an
+address is one. Whoever bears the name of an operator is never kept out by his name.
 """
 
 import json
@@ -9,18 +9,16 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from threading import Lock
 from typing import Literal, NamedTuple
 
 from protocol import ProtocolError, check_name, same_key
-from server.gate import IPV6_HOST_BITS
 from server.journal import Journal, JournalError
 from server.looks import looks_of
+from server.origin import origin_of, parse_address
 
 BANS = 10_000  # at a time, and as many mutes: more than people pass by hand, and some 5 MB
 WHY_CHARS = 200  # of a reason: it is kept, and told to a whole room
-_PREFIX = f"/{128 - IPV6_HOST_BITS}"
 
 Kind = Literal["ban", "mute"]
 _DONE: dict[Kind, str] = {"ban": "banned", "mute": "muted"}
@@ -138,7 +136,7 @@ class Order:
         JournalError.
         """
         whom = address_key(who) or check_name(who)
-        if address_key(who) and _parse_address(who).is_loopback:
+        if address_key(who) and parse_address(who).is_loopback:
             raise ProtocolError("not-allowed", f"{who} is the server's own machine, which cannot be banned")
         return self._pass("ban", whom, seconds, by, why)
 
@@ -213,18 +211,9 @@ class Order:
 def address_key(text: str) -> str:
     """Return how the address in `text` is written when it is banned, `192.0.2.1` or `2001:db8::/64`; empty for none."""
     try:
-        ip = _parse_address(text)
+        return origin_of(text)
     except ValueError:
         return ""
-    if isinstance(ip, IPv4Address):
-        return str(ip)
-    return str(IPv6Network((int(ip) >> IPV6_HOST_BITS << IPV6_HOST_BITS, 128 - IPV6_HOST_BITS)))
-
-
-def _parse_address(text: str) -> IPv4Address | IPv6Address:
-    """Return an address, or what an `address_key` begins with. Raises ValueError."""
-    ip = ip_address(text.removesuffix(_PREFIX) if ":" in text else text)
-    return (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip
 
 
 def because(why: str) -> str:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from protocol import ProtocolError, clean
+from protocol import ProtocolError, tidy_password
 from server.scrypt import SCHEME, Hash, HashError, Secret
 from server.tries import Tries
 
@@ -65,7 +65,7 @@ def _first_line(path: Path) -> str:
 
 
 def _password(line: str, place: str) -> Password:
-    text = tidy(line)
+    text = tidy_password(line)
     if not text:
         raise PasswordError(f"there is no password in {place}; put there what {HOW_TO_HASH} prints")
     if not text.startswith(f"{SCHEME}:"):
@@ -76,22 +76,17 @@ def _password(line: str, place: str) -> Password:
         raise PasswordError(f"the password in {place} cannot be used: {error}; {HOW_TO_HASH} prints one") from error
 
 
-def tidy(text: str) -> str:
-    """Return a password as it arrives when somebody types it after `/pass`."""
-    return clean(text).strip(" ")
-
-
 def ask_and_hash() -> str:
     """Ask for a password twice, or take a line of standard input where that is no terminal, and return its hash.
 
     Raises PasswordError, and EOFError and KeyboardInterrupt when nobody wants to answer.
     """
     if sys.stdin.isatty():
-        text = tidy(getpass.getpass("Password: "))
-        if text != tidy(getpass.getpass("Once more: ")):
+        text = tidy_password(getpass.getpass("Password: "))
+        if text != tidy_password(getpass.getpass("Once more: ")):
             raise PasswordError("the two are not the same; try again")
     else:
-        text = tidy(sys.stdin.readline())
+        text = tidy_password(sys.stdin.readline())
     if not text:
         raise PasswordError("an empty password keeps nobody out; choose another")
     return str(Hash.of(text))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from protocol import ProtocolError
-from server.gate import origin_of
+from server.origin import origin_of
 
 WRONG_TRIES = 5  # of an address in TRIES_SECONDS: people mistype, and a word list takes years
 TRIES_SECONDS = 60.0
@@ -30,7 +30,7 @@ class Tries:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._changed = threading.Condition()  # guards the table and what is in it; told when a try was looked at
-        self._origins: dict[int, _Origin] = {}  # the one that tried last comes last
+        self._origins: dict[str, _Origin] = {}  # the one that tried last comes last
 
     def attempt(self, address: str, is_right: Callable[[], bool]) -> bool:
         """Return what `is_right` says; where that is False, `address` has one try less.
@@ -46,7 +46,7 @@ class Tries:
             self._end(key, origin, wrong=wrong)
         return not wrong
 
-    def _begin(self, key: int) -> _Origin:
+    def _begin(self, key: str) -> _Origin:
         """Wait while the tries that are being looked at might be all that it has."""
         deadline = time.monotonic() + WAIT_SECONDS
         with self._changed:
@@ -60,7 +60,7 @@ class Tries:
             origin.looked_at += 1
         return origin
 
-    def _end(self, key: int, origin: _Origin, *, wrong: bool) -> None:
+    def _end(self, key: str, origin: _Origin, *, wrong: bool) -> None:
         with self._changed:
             origin.looked_at -= 1
             if wrong:
@@ -73,7 +73,7 @@ class Tries:
         limit = f"an address may be wrong {WRONG_TRIES} times in {TRIES_SECONDS:g} s"
         raise ProtocolError("too-fast", f"{limit}; try again in {max(1, math.ceil(seconds))} s")
 
-    def _remember(self, key: int) -> _Origin:
+    def _remember(self, key: str) -> _Origin:
         origin = self._origins.pop(key, None) or _Origin()
         self._origins[key] = origin
         self._forget_old(origin)
