@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from loguru import logger
 
-from protocol import HISTORY_LINES, Ack, Entered, Gap, Notice, Refused, Welcome
+from protocol import HISTORY_LINES, Ack, Entered, Gap, Notice, Refused, Welcome, pack_run
 from server.entries import (
     Answer,
     Close,
@@ -34,7 +34,7 @@ from server.entries import (
     Refuse,
     Show,
 )
-from server.journal import Journal, JournalError, KeptLine, SessionRow
+from server.journal import Journal, JournalError, KeptLine, Page, SessionRow
 from server.past_reader import PastReader
 from server.room import Member, Past, Room, RoomLog, SessionState
 from server.sender import Sender, release
@@ -54,7 +54,7 @@ class Batch:
     """What was taken from the queue at once, and what of it goes to the journal in one transaction."""
 
     entries: list[Entry]
-    lines: list[KeptLine]
+    pages: list[Page]
     sessions: list[SessionRow]
     ended: list[bytes]
     acks: dict[Member, int]  # the highest number to acknowledge
@@ -150,7 +150,7 @@ class Delivery:
         with self._lock:
             while self._counts.get(key, 0) >= PENDING_LINES and self._stopping is None:
                 self._space.wait()
-            self._counts[key] = self._counts.get(key, 0) + len(posts)
+            self._counts[key] = self._counts.get(key, 0) + sum(len(post.texts) for post in posts)
             self._queue.extend(posts)
         self.wake()
 
@@ -256,8 +256,8 @@ class Delivery:
         if stalled and time.monotonic() < self._retry_at:
             return False
         try:
-            if batch.lines or batch.sessions or batch.ended:
-                self._journal.append(batch.lines, batch.sessions, batch.ended)
+            if batch.pages or batch.sessions or batch.ended:
+                self._journal.append(batch.pages, batch.sessions, batch.ended)
         except JournalError as error:
             self._retry_at = time.monotonic() + RETRY_SECONDS
             if not stalled:
@@ -274,7 +274,7 @@ class Delivery:
     def _tell_everybody(self, text: str) -> None:
         for log in self._logs.values():
             if log.in_step or log.behind:
-                self._sender.append(log, Notice(text).encode(), None)
+                self._sender.append(log, Notice(text).encode())
         self._sender.flush_all()
 
     def _carry_out(self, batch: Batch) -> None:
@@ -295,12 +295,13 @@ class Delivery:
         changed: dict[SessionState, None] = {}
         for entry in entries:
             if type(entry) is Post:
-                if entry.member is None or self._is_new(entry.member, entry.number, changed):
-                    self._number(entry, now, batch)
                 if entry.member is not None:
+                    del entry.texts[: self._accept(entry.member, entry.number, len(entry.texts), changed)]
                     batch.acks[entry.member] = accepted(entry.member)
+                if entry.texts:
+                    self._number(entry, now, batch)
             elif type(entry) is Refuse:
-                entry.stands = self._is_new(entry.member, entry.number, changed)
+                entry.stands = not self._accept(entry.member, entry.number, 1, changed)
                 if not entry.stands:
                     batch.acks[entry.member] = accepted(entry.member)
             elif type(entry) is Keep:
@@ -317,22 +318,24 @@ class Delivery:
                 batch.sessions.append(row)
         return batch
 
-    def _is_new(self, member: Member, number: int, changed: dict[SessionState, None]) -> bool:
-        """Take a member's numbered post, or return False if it was taken already."""
-        if number <= accepted(member):
-            return False
-        assert member.state is not None  # accepted has looked
-        member.state.accepted = number
-        changed[member.state] = None
-        return True
+    def _accept(self, member: Member, number: int, count: int, changed: dict[SessionState, None]) -> int:
+        """Take a member's posts `number` and as many that follow it; return how many were taken already."""
+        before = accepted(member)
+        last = number + count - 1
+        if last > before:
+            assert member.state is not None  # accepted has looked
+            member.state.accepted = last
+            changed[member.state] = None
+        return max(0, before - number + 1)
 
     def _number(self, post: Post, now: int, batch: Batch) -> None:
-        """Give a post its SEQ and TIME."""
-        log = self._log_of(post.room)
-        log.number += 1
-        post.seq = log.number
-        post.data = post.kind.pack(post.room.name, log.number, now, post.name, post.color, post.text)
-        batch.lines.append(KeptLine(log.key, post.room.name, log.number, now, post.data))
+        """Give what was said its SEQs and TIME."""
+        log, room = self._log_of(post.room), post.room.name
+        first = log.number + 1
+        log.number += len(post.texts)
+        data = pack_run(post.kind, room, first, now, post.name, post.color, post.texts)
+        post.page = Page(log.key, room, first, log.number, now, data)
+        batch.pages.append(post.page)
 
     def _log_of(self, room: Room) -> RoomLog:
         log = self._logs.get(room.key)
@@ -351,8 +354,8 @@ class Delivery:
     # --------------------------------------------------------------------------------------------- entry by entry
 
     def _post(self, entry: Post) -> None:
-        if entry.seq:
-            self._sender.append(self._logs[entry.room.key], entry.data, entry.seq)
+        if entry.page:
+            self._sender.append(self._logs[entry.room.key], entry.page.data, len(entry.texts))
 
     def _refuse(self, entry: Refuse) -> None:
         if entry.stands:
@@ -363,7 +366,7 @@ class Delivery:
         self._sender.answer(entry.member, welcome.encode())
 
     def _show(self, entry: Show) -> None:
-        self._sender.append(self._log_of(entry.room), entry.event.encode(), None)
+        self._sender.append(self._log_of(entry.room), entry.event.encode())
 
     def _enter(self, entry: Enter) -> None:
         log = self._log_of(entry.room)
@@ -423,7 +426,8 @@ class Delivery:
             self._space.notify_all()
         self._sender.close()
         if self._unkept is not None:
-            lines = len(self._unkept.lines) + sum(isinstance(entry, Post) for entry in self._later)
+            held = [*self._unkept.entries, *self._later]
+            lines = sum(len(entry.texts) for entry in held if isinstance(entry, Post))
             logger.error("{} lines could not be kept and were not said", lines)
         entries = [*self._entries, *(self._unkept.entries if self._unkept else ()), *self._later, *entries]
         self._unkept, self._later, self._entries = None, [], []

@@ -4,22 +4,29 @@ import threading
 from dataclasses import dataclass
 
 from protocol import Acted, Event, Said
+from server.journal import Page
 from server.room import Member, Past, Room, SessionState
+
+RUN_LINES = 1_000  # of one run, about: 230 KB with what stands before each text
 
 
 @dataclass(slots=True)
 class Post:
-    """Something said in a room, not yet numbered. As a numbered post it is the member's `number`-th."""
+    """A run: what somebody says in a room in one go. As numbered posts the first is the member's `number`-th."""
 
     room: Room
     kind: type[Said | Acted]
     name: str
     color: str
-    text: str
-    member: Member | None = None  # whose numbered post it is
+    texts: list[str]  # the delivery thread takes those out that are kept already
+    member: Member | None = None  # whose numbered posts they are
     number: int = 0
-    seq: int = 0  # given by the delivery thread; it stays 0 for what is kept already
-    data: bytes = b""  # the line, then
+    page: Page | None = None  # made by the delivery thread; None where no text is left
+
+    def is_continued_by(self, kind: type[Said | Acted], number: int) -> bool:
+        """Return whether what its author says next, as numbered post `number` or as none, belongs to this run."""
+        follows = self.number + len(self.texts) if self.number else 0
+        return kind is self.kind and number == follows and len(self.texts) < RUN_LINES
 
 
 @dataclass(slots=True)

@@ -2,8 +2,9 @@
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 MEMORY_LINES = 1_000  # kept of a room
@@ -17,11 +18,20 @@ class JournalError(Exception):
     """The journal cannot be written, or read; the text says why, and where it can be helped, how."""
 
 
-class KeptLine(NamedTuple):
-    """A `/say` or `/me` line of a room."""
+class Page(NamedTuple):
+    """What was said in a room in one go: `/say` or `/me` lines without a hole in their SEQs, as everybody gets them."""
 
     key: str  # of the room: `protocol.same_key` of its name
     room: str  # its name
+    first: int  # SEQ
+    last: int  # SEQ
+    time: int  # of the last line; milliseconds since 1970
+    data: bytes
+
+
+class KeptLine(NamedTuple):
+    """A `/say` or `/me` line of a room."""
+
     seq: int
     time: int  # milliseconds since 1970
     data: bytes  # the line as everybody got it
@@ -43,8 +53,8 @@ class SessionRow(NamedTuple):
 class Journal(Protocol):
     """What a journal promises. `append` is for the delivery thread, the rest for any; errors are JournalErrors."""
 
-    def append(self, lines: Sequence[KeptLine], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
-        """Keep `lines` and `sessions` and forget the sessions `ended`: all of it, or none and raise.
+    def append(self, pages: Sequence[Page], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
+        """Keep `pages` and `sessions` and forget the sessions `ended`: all of it, or none and raise.
 
         May be called again with what it raised for.
         """
@@ -74,22 +84,29 @@ class Journal(Protocol):
         """Keep everything for good and give up what is held. Idempotent."""
 
 
+def lines_of(page: bytes) -> Iterator[KeptLine]:
+    """Yield the lines of a page: `/say ROOM SEQ TIME …` each."""
+    for data in page.splitlines(keepends=True):
+        _, _, seq, milliseconds, _ = data.split(b" ", 4)
+        yield KeptLine(int(seq), int(milliseconds), data)
+
+
 @dataclass(slots=True)
 class _Past:
     """The kept lines of one room."""
 
-    lines: deque[KeptLine] = field(default_factory=deque)
+    pages: deque[Page] = field(default_factory=deque)
     size: int = 0
 
-    def append(self, line: KeptLine) -> None:
-        self.lines.append(line)
-        self.size += len(line.data)
-        while len(self.lines) > MEMORY_LINES or self.size > MEMORY_BYTES:
-            self.size -= len(self.lines.popleft().data)
+    def append(self, page: Page) -> None:
+        self.pages.append(page)
+        self.size += len(page.data)
+        while page.last - self.pages[0].last >= MEMORY_LINES or self.size > MEMORY_BYTES:
+            self.size -= len(self.pages.popleft().data)
 
 
 class MemoryJournal:
-    """A journal that ends with the process and keeps the last 1,000 lines or 1 MiB of a room."""
+    """A journal that ends with the process and keeps the last 1,000 lines of a room, or what of them is 1 MiB."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards all below
@@ -97,13 +114,13 @@ class MemoryJournal:
         self._sessions: dict[bytes, SessionRow] = {}  # the one seen last comes last
         self._facts: dict[tuple[str, str], str] = {}  # by kind and key
 
-    def append(self, lines: Sequence[KeptLine], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
+    def append(self, pages: Sequence[Page], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
         """Keep all that is given, and forget the oldest beyond the limits."""
         with self._lock:
-            for line in lines:
-                past = self._pasts.pop(line.key, None) or _Past()
-                self._pasts[line.key] = past
-                past.append(line)
+            for page in pages:
+                past = self._pasts.pop(page.key, None) or _Past()
+                self._pasts[page.key] = past
+                past.append(page)
             for row in sessions:
                 self._sessions.pop(row.token_hash, None)
                 self._sessions[row.token_hash] = row
@@ -116,20 +133,21 @@ class MemoryJournal:
         """Return the SEQ of the last line of a room, 0 where there is none."""
         with self._lock:
             past = self._pasts.get(key)
-            return past.lines[-1].seq if past else 0
+            return past.pages[-1].last if past else 0
 
     def spelling(self, key: str) -> str | None:
         """Return how a room that has a past is written."""
         with self._lock:
             past = self._pasts.get(key)
-            return past.lines[-1].room if past else None
+            return past.pages[-1].room if past else None
 
     def read(self, key: str, after: int, upto: int, limit: int) -> list[KeptLine]:
         """Return the first `limit` lines of a room with after < SEQ <= upto that are still kept, oldest first."""
         with self._lock:
             past = self._pasts.get(key)
-            lines = [line for line in past.lines if after < line.seq <= upto] if past else []
-        return lines[:limit]
+            pages = [page for page in past.pages if after < page.last and page.first <= upto] if past else []
+        lines = (line for page in pages for line in lines_of(page.data) if after < line.seq <= upto)
+        return list(islice(lines, limit))
 
     def session(self, token_hash: bytes) -> SessionRow | None:
         """Return the session that may be resumed with this token's hash."""

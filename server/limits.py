@@ -63,13 +63,17 @@ class Bucket:
         self._tokens = float(burst)
         self._when = clock()
 
-    def take(self) -> float:
-        """Take one token and return how many seconds to wait before using it."""
+    def take_up_to(self, count: int) -> tuple[int, float]:
+        """Take as many of `count` tokens as there are, but at least one, which there may not be yet.
+
+        Return how many were taken, and how many seconds to wait before using them.
+        """
         if not self._rate:
-            return 0.0
+            return count, 0.0
         self._fill()
-        self._tokens -= 1
-        return max(0.0, -self._tokens / self._rate)
+        taken = min(count, max(1, int(self._tokens)))
+        self._tokens -= taken
+        return taken, max(0.0, -self._tokens / self._rate)
 
     def try_take(self) -> float:
         """Take one token and return 0; where there is none, take none and return in how many seconds there is one."""

@@ -3,13 +3,12 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import islice
 from threading import Event
 from typing import NamedTuple, Protocol
 
 from protocol import LOBBY
 
-TAIL_LINES = 1_000  # of a room's log, in memory
+TAIL_PAGES = 2_000  # of a room's log, in memory; each has a line at least
 TAIL_BYTES = 1_048_576  # of a room's log, in memory
 
 
@@ -67,57 +66,78 @@ class Room:
     members: dict[str, "Member"] = field(default_factory=dict)
 
 
-class TailLine(NamedTuple):
-    """A line as it was sent. `seq` is the room's last SEQ with it; one that is not `kept` has none of its own."""
+class TailPage(NamedTuple):
+    """Lines as they were sent together: either each has a SEQ, or none has one since they are not kept."""
 
     data: bytes
-    seq: int
-    kept: bool
+    last: int  # the room's last SEQ with them
+    kept: int  # how many of them have a SEQ: all or none
 
 
 class Tail:
-    """The last lines of a room's log, each with its index: 0, 1, 2 … since the log was opened."""
+    """The end of a room's log. A place in it is a number of bytes since the log was opened, where a line begins."""
 
-    __slots__ = ("_size", "end", "floor", "lines", "seq")
+    __slots__ = ("end", "floor", "pages", "seq", "start")
 
     def __init__(self, seq: int) -> None:
-        self.lines: deque[TailLine] = deque()
-        self.end = 0  # the index of the next line
+        self.pages: deque[TailPage] = deque()
+        self.start = 0  # the place of the oldest line here
+        self.end = 0  # the place of the next line
         self.seq = seq  # of the last line
         self.floor = seq  # the lines up to this SEQ are no longer here
-        self._size = 0
 
-    @property
-    def start(self) -> int:
-        """The index of the oldest line here."""
-        return self.end - len(self.lines)
+    def append(self, data: bytes, kept: int) -> None:
+        """Add lines, of which as many are `kept`, each with the next SEQ."""
+        self.seq += kept
+        self.end += len(data)
+        self.pages.append(TailPage(data, self.seq, kept))
 
-    def append(self, data: bytes, seq: int | None) -> TailLine:
-        """Add a line and return it; without `seq` it is one that is not kept."""
-        self.seq = self.seq if seq is None else seq
-        line = TailLine(data, self.seq, seq is not None)
-        self.lines.append(line)
-        self.end += 1
-        self._size += len(data)
-        while len(self.lines) > TAIL_LINES or self._size > TAIL_BYTES:
-            dropped = self.lines.popleft()
-            self._size -= len(dropped.data)
-            self.floor = dropped.seq
-        return line
+    def trim(self) -> None:
+        """Forget the oldest lines beyond the limits."""
+        while len(self.pages) > TAIL_PAGES or self.end - self.start > TAIL_BYTES:
+            dropped = self.pages.popleft()
+            self.start += len(dropped.data)
+            self.floor = dropped.last
 
-    def read(self, place: int, size: int) -> list[TailLine]:
-        """Return the lines from index `place` on, up to about `size` bytes but at least one."""
-        lines = []
-        for line in islice(self.lines, place - self.start, None):
-            lines.append(line)
-            size -= len(line.data)
+    def read(self, place: int, size: int) -> bytes:
+        """Return the lines from `place` on, whole pages of them until there are `size` bytes."""
+        pieces: list[bytes] = []
+        before = place - self.start  # bytes that are still to be passed over
+        for page in self.pages:
+            if before >= len(page.data):
+                before -= len(page.data)
+                continue
+            pieces.append(page.data[before:])
+            size -= len(page.data) - before
+            before = 0
             if size <= 0:
                 break
-        return lines
+        return b"".join(pieces)
 
-    def kept(self, after: int, upto: int) -> list[bytes]:
+    def seq_at(self, place: int) -> int:
+        """Return the last SEQ before `place`."""
+        before = place - self.start
+        seq = self.floor
+        for page in self.pages:
+            if before < len(page.data):
+                return seq + (page.data.count(b"\n", 0, before) if page.kept else 0)
+            before -= len(page.data)
+            seq = page.last
+        return seq
+
+    def kept(self, after: int, upto: int) -> bytes:
         """Return the kept lines with after < SEQ <= upto; `after` must not be below the floor."""
-        return [line.data for line in self.lines if line.kept and after < line.seq <= upto]
+        return b"".join([_cut_out(page, after, upto) for page in self.pages if page.kept])
+
+
+def _cut_out(page: TailPage, after: int, upto: int) -> bytes:
+    """Return the lines of a page with after < SEQ <= upto."""
+    before = page.last - page.kept
+    if after <= before and page.last <= upto:
+        return page.data
+    if after >= page.last or upto <= before:
+        return b""
+    return b"".join(page.data.splitlines(keepends=True)[max(0, after - before) : upto - before])
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
@@ -165,7 +185,7 @@ class Member:
 
     send: Callable[[bytes], int] = field(init=False)
     log: "RoomLog | None" = None  # of the room he receives
-    place: int = 0  # index of the next line for him; counts only while he is behind
+    place: int = 0  # where the next line for him begins; counts only while he is behind
     seq: int = 0  # of the last line that he has; counts only while he is behind
     sending: bytes = b""  # what his socket has not taken yet of a chunk; it ends with a line
     outbox: list[bytes] = field(default_factory=list)  # his answers; they go next
@@ -190,6 +210,6 @@ class RoomLog:
         self.name = name
         self.number = last  # the last SEQ given away
         self.tail = Tail(last)
-        self.batch: list[TailLine] = []  # in the tail, but not yet sent to those in step
+        self.batch: list[bytes] = []  # in the tail, but not yet sent to those in step
         self.in_step: dict[Member, Callable[[bytes], int]] = {}  # whose place is the end, less the batch
         self.behind: set[Member] = set()

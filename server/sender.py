@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from server.room import Member, Past, RoomLog, TailLine
+from server.room import Member, Past, RoomLog
 
 OUTBOX_BYTES = 1_048_576  # of a member's own answers; who has more unread is not reading, and goes
 CHUNK_BYTES = 262_144  # one send to a member who is behind
@@ -77,11 +77,12 @@ class Sender:
 
     # --------------------------------------------------------------------------------------------- lines for a room
 
-    def append(self, log: RoomLog, data: bytes, seq: int | None) -> None:
-        """Add a line to a room's log; it goes out with the next flush."""
+    def append(self, log: RoomLog, data: bytes, kept: int = 0) -> None:
+        """Add lines to a room's log, of which as many are `kept`: all or none. They go out with the next flush."""
         if not log.batch:
             self._touched.append(log)
-        log.batch.append(log.tail.append(data, seq))
+        log.batch.append(data)
+        log.tail.append(data, kept)
 
     def flush_all(self) -> None:
         """Send what was appended to any room."""
@@ -93,22 +94,23 @@ class Sender:
         """Send the batch of a room to every member in step."""
         if not log.batch:
             return
-        batch, log.batch = log.batch, []
-        data = b"".join([line.data for line in batch])
+        data = b"".join(log.batch)
+        log.batch.clear()
         size = len(data)
         cut = [(member, sent) for member, send in log.in_step.items() if (sent := send(data)) != size]
         for member, sent in cut:
-            done = self._cut(member, data, sent)
-            self._put_behind(member, log, batch[done:])
+            missing = size - self._cut(member, data, sent)
+            self._put_behind(member, log, missing)
             self._watch_or_give_up(member)
+        log.tail.trim()
 
-    def _put_behind(self, member: Member, log: RoomLog, missing: list[TailLine]) -> None:
-        """Place a member before the `missing` lines, the last of the tail, of which he has none."""
+    def _put_behind(self, member: Member, log: RoomLog, missing: int) -> None:
+        """Place a member before the last `missing` bytes of the tail, of which he has none."""
         log.in_step.pop(member, None)
         log.behind.add(member)
         member.log = log
-        member.place = log.tail.end - len(missing)
-        member.seq = missing[0].seq - missing[0].kept if missing else log.tail.seq
+        member.place = log.tail.end - missing
+        member.seq = log.tail.seq_at(member.place)
 
     # ------------------------------------------------------------------------------------------- lines for a member
 
@@ -118,7 +120,7 @@ class Sender:
             return
         self.flush(log)
         member.past.append(Past(head, log, after, log.tail.seq))
-        self._put_behind(member, log, [])
+        self._put_behind(member, log, 0)
         self._bound(member)
         self.advance(member)
 
@@ -236,7 +238,7 @@ class Sender:
         """Keep new lines from a member until his socket takes what is before them."""
         log = member.log
         if log is not None and member in log.in_step:
-            self._put_behind(member, log, log.batch)
+            self._put_behind(member, log, sum(map(len, log.batch)))
         self._watch_or_give_up(member)
 
     def _send_next(self, member: Member) -> bool:
@@ -270,7 +272,7 @@ class Sender:
         if past.log is None or past.after >= past.upto:
             member.past.pop(0)
         elif past.after >= past.log.tail.floor:
-            chunk += b"".join(past.log.tail.kept(past.after, past.upto))
+            chunk += past.log.tail.kept(past.after, past.upto)
             member.past.pop(0)
         elif not chunk:  # what is here goes first
             self._fetching.add(member)
@@ -286,25 +288,22 @@ class Sender:
             member.past.append(Past(b"", log, member.seq, log.tail.floor))
             member.place, member.seq = log.tail.start, log.tail.floor
             return True
-        lines = log.tail.read(member.place, CHUNK_BYTES)
-        data = b"".join([line.data for line in lines])
+        data = log.tail.read(member.place, CHUNK_BYTES)
         sent = self._send(member, data)
-        done = len(lines) if sent == len(data) else self._cut(member, data, sent)
-        if done:
-            member.place, member.seq = member.place + done, lines[done - 1].seq
+        member.place += sent if sent == len(data) else self._cut(member, data, sent)
+        member.seq = log.tail.seq_at(member.place)
         return sent == len(data)
 
     def _cut(self, member: Member, data: bytes, sent: int) -> int:
-        """Return how many lines of `data` are done with: those sent, and a cut one whose rest goes first now.
+        """Return how many bytes of `data` are done with: those sent, and the rest of a cut line, which goes first now.
 
         Only that rest is held: what follows it is in the tail, once for all who are behind.
         """
-        lines = data.count(b"\n", 0, sent)
-        if sent and data[sent - 1] != 0x0A:
-            end = data.index(b"\n", sent) + 1
-            member.sending = data[sent:end]
-            lines += 1
-        return lines
+        if not sent or data[sent - 1] == 0x0A:
+            return sent
+        end = data.index(b"\n", sent) + 1
+        member.sending = data[sent:end]
+        return end
 
     # --------------------------------------------------------------------------------------- watching and giving up
 

@@ -5,6 +5,7 @@ run -> Channel.open -> _serve -> _receive (a wait with an end) -> _carry_out -> 
 """
 
 import contextlib
+import itertools
 import secrets
 import time
 from collections.abc import Callable, Iterable
@@ -37,7 +38,7 @@ from protocol import (
 from server.channel import Channel
 from server.delivery import Delivery, with_gaps
 from server.doorman import Doorman
-from server.entries import Answer, Close, Finish, Post, Refuse
+from server.entries import RUN_LINES, Answer, Close, Finish, Post, Refuse
 from server.gate import Admission, Gate
 from server.journal import Journal, JournalError
 from server.limits import Bucket, Limits, Repeats, take_or_refuse
@@ -161,8 +162,7 @@ class Session:
                 lines, too_long = self._decoder.feed(data), None
             except LineTooLongError as error:
                 lines, too_long = error.lines, error
-            for line in lines:
-                self._take_line(line)
+            self._take_lines(protocol.decode_lines(lines))
             self._hand_over()
             if too_long:
                 self._answer(Error(too_long.code, too_long.text))
@@ -213,13 +213,34 @@ class Session:
         ping = protocol.Ping(secrets.token_hex(4)).encode()
         self._house.delivery.post(Answer(self._member, ping, at_once=True))
 
-    def _take_line(self, line: bytes) -> None:
-        self._slow_down()
-        text = protocol.decode_line(line)
-        if not text:
+    def _take_lines(self, lines: list[str]) -> None:
+        """Carry out what was read; what is said without a command between goes on together, as a run."""
+        for is_said, some in itertools.groupby(lines, key=_is_said):
+            if is_said and self._member.name:
+                self._take_run(list(some))
+            else:
+                for line in some:
+                    self._slow_down(1)
+                    self._take_line(line)
+
+    def _take_run(self, lines: list[str]) -> None:
+        """Say what was read, as much of it at once as a client may say."""
+        while lines:
+            count = self._slow_down(min(len(lines), RUN_LINES))
+            texts = [line for line in lines[:count] if line]
+            try:
+                self._member.last_active = time.monotonic()
+                self._take_saying(Said, texts)
+            except ProtocolError:  # line by line then, so that each has its own answer
+                for text in texts:
+                    self._take_line(text)
+            lines = lines[count:]
+
+    def _take_line(self, line: str) -> None:
+        if not line:
             return
         try:
-            self._carry_out(text)
+            self._carry_out(line)
         except ProtocolError as error:
             self._log_refusal(error)
             self._hand_over()
@@ -234,15 +255,19 @@ class Session:
             return
         logger.info("refused {} {!r}: {}{}", address, self._member.name, error.code, more)
 
-    def _slow_down(self) -> None:
-        """Make a client who is too fast wait: what he sends stays where it is until it is read."""
-        seconds = self._bucket.take()
+    def _slow_down(self, count: int) -> int:
+        """Make a client who is too fast wait: what he sends stays where it is until it is read.
+
+        Return how many of `count` lines may go now, at least one.
+        """
+        count, seconds = self._bucket.take_up_to(count)
         if seconds:
             self._hand_over()
             self._house.stopping.wait(seconds)
         if self._stopped:
             self._hand_over()  # what was read before is still said
         self._heed_the_end()
+        return count
 
     def _heed_the_end(self) -> None:
         """End the session if another thread wants it."""
@@ -305,27 +330,31 @@ class Session:
         raise ProtocolError("name-needed", "first say who you are: /name NAME [COLOR]")
 
     def _say(self, command: protocol.Say) -> None:
-        self._take_saying(Said, command.text)
+        self._take_saying(Said, [command.text])
 
     def _me(self, command: protocol.Me) -> None:
-        self._take_saying(Acted, command.text)
+        self._take_saying(Acted, [command.text])
 
     def _post(self, command: protocol.Post) -> None:
         if not command.number:
             raise ProtocolError("argument-invalid", "the N of a post counts from 1")
         try:
             line = _posted(command.line)
-            self._take_saying(Said if isinstance(line, protocol.Say) else Acted, line.text, command.number)
+            self._take_saying(Said if isinstance(line, protocol.Say) else Acted, [line.text], command.number)
         except ProtocolError as error:
             self._hand_over()
             self._house.delivery.post(Refuse(self._member, command.number, error.code, error.text))
 
-    def _take_saying(self, kind: type[Said | Acted], text: str, number: int = 0) -> None:
-        """Gather what is said; with `number` it is a numbered post."""
-        member = self._member
-        text = protocol.check_text(text)
+    def _take_saying(self, kind: type[Said | Acted], texts: list[str], number: int = 0) -> None:
+        """Gather what is said, all or nothing of it; with `number` it is a numbered post."""
+        member, said = self._member, self._said
+        protocol.check_text(max(texts, key=len, default=""))
         self._house.order.refuse_muted(member.name)
-        self._said.append(Post(self._room(), kind, member.name, member.color, text, member if number else None, number))
+        room = self._room()
+        if said and said[-1].is_continued_by(kind, number):
+            said[-1].texts += texts
+        else:
+            said.append(Post(room, kind, member.name, member.color, texts, member if number else None, number))
 
     def _room(self) -> Room:
         """Return the room of a member who has a name; who came back on another connection is nowhere on this one."""
@@ -579,6 +608,11 @@ class Session:
                 pass
         except OSError:  # a TimeoutError is one too: it is over either way
             return
+
+
+def _is_said(line: str) -> bool:
+    """Return whether a line is said as it stands, and no command."""
+    return not line.startswith("/")
 
 
 def _refuse_browser(text: str) -> None:

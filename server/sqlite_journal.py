@@ -19,7 +19,7 @@ from typing import Any
 
 from loguru import logger
 
-from server.journal import SESSION_SECONDS, SESSIONS_KEPT, JournalError, KeptLine, SessionRow
+from server.journal import SESSION_SECONDS, SESSIONS_KEPT, JournalError, KeptLine, Page, SessionRow, lines_of
 
 KEEP_DAYS = 30  # of a room's past
 KEEP_LINES = 100_000  # of a room's past, and what more stands in the page of the oldest
@@ -148,15 +148,15 @@ class SqliteJournal:
 
     # ------------------------------------------------------------------------------------------------- the interface
 
-    def append(self, lines: Sequence[KeptLine], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
+    def append(self, pages: Sequence[Page], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
         """Keep all that is given in one transaction. Raises JournalError; then nothing of it is kept."""
-        pages: dict[str, list[KeptLine]] = {}
-        for line in lines:
-            pages.setdefault(line.key, []).append(line)
-        rooms = {key: page[0].room for key, page in pages.items() if key not in self._names}
+        by_room: dict[str, list[Page]] = {}
+        for page in pages:
+            by_room.setdefault(page.key, []).append(page)
+        rooms = {key: of_room[0].room for key, of_room in by_room.items() if key not in self._names}
         rows = [
-            (key, page[-1].seq, page[0].seq, page[-1].time, b"".join([line.data for line in page]))
-            for key, page in pages.items()
+            (key, of_room[-1].last, of_room[0].first, of_room[-1].time, b"".join([page.data for page in of_room]))
+            for key, of_room in by_room.items()
         ]
         with self._transaction() as writer:
             if rooms:
@@ -168,7 +168,7 @@ class SqliteJournal:
                 writer.executemany("DELETE FROM sessions WHERE token_hash = ?", [(token,) for token in ended])
         with self._table_lock:
             self._names.update(rooms)
-            self._last.update((key, page[-1].seq) for key, page in pages.items())
+            self._last.update((key, of_room[-1].last) for key, of_room in by_room.items())
         self._written.set()
 
     @contextlib.contextmanager
@@ -198,14 +198,13 @@ class SqliteJournal:
 
     def read(self, key: str, after: int, upto: int, limit: int) -> list[KeptLine]:
         """Return the first `limit` lines of a room with after < SEQ <= upto that are still kept, oldest first."""
-        room = self.spelling(key) or key
         lines: list[KeptLine] = []
         while len(lines) < limit and after < upto:
             page = self._page(key, after)
             if page is None:
                 break
             last, data = page
-            lines += [line for line in _lines(key, room, data) if after < line.seq <= upto]
+            lines += [line for line in lines_of(data) if after < line.seq <= upto]
             after = last
         return lines[:limit]
 
@@ -333,13 +332,6 @@ class SqliteJournal:
 def _session(row: tuple[Any, ...]) -> SessionRow:
     kept = SessionRow(*row)
     return kept._replace(present=bool(kept.present))
-
-
-def _lines(key: str, room: str, page: bytes) -> Iterator[KeptLine]:
-    """Yield the lines of a page: `/say ROOM SEQ TIME …` each."""
-    for data in page.splitlines(keepends=True):
-        _, _, seq, milliseconds, _ = data.split(b" ", 4)
-        yield KeptLine(key, room, int(seq), int(milliseconds), data)
 
 
 def _lock(path: Path) -> int:

@@ -13,7 +13,7 @@ from server.channel import Channel
 from server.delivery import Delivery, with_gaps
 from server.entries import Answer, Close, Depart, Enter, Finish, Mark, Post, Show
 from server.journal import KeptLine, MemoryJournal
-from server.room import TAIL_LINES, Member, Room
+from server.room import TAIL_PAGES, Member, Room
 from server.sender import OUTBOX_BYTES, PAST_STRETCHES
 from tests.wire import PATIENCE_SECONDS, eventually
 
@@ -64,7 +64,7 @@ def person() -> tuple[Member, ListOutlet]:
 
 
 def post(room: Room, text: str) -> Post:
-    return Post(room, Said, "bob", "red", text)
+    return Post(room, Said, "bob", "red", [text])
 
 
 def filler(room: Room, count: int) -> list[Post]:
@@ -116,6 +116,7 @@ def reader() -> Iterator[Reader]:
 
 
 ROOM = Room("ops", "ops")
+LINES = 1_000  # of `filler`: they just fit into a tail
 
 
 def test_everybody_gets_the_identical_bytes_in_the_identical_order() -> None:
@@ -123,7 +124,7 @@ def test_everybody_gets_the_identical_bytes_in_the_identical_order() -> None:
     with delivering() as delivery:
         (first, seen), (second, also_seen) = person(), person()
         delivery.post(Enter(first, ROOM, 1), Enter(second, ROOM, 2))
-        delivery.say([post(ROOM, "a"), Post(ROOM, Acted, "bob", "red", "b"), post(ROOM, "c")])
+        delivery.say([post(ROOM, "a"), Post(ROOM, Acted, "bob", "red", ["b"]), post(ROOM, "c")])
         delivery.settle(first)
         assert seen.lines[1:] == ["/say ops 1 1000 bob red a", "/me ops 2 1000 bob red b", "/say ops 3 1000 bob red c"]
         assert seen.lines[1:] == also_seen.lines[1:]
@@ -178,10 +179,10 @@ def test_a_reader_who_stalls_gets_every_line_in_the_tail(reader: Reader) -> None
     with delivering() as delivery:
         other, seen = person()
         delivery.post(Enter(reader.member, ROOM, 1), Enter(other, ROOM, 2))
-        delivery.say(filler(ROOM, TAIL_LINES - 1))
+        delivery.say(filler(ROOM, LINES - 1))
         delivery.say([post(ROOM, "end")])
         delivery.settle(other)
-        assert len(seen.lines) == 1 + TAIL_LINES
+        assert len(seen.lines) == 1 + LINES
         assert reader.read_until(b"red end\n")[1:] == seen.lines[1:]
 
 
@@ -191,13 +192,13 @@ def test_a_reader_who_fell_out_of_the_tail_is_told_of_the_gap(reader: Reader) ->
         other, _ = person()
         delivery.post(Enter(reader.member, ROOM, 1), Enter(other, ROOM, 2))
         for _ in range(4):
-            delivery.say(filler(ROOM, TAIL_LINES))
+            delivery.say(filler(ROOM, LINES))
             delivery.settle(other)
         delivery.say([post(ROOM, "end")])
         delivery.settle(other)
         lines = reader.read_until(b"red end\n")[1:]
         assert any(line.startswith("/gap") for line in lines)
-        assert covered(lines) == list(range(1, 4 * TAIL_LINES + 2))
+        assert covered(lines) == list(range(1, 4 * LINES + 2))
 
 
 def test_a_batch_longer_than_the_tail_has_its_gap_named(reader: Reader) -> None:
@@ -205,10 +206,10 @@ def test_a_batch_longer_than_the_tail_has_its_gap_named(reader: Reader) -> None:
     with delivering() as delivery:
         other, _ = person()
         delivery.post(Enter(reader.member, ROOM, 1), Enter(other, ROOM, 2))
-        delivery.queue(*filler(ROOM, 3 * TAIL_LINES), post(ROOM, "end"))
+        delivery.queue(*filler(ROOM, 3 * LINES), post(ROOM, "end"))
         delivery.settle(other)
         lines = reader.read_until(b"red end\n")[1:]
-        assert covered(lines) == list(range(1, 3 * TAIL_LINES + 2))
+        assert covered(lines) == list(range(1, 3 * LINES + 2))
 
 
 def test_a_reader_who_catches_up_is_in_step_again(reader: Reader) -> None:
@@ -260,26 +261,26 @@ def test_room_lines_go_between_whole_answers(reader: Reader) -> None:
 def test_a_slow_reader_of_the_past_is_not_ended_by_an_answer(reader: Reader) -> None:
     """However much of a room's past waits for him, an answer does not end him."""
     with delivering() as delivery:
-        delivery.say([post(ROOM, "€" * 300) for _ in range(TAIL_LINES)])
+        delivery.say([post(ROOM, "€" * 300) for _ in range(LINES)])
         delivery.post(Enter(reader.member, ROOM, 1, after=0))
         for number in range(3):
             delivery.post(Answer(reader.member, b"/pong %d\n" % number))
         delivery.say([post(ROOM, "end")])
         lines = reader.read_until(b"red end\n")
-        assert len(lines) == 1 + TAIL_LINES + 3 + 1
+        assert len(lines) == 1 + LINES + 3 + 1
 
 
 def test_a_question_overtakes_a_long_past(reader: Reader) -> None:
     """What is sent at once comes between two chunks of the past, and not at its end."""
     with delivering() as delivery:
-        delivery.say(filler(ROOM, TAIL_LINES))
-        delivery.post(*[Show(ROOM, Notice("here"))] * 900)  # they push most of it out of the tail
+        delivery.say(filler(ROOM, LINES))
+        delivery.post(*[Show(ROOM, Notice("here"))] * (TAIL_PAGES - 100))  # they push most of it out of the tail
         delivery.post(Enter(reader.member, ROOM, 1, after=0))
         delivery.post(Answer(reader.member, b"/ping x\n", at_once=True))
         delivery.say([post(ROOM, "end")])
         lines = reader.read_until(b"red end\n")
         assert lines.index("/ping x") < 500
-        assert covered([line for line in lines[1:] if line != "/ping x"]) == list(range(1, TAIL_LINES + 2))
+        assert covered([line for line in lines[1:] if line != "/ping x"]) == list(range(1, LINES + 2))
 
 
 def test_who_goes_to_and_fro_without_reading_goes(reader: Reader) -> None:
@@ -299,7 +300,7 @@ def test_a_closing_member_has_no_more_time_for_each_byte(reader: Reader, monkeyp
     monkeypatch.setattr(sender, "CHECK_SECONDS", 0.05)
     with delivering() as delivery:
         delivery.post(Enter(reader.member, ROOM, 1))
-        delivery.say(filler(ROOM, TAIL_LINES))
+        delivery.say(filler(ROOM, LINES))
         delivery.post(Depart(reader.member), Close(reader.member))
 
         def closed_while_reading() -> bool:
@@ -386,7 +387,7 @@ def test_a_broken_journal_ends_the_server_loudly() -> None:
 
 def test_gaps_stand_wherever_a_number_is_missing() -> None:
     """Before the first, between two, and after the last."""
-    first, second = KeptLine("ops", "ops", 3, 0, b"x\n"), KeptLine("ops", "ops", 6, 0, b"y\n")
+    first, second = KeptLine(3, 0, b"x\n"), KeptLine(6, 0, b"y\n")
     shown = with_gaps("ops", [first, second], 1, 8)
     assert shown == [b"/gap ops 2 2\n", b"x\n", b"/gap ops 4 5\n", b"y\n", b"/gap ops 7 8\n"]
 

@@ -4,7 +4,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from protocol import Said
+from protocol import Said, pack_run
 from server.journal import (
     MEMORY_BYTES,
     MEMORY_LINES,
@@ -24,7 +24,9 @@ from server.journal import (
     JournalError,
     KeptLine,
     MemoryJournal,
+    Page,
     SessionRow,
+    lines_of,
 )
 from server.sqlite_journal import SqliteJournal
 from tests.wire import ROOT
@@ -32,9 +34,19 @@ from tests.wire import ROOT
 ROW = SessionRow(b"hash", "bob", "red", "ops", 7, True, 1_000)
 
 
-def line(key: str, seq: int, text: str = "hi", time: int | None = None) -> KeptLine:
-    time = 1_000 + seq if time is None else time
-    return KeptLine(key, key, seq, time, Said.pack(key, seq, time, "bob", "red", text))
+def line(key: str, seq: int, text: str = "hi", time: int | None = None) -> Page:
+    """Return a page of one line."""
+    return page(key, seq, [text], time)
+
+
+def page(key: str, first: int, texts: list[str], time: int | None = None) -> Page:
+    last = first + len(texts) - 1
+    time = 1_000 + last if time is None else time
+    return Page(key, key, first, last, time, pack_run(Said, key, first, time, "bob", "red", texts))
+
+
+def lines_in(pages: Iterable[Page]) -> list[KeptLine]:
+    return [kept for page in pages for kept in lines_of(page.data)]
 
 
 def seqs(journal: Journal, key: str, after: int, upto: int, limit: int = 10_000) -> list[int]:
@@ -68,7 +80,14 @@ def test_read_between_two_places(journal: Journal) -> None:
     lines = [line("ops", seq) for seq in range(1, 11)]
     journal.append(lines[:6], [], [])
     journal.append(lines[6:], [], [])
-    assert journal.read("ops", 3, 7, 100) == lines[3:7]
+    assert journal.read("ops", 3, 7, 100) == lines_in(lines[3:7])
+
+
+def test_read_cuts_pages(journal: Journal) -> None:
+    """A page of many lines gives those that are asked for."""
+    pages = [page("ops", first, ["a", "b €", "c"]) for first in (1, 4, 7)]
+    journal.append(pages, [], [])
+    assert journal.read("ops", 2, 7, 100) == lines_in(pages)[2:7]
 
 
 def test_read_with_a_limit_gives_the_oldest(journal: Journal) -> None:
@@ -127,6 +146,15 @@ def test_the_oldest_lines_go_at_the_limit_of_lines() -> None:
     assert (kept[0], kept[-1], len(kept)) == (6, MEMORY_LINES + 5, MEMORY_LINES)
 
 
+def test_pages_go_when_the_others_have_enough_lines() -> None:
+    """A page goes when MEMORY_LINES lines are left without it, and not earlier."""
+    journal = MemoryJournal()
+    journal.append([page("ops", 1, ["a"] * 10), page("ops", 11, ["b"] * (MEMORY_LINES - 1))], [], [])
+    assert seqs(journal, "ops", 0, 1)
+    journal.append([line("ops", MEMORY_LINES + 10)], [], [])
+    assert seqs(journal, "ops", 0, 11) == [11]
+
+
 def test_the_oldest_lines_go_at_the_limit_of_bytes() -> None:
     """A room keeps at most MEMORY_BYTES, counted as on the wire."""
     journal = MemoryJournal()
@@ -153,7 +181,7 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     with in_file(tmp_path / "j.db") as journal:
         journal.append(lines, [ROW], [])
     with in_file(tmp_path / "j.db") as journal:
-        assert journal.read("ops", 0, 3, 10) == lines
+        assert journal.read("ops", 0, 3, 10) == lines_in(lines)
         assert (journal.last("ops"), journal.spelling("ops"), journal.session(b"hash")) == (3, "ops", ROW)
 
 
@@ -308,7 +336,7 @@ class AgainstAModel(RuleBasedStateMachine):
         for room, text in said:
             self.last[room] = self.last.get(room, 0) + 1
             lines.append(line(room, self.last[room], text))
-            self.lines.setdefault(room, []).append(lines[-1])
+            self.lines.setdefault(room, []).extend(lines_in(lines[-1:]))
         row = SessionRow(b"%d" % number, "bob", "red", "lobby", sum(self.last.values()), number != 1, 1_000)
         self.sessions[row.token_hash] = row
         self.journal.append(lines, [row], [])

@@ -20,15 +20,24 @@ def test_a_bucket_gives_a_burst_and_then_a_rate() -> None:
     """Five at once, then one every tenth of a second; a rest fills it again."""
     clock = Clock()
     bucket = Bucket(10, 5, clock)
-    assert [bucket.take() for _ in range(7)] == pytest.approx([0, 0, 0, 0, 0, 0.1, 0.2])
+    assert [bucket.take_up_to(1)[1] for _ in range(7)] == pytest.approx([0, 0, 0, 0, 0, 0.1, 0.2])
     clock.now = 10.0
-    assert [bucket.take() for _ in range(6)] == pytest.approx([0, 0, 0, 0, 0, 0.1])
+    assert [bucket.take_up_to(1)[1] for _ in range(6)] == pytest.approx([0, 0, 0, 0, 0, 0.1])
+
+
+def test_many_at_once_are_those_that_there_are() -> None:
+    """All of a burst at once, and then one at a time, each with its wait."""
+    clock = Clock()
+    bucket = Bucket(10, 5, clock)
+    assert [bucket.take_up_to(8), bucket.take_up_to(8)] == [(5, 0.0), (1, pytest.approx(0.1))]
+    clock.now = 0.4
+    assert bucket.take_up_to(2) == (2, 0.0)
 
 
 def test_no_rate_is_no_limit() -> None:
     """Rate 0 neither waits nor refuses."""
     bucket = Bucket(0, 1, Clock())
-    assert [bucket.take() for _ in range(100)] == [0.0] * 100
+    assert bucket.take_up_to(100) == (100, 0.0)
     assert [bucket.try_take() for _ in range(100)] == [0.0] * 100
 
 
@@ -46,7 +55,7 @@ def test_a_bucket_is_full_again_after_a_rest() -> None:
     clock = Clock()
     bucket = Bucket(10, 5, clock)
     assert bucket.full
-    bucket.take()
+    bucket.take_up_to(1)
     assert not bucket.full
     clock.now = 0.2
     assert bucket.full

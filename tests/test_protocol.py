@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import protocol
@@ -53,8 +53,10 @@ from protocol import (
     clean,
     command_table,
     decode_line,
+    decode_lines,
     default_color,
     find_command,
+    pack_run,
     parse_command,
     parse_event,
     same_key,
@@ -425,6 +427,14 @@ def test_writing_of_any_script_stays(text: str) -> None:
 
 
 @unhurried
+@given(st.lists(st.binary(max_size=6).map(lambda line: line.replace(b"\n", b"")), max_size=5))
+@example([b"\xe4\xbd", b"\xa0", b"\xf0\x9f\x98", b"a\x1b"])
+def test_many_lines_are_decoded_as_one_by_one(lines: list[bytes]) -> None:
+    """A character cut by the end of a line, or a control in one, changes nothing in the next."""
+    assert decode_lines(lines) == [decode_line(line) for line in lines]
+
+
+@unhurried
 @given(any_text)
 def test_cleaning_twice_changes_nothing(text: str) -> None:
     """Server and client both clean; the second finds nothing to do."""
@@ -691,6 +701,14 @@ def test_text_of_2001_characters_is_refused_naming_the_limit() -> None:
     with pytest.raises(ProtocolError, match="at most 2000 characters and this one has 2001") as caught:
         check_text("x" * 2_001)
     assert caught.value.code == "text-too-long"
+
+
+@unhurried
+@given(st.lists(any_text.map(lambda text: clean(text)), max_size=4), st.sampled_from([Said, Acted]))
+def test_a_run_is_its_lines_one_after_another(texts: list[str], kind: type[Said | Acted]) -> None:
+    """`pack_run` writes what `encode` of each line would, with SEQs that count on."""
+    lines = [kind("ops", 7 + number, 1_000, "bob", "red", text).encode() for number, text in enumerate(texts)]
+    assert pack_run(kind, "ops", 7, 1_000, "bob", "red", texts) == b"".join(lines)
 
 
 def test_longest_message_fits_a_line() -> None:

@@ -15,9 +15,9 @@ import pytest
 from chat_server import ChatServer
 from protocol import COMMANDS, LINE_BYTES, TEXT_CHARS
 from server import sender
+from server.journal import MEMORY_LINES
 from server.limits import Limits
 from server.registry import Counts
-from server.room import TAIL_LINES
 from server.session import Session
 from tests.test_delivery import covered
 from tests.wire import FAST, Wire, eventually, logged, serving
@@ -165,7 +165,9 @@ def test_history_that_makes_no_sense(alice: Wire, command: str) -> None:
 
 def test_history_beyond_what_is_kept(alice: Wire) -> None:
     """What is gone is named, not passed over."""
-    alice.send(*["x"] * (TAIL_LINES + 10), "/history 1000 500")
+    alice.send(*["x"] * 10)
+    alice.sync()
+    alice.send(*["x"] * MEMORY_LINES, "/history 1000 500")
     answer = [line for line in alice.until("/end history") if line.startswith("/gap")]
     assert answer == ["/gap lobby 1 10"]
 
@@ -488,6 +490,29 @@ def test_a_client_that_is_too_fast_loses_nothing() -> None:
         alice.send(*map(str, range(60)))
         assert [line.split()[-1] for line in alice.until(".* 59$")] == [str(number) for number in range(60)]
         assert time.monotonic() - start > 0.2
+
+
+def test_in_one_read_every_line_has_its_own_answer(alice: Wire) -> None:
+    """What can be said of a run is said, in order; what cannot has an error each, and commands stay in their place."""
+    alice.send("a", "x" * (TEXT_CHARS + 1), "b", "", "/me c", "//d", "/ping one", "e", "y" * (TEXT_CHARS + 1))
+    lines = alice.until("/error") + alice.until("/error")
+    assert [line.split()[-1] for line in lines if line[:4] in ("/say", "/me ", "/pon")] == [
+        "a",
+        "b",
+        "c",
+        "/d",
+        "one",
+        "e",
+    ]
+    assert [line.split()[1] for line in lines if line.startswith("/error")] == ["text-too-long"] * 2
+
+
+def test_what_follows_a_name_in_one_read_is_said(server: ChatServer) -> None:
+    """Before it nothing can be said, each line of it."""
+    with Wire(server.address) as wire:
+        wire.send("a", "b", "/name bob", "c", "d")
+        lines = wire.until(".* d$")
+    assert [line.split()[0] for line in lines[1:]] == ["/error", "/error", "/welcome", "/entered", "/say", "/say"]
 
 
 def test_a_slowed_client_does_not_slow_the_stop() -> None:
