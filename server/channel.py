@@ -4,7 +4,7 @@ import contextlib
 import socket
 import struct
 
-RECV_BYTES = 4_096  # a read while little arrives: ten thousand idle clients hold no big buffers
+RECV_BYTES = 512  # a read while little arrives: more than most lines, and held by every client who is silent
 RECV_BYTES_BUSY = 65_536  # a read while much arrives
 KEEPALIVE_SECONDS = 60  # the kernel's own question to a peer that is silent, for peers that vanish without a word
 
@@ -39,7 +39,7 @@ class Channel:
             data = self._socket.recv(self._recv_bytes)
         except BlockingIOError:
             raise TimeoutError from None
-        self._recv_bytes = RECV_BYTES_BUSY if len(data) == self._recv_bytes else RECV_BYTES
+        self._recv_bytes = RECV_BYTES_BUSY if len(data) >= RECV_BYTES else RECV_BYTES
         return data
 
     def _set_timeout(self, timeout: float) -> None:

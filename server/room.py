@@ -116,6 +116,8 @@ class Tail:
 
     def seq_at(self, place: int) -> int:
         """Return the last SEQ before `place`."""
+        if place == self.end:
+            return self.seq
         before = place - self.start
         seq = self.floor
         for page in self.pages:
@@ -127,6 +129,8 @@ class Tail:
 
     def kept(self, after: int, upto: int) -> bytes:
         """Return the kept lines with after < SEQ <= upto; `after` must not be below the floor."""
+        if after >= upto:
+            return b""
         return b"".join([_cut_out(page, after, upto) for page in self.pages if page.kept])
 
 
