@@ -11,6 +11,7 @@ calls a line costs.
                            -> _carry_out -> the entry's own step -> Sender
 """
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -41,6 +42,7 @@ from server.sender import Sender, release
 
 PENDING_LINES = 1_000  # of a room, not yet taken by the delivery thread; a session with more waits before it reads on
 PENDING_ENTRIES = 100_000  # of all kinds, queued or held; a session with something to do waits while there are more
+BATCH_LINES = 10_000  # kept at once, or other entries, some 20 ms: nobody gets the first before the last is kept
 CHUNK_LINES = 100  # read from the journal at once for one who is far behind; at most 0.9 MB
 IDLE_LOGS = 100  # logs of rooms that nobody is in, held so that a room left for a moment is still warm
 STOP_CHECK_SECONDS = 0.05  # between two looks whether all is sent, only while stopping
@@ -86,7 +88,7 @@ class Delivery:
         self._logs: dict[str, RoomLog] = {}
         self._forget_at = IDLE_LOGS
         self._unkept: Batch | None = None  # what the journal could not take; everything else waits behind it
-        self._later: list[Entry] = []  # what came since
+        self._later: list[Entry] = []  # what comes after it
         self._retry_at = 0.0
         self._acks: dict[Member, int] = {}  # of the batch that is carried out, those still to send
         self._entries: list[Entry] = []  # which are being kept and carried out, for whoever waits if that fails
@@ -236,11 +238,20 @@ class Delivery:
             if not self._keep(self._unkept):
                 return
             self._let_sessions_go_on()
-            entries, self._later = self._later, []
-        if entries:
-            batch = self._prepare(entries)
+            entries = self._later
+        self._later = entries
+        while self._later:
+            batch = self._prepare(self._next_part())
             if not self._keep(batch):
                 self._unkept = batch
+                return
+
+    def _next_part(self) -> list[Entry]:
+        """Take the first BATCH_LINES lines out of what waits, or a run more."""
+        lines = itertools.accumulate(len(entry.texts) if type(entry) is Post else 1 for entry in self._later)
+        count = next((count for count, sum_ in enumerate(lines, 1) if sum_ >= BATCH_LINES), len(self._later))
+        part, self._later = self._later[:count], self._later[count:]
+        return part
 
     def _let_pass(self, entries: list[Entry]) -> list[Entry]:
         """Carry out what need not wait for the journal, answers and ends, and return the rest."""

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -11,8 +11,8 @@ from protocol import Acted, Entered, Notice, Said
 from server import sender
 from server.channel import Channel
 from server.delivery import Delivery, with_gaps
-from server.entries import Answer, Close, Depart, Enter, Finish, Mark, Post, Show
-from server.journal import KeptLine, MemoryJournal
+from server.entries import RUN_LINES, Answer, Close, Depart, Enter, Finish, Mark, Post, Show
+from server.journal import KeptLine, MemoryJournal, Page, SessionRow
 from server.room import TAIL_PAGES, Member, Room
 from server.sender import OUTBOX_BYTES, PAST_STRETCHES
 from tests.wire import PATIENCE_SECONDS, eventually
@@ -383,6 +383,26 @@ def test_a_broken_journal_ends_the_server_loudly() -> None:
     delivery.settle(member)
     delivery.stop(0.1)
     assert outlet.ended == ["closed"]
+
+
+def test_what_waits_is_kept_in_parts() -> None:
+    """However much has gathered, the first of it need not wait until the last is kept."""
+    kept: list[int] = []
+
+    class CountingJournal(MemoryJournal):
+        def append(self, pages: Sequence[Page], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
+            kept.append(sum(page.last - page.first + 1 for page in pages))
+            super().append(pages, sessions, ended)
+
+    delivery = Delivery(CountingJournal(), clock=lambda: 1.0)
+    member, outlet = person()
+    run = ["x"] * RUN_LINES
+    delivery.queue(Enter(member, ROOM, 1), *(Post(ROOM, Said, "bob", "red", run.copy()) for _ in range(25)))
+    delivery.start()
+    delivery.settle(member)
+    delivery.stop(1.0)
+    assert kept == [10_000, 10_000, 5_000]
+    assert covered(outlet.lines[1:]) == list(range(1, 25_001))
 
 
 def test_gaps_stand_wherever_a_number_is_missing() -> None:
