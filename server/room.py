@@ -207,7 +207,7 @@ class Member:
 class RoomLog:
     """A room as the delivery thread knows it: the log, and who receives it."""
 
-    __slots__ = ("batch", "behind", "in_step", "key", "name", "number", "tail")
+    __slots__ = ("ahead", "batch", "behind", "in_step", "key", "name", "number", "tail")
 
     def __init__(self, key: str, name: str, last: int) -> None:
         self.key = key
@@ -217,3 +217,9 @@ class RoomLog:
         self.batch: list[bytes] = []  # in the tail, but not yet sent to those in step
         self.in_step: dict[Member, Callable[[bytes], int]] = {}  # whose place is the end, less the batch
         self.behind: set[Member] = set()
+        self.ahead: set[Member] = set()  # of those behind, who have the batch already; in step when it is sent
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes the batch has."""
+        return sum(map(len, self.batch))

@@ -102,7 +102,22 @@ class Sender:
             missing = size - self._cut(member, data, sent)
             self._put_behind(member, log, missing)
             self._watch_or_give_up(member)
+        ahead, log.ahead = log.ahead, set()
+        for member in ahead:
+            if member in log.behind:  # else he has gone meanwhile
+                self.advance(member)
         log.tail.trim()
+
+    def _flush_to(self, member: Member) -> None:
+        """Send the batch of his room to one member alone, before something that is for him alone."""
+        log = member.log
+        if log is None or not log.batch:
+            return
+        if member in log.in_step:
+            self._put_behind(member, log, log.unsent)
+            self.advance(member)
+        elif member in log.ahead:
+            self.advance(member)
 
     def _put_behind(self, member: Member, log: RoomLog, missing: int) -> None:
         """Place a member before the last `missing` bytes of the tail, of which he has none."""
@@ -118,7 +133,6 @@ class Sender:
         """Have a member receive a room from here on, after `head` and the lines that follow SEQ `after`."""
         if member.closed or member.outlet.broken:
             return
-        self.flush(log)
         member.past.append(Past(head, log, after, log.tail.seq))
         self._put_behind(member, log, 0)
         self._bound(member)
@@ -129,7 +143,7 @@ class Sender:
         log = member.log
         if log is None:
             return
-        self.flush(log)
+        self._flush_to(member)
         if member in log.behind and member.seq < log.tail.seq:
             member.past.append(Past(b"", log, member.seq, log.tail.seq))
         log.in_step.pop(member, None)
@@ -138,8 +152,7 @@ class Sender:
 
     def answer(self, member: Member, data: bytes) -> None:
         """Send an answer, after all that its member was to see before it."""
-        if member.log is not None:
-            self.flush(member.log)
+        self._flush_to(member)
         if member.past:
             self._append_to_past(member, data)
         else:
@@ -167,8 +180,7 @@ class Sender:
 
     def mark(self, member: Member, event: threading.Event) -> None:
         """Set `event` when a member's answers are sent, or he is given up."""
-        if member.log is not None:
-            self.flush(member.log)
+        self._flush_to(member)
         member.marks.append(event)
         self._set_marks(member)
 
@@ -225,8 +237,9 @@ class Sender:
         """Note that a member has everything: he is in step from here on, or at his end."""
         self._unwatch(member)
         log = member.log
-        if log is not None and member in log.behind:
-            self.flush(log)  # the batch is behind him already, but not yet behind those in step
+        if log is not None and log.batch and member in log.behind:
+            log.ahead.add(member)  # he has the batch, and those in step do not yet
+        elif log is not None and member in log.behind:
             log.behind.discard(member)
             log.in_step[member] = member.send
         if member.finishing:
@@ -238,7 +251,7 @@ class Sender:
         """Keep new lines from a member until his socket takes what is before them."""
         log = member.log
         if log is not None and member in log.in_step:
-            self._put_behind(member, log, sum(map(len, log.batch)))
+            self._put_behind(member, log, log.unsent)
         self._watch_or_give_up(member)
 
     def _send_next(self, member: Member) -> bool:

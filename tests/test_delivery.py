@@ -275,6 +275,7 @@ def test_a_question_overtakes_a_long_past(reader: Reader) -> None:
     with delivering() as delivery:
         delivery.say(filler(ROOM, LINES))
         delivery.post(*[Show(ROOM, Notice("here"))] * (TAIL_PAGES - 100))  # they push most of it out of the tail
+        delivery.settle(reader.member)
         delivery.post(Enter(reader.member, ROOM, 1, after=0))
         delivery.post(Answer(reader.member, b"/ping x\n", at_once=True))
         delivery.say([post(ROOM, "end")])
