@@ -35,15 +35,14 @@ from server.entries import (
     Refuse,
     Show,
 )
-from server.journal import Journal, JournalError, KeptLine, Page, SessionRow
+from server.journal import Journal, JournalError, Page, SessionRow
 from server.past_reader import PastReader
 from server.room import Member, Past, Room, RoomLog, SessionState
-from server.sender import Sender, release
+from server.sender import CHUNK_BYTES, Sender, release
 
 PENDING_LINES = 1_000  # of a room, not yet taken by the delivery thread; a session with more waits before it reads on
 PENDING_ENTRIES = 100_000  # of all kinds, queued or held; a session with something to do waits while there are more
 BATCH_LINES = 10_000  # kept at once, or other entries, some 20 ms: nobody gets the first before the last is kept
-CHUNK_LINES = 100  # read from the journal at once for one who is far behind; at most 0.9 MB
 IDLE_LOGS = 100  # logs of rooms that nobody is in, held so that a room left for a moment is still warm
 STOP_CHECK_SECONDS = 0.05  # between two looks whether all is sent, only while stopping
 RETRY_SECONDS = 0.5  # between two tries to write a journal that could not be written
@@ -418,14 +417,14 @@ class Delivery:
         log, after, upto = past.log, past.after, past.upto
         assert log is not None  # a stretch without a room has no lines
 
-        def done(lines: list[KeptLine] | None) -> None:
-            if lines is None:
+        def done(pages: list[Page] | None) -> None:
+            if pages is None:
                 self.post(Fetched(member, past, None, after))
                 return
-            reached = lines[-1].seq if len(lines) == CHUNK_LINES else upto
-            self.post(Fetched(member, past, b"".join(with_gaps(log.name, lines, after, reached)), reached))
+            reached = pages[-1].last if sum(len(page.data) for page in pages) >= CHUNK_BYTES else upto
+            self.post(Fetched(member, past, b"".join(with_gaps(log.name, pages, after, reached)), reached))
 
-        self._past_reader.fetch(log.key, after, upto, CHUNK_LINES, done)
+        self._past_reader.fetch(log.key, after, upto, CHUNK_BYTES, done)
 
     def _release(self) -> None:
         """Let go of everybody. Called when the thread ends, and once more after it for latecomers."""
@@ -459,14 +458,14 @@ def accepted(member: Member) -> int:
     return member.state.accepted
 
 
-def with_gaps(room: str, lines: Sequence[KeptLine], after: int, upto: int) -> list[bytes]:
-    """Return the kept `lines` as they go out, with a Gap wherever a SEQ with after < SEQ <= upto is missing."""
+def with_gaps(room: str, pages: Sequence[Page], after: int, upto: int) -> list[bytes]:
+    """Return the lines of `pages` as they go out, with a Gap wherever a SEQ with after < SEQ <= upto is missing."""
     shown: list[bytes] = []
-    for line in lines:
-        if line.seq > after + 1:
-            shown.append(Gap(room, after + 1, line.seq - 1).encode())
-        shown.append(line.data)
-        after = line.seq
+    for page in pages:
+        if page.first > after + 1:
+            shown.append(Gap(room, after + 1, page.first - 1).encode())
+        shown.append(page.data)
+        after = page.last
     if after < upto:
         shown.append(Gap(room, after + 1, upto).encode())
     return shown

@@ -2,9 +2,8 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 MEMORY_LINES = 1_000  # kept of a room
@@ -28,13 +27,17 @@ class Page(NamedTuple):
     time: int  # of the last line; milliseconds since 1970
     data: bytes
 
+    def cut(self, after: int, upto: int) -> "Page":
+        """Return the page of those of its lines with after < SEQ <= upto, of which there must be one."""
+        data = cut_lines(self.data, self.first, self.last, after, upto)
+        return self._replace(first=max(self.first, after + 1), last=min(self.last, upto), data=data)
 
-class KeptLine(NamedTuple):
-    """A `/say` or `/me` line of a room."""
 
-    seq: int
-    time: int  # milliseconds since 1970
-    data: bytes  # the line as everybody got it
+def cut_lines(data: bytes, first: int, last: int, after: int, upto: int) -> bytes:
+    """Return those of the lines `first` to `last`, which are `data`, with after < SEQ <= upto; there must be one."""
+    if after < first and last <= upto:
+        return data
+    return b"".join(data.splitlines(keepends=True)[max(0, after + 1 - first) : upto + 1 - first])
 
 
 class SessionRow(NamedTuple):
@@ -65,8 +68,11 @@ class Journal(Protocol):
     def spelling(self, key: str) -> str | None:
         """Return how a room that has a past is written. Never waits."""
 
-    def read(self, key: str, after: int, upto: int, limit: int) -> list[KeptLine]:
-        """Return the first `limit` lines of a room with after < SEQ <= upto that are still kept, oldest first."""
+    def read(self, key: str, after: int, upto: int, size: int) -> list[Page]:
+        """Return the lines of a room with after < SEQ <= upto that are still kept, oldest first.
+
+        They come in pages, until these have `size` bytes: with less, those are all the lines.
+        """
 
     def session(self, token_hash: bytes) -> SessionRow | None:
         """Return the session that may be resumed with this token's hash."""
@@ -84,11 +90,15 @@ class Journal(Protocol):
         """Keep everything for good and give up what is held. Idempotent."""
 
 
-def lines_of(page: bytes) -> Iterator[KeptLine]:
-    """Yield the lines of a page: `/say ROOM SEQ TIME …` each."""
-    for data in page.splitlines(keepends=True):
-        _, _, seq, milliseconds, _ = data.split(b" ", 4)
-        yield KeptLine(int(seq), int(milliseconds), data)
+def until_size(pages: Iterable[Page], size: int) -> list[Page]:
+    """Return the first of `pages`, until they have `size` bytes."""
+    taken: list[Page] = []
+    for page in pages:
+        taken.append(page)
+        size -= len(page.data)
+        if size <= 0:
+            break
+    return taken
 
 
 @dataclass(slots=True)
@@ -141,13 +151,12 @@ class MemoryJournal:
             past = self._pasts.get(key)
             return past.pages[-1].room if past else None
 
-    def read(self, key: str, after: int, upto: int, limit: int) -> list[KeptLine]:
-        """Return the first `limit` lines of a room with after < SEQ <= upto that are still kept, oldest first."""
+    def read(self, key: str, after: int, upto: int, size: int) -> list[Page]:
+        """Return the lines of a room with after < SEQ <= upto that are still kept, until they have `size` bytes."""
         with self._lock:
             past = self._pasts.get(key)
             pages = [page for page in past.pages if after < page.last and page.first <= upto] if past else []
-        lines = (line for page in pages for line in lines_of(page.data) if after < line.seq <= upto)
-        return list(islice(lines, limit))
+        return until_size((page.cut(after, upto) for page in pages), size)
 
     def session(self, token_hash: bytes) -> SessionRow | None:
         """Return the session that may be resumed with this token's hash."""

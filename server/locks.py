@@ -112,7 +112,7 @@ class Locks:
         What is not yet in the journal is not known here. Raises JournalError.
         """
         last = self._journal.last(lock.room)
-        return not (last and self._journal.read(lock.room, 0, last, 1))
+        return not (last and self._journal.read(lock.room, 0, last, size=1))
 
 
 def _lock(key: str, fact: str) -> Lock:

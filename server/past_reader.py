@@ -6,12 +6,12 @@ from queue import SimpleQueue
 
 from loguru import logger
 
-from server.journal import Journal, JournalError, KeptLine
+from server.journal import Journal, JournalError, Page
 
 TRIES = 2
 RETRY_SECONDS = 0.5  # between them
 
-Done = Callable[[list[KeptLine] | None], None]
+Done = Callable[[list[Page] | None], None]
 
 
 class PastReader:
@@ -34,19 +34,19 @@ class PastReader:
         if self._thread.ident is not None:
             self._thread.join()
 
-    def fetch(self, key: str, after: int, upto: int, limit: int, done: Done) -> None:
+    def fetch(self, key: str, after: int, upto: int, size: int, done: Done) -> None:
         """Have `done` called on this thread with what `Journal.read` returns, or with None where it cannot."""
-        self._wanted.put((key, after, upto, limit, done))
+        self._wanted.put((key, after, upto, size, done))
 
     def _run(self) -> None:
         while (wanted := self._wanted.get()) is not None and not self._stopping.is_set():
-            key, after, upto, limit, done = wanted
-            done(self._read(key, after, upto, limit))
+            key, after, upto, size, done = wanted
+            done(self._read(key, after, upto, size))
 
-    def _read(self, key: str, after: int, upto: int, limit: int) -> list[KeptLine] | None:
+    def _read(self, key: str, after: int, upto: int, size: int) -> list[Page] | None:
         for _ in range(TRIES):
             try:
-                return self._journal.read(key, after, upto, limit)
+                return self._journal.read(key, after, upto, size)
             except JournalError as error:
                 logger.error("{}; trying again to read lines {} to {} of {!r}", error, after + 1, upto, key)
             except Exception:  # noqa: BLE001  # a damaged page must not end the thread that all others need

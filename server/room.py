@@ -7,6 +7,7 @@ from threading import Event
 from typing import NamedTuple, Protocol
 
 from protocol import LOBBY
+from server.journal import cut_lines
 
 TAIL_PAGES = 2_000  # of a room's log, in memory; each has a line at least
 TAIL_BYTES = 1_048_576  # of a room's log, in memory
@@ -131,17 +132,8 @@ class Tail:
         """Return the kept lines with after < SEQ <= upto; `after` must not be below the floor."""
         if after >= upto:
             return b""
-        return b"".join([_cut_out(page, after, upto) for page in self.pages if page.kept])
-
-
-def _cut_out(page: TailPage, after: int, upto: int) -> bytes:
-    """Return the lines of a page with after < SEQ <= upto."""
-    before = page.last - page.kept
-    if after <= before and page.last <= upto:
-        return page.data
-    if after >= page.last or upto <= before:
-        return b""
-    return b"".join(page.data.splitlines(keepends=True)[max(0, after - before) : upto - before])
+        pages = (page for page in self.pages if page.kept and after < page.last and page.last - page.kept < upto)
+        return b"".join([cut_lines(page.data, page.last - page.kept + 1, page.last, after, upto) for page in pages])
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from server.room import Member, Past, RoomLog
 
 OUTBOX_BYTES = 1_048_576  # of a member's own answers; who has more unread is not reading, and goes
-CHUNK_BYTES = 262_144  # one send to a member who is behind
+CHUNK_BYTES = 262_144  # one send to a member who is behind, and what is read from the journal at once for him
 PAST_STRETCHES = (
     16  # of rooms, that wait for a member, each holding a tail; who goes to and fro so often is not reading
 )

@@ -49,6 +49,7 @@ from server.registry import Registry
 from server.room import Member, Room
 
 LINGER_SECONDS = 2.0  # after /bye, for the client to read it before the connection goes
+HISTORY_BYTES = protocol.HISTORY_LINES_MAX * protocol.LINE_BYTES  # more than any answer to /history has
 PIECE_LINES = 100  # of a long answer; the next piece waits until this one was taken
 TOKEN_BYTES = 16  # 128 random bits
 NONCE_BYTES = 16  # 128 random bits
@@ -468,8 +469,9 @@ class Session:
         room, journal = self._room(), self._house.journal
         upto = min(command.before - 1, journal.last(room.key)) if command.before else journal.last(room.key)
         after = max(0, upto - command.count)
-        lines = journal.read(room.key, after, upto, command.count)
-        self._answer_at_length([*with_gaps(room.name, lines, after, upto), End("history").encode()])
+        pages = journal.read(room.key, after, upto, HISTORY_BYTES)
+        lines = b"".join(with_gaps(room.name, pages, after, upto)).splitlines(keepends=True)
+        self._answer_at_length([*lines, End("history").encode()])
 
     # ------------------------------------------------------------------------------------------------- keeping order
 

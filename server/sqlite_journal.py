@@ -19,7 +19,7 @@ from typing import Any
 
 from loguru import logger
 
-from server.journal import SESSION_SECONDS, SESSIONS_KEPT, JournalError, KeptLine, Page, SessionRow, lines_of
+from server.journal import SESSION_SECONDS, SESSIONS_KEPT, JournalError, Page, SessionRow, until_size
 
 KEEP_DAYS = 30  # of a room's past
 KEEP_LINES = 100_000  # of a room's past, and what more stands in the page of the oldest
@@ -49,6 +49,7 @@ CREATE TABLE IF NOT EXISTS facts (
 """
 # REPLACE, since a commit that failed may have been kept all the same, and is then tried again.
 _INSERT_PAGE = "INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?, ?)"
+_SELECT_PAGES = "SELECT first, last, time, lines FROM pages WHERE room = ? AND last > ? AND first <= ? ORDER BY last"
 _INSERT_SESSION = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -196,24 +197,11 @@ class SqliteJournal:
         with self._table_lock:
             return self._names.get(key)
 
-    def read(self, key: str, after: int, upto: int, limit: int) -> list[KeptLine]:
-        """Return the first `limit` lines of a room with after < SEQ <= upto that are still kept, oldest first."""
-        lines: list[KeptLine] = []
-        while len(lines) < limit and after < upto:
-            page = self._page(key, after)
-            if page is None:
-                break
-            last, data = page
-            lines += [line for line in lines_of(data) if after < line.seq <= upto]
-            after = last
-        return lines[:limit]
-
-    def _page(self, key: str, after: int) -> tuple[int, bytes] | None:
-        """Return the page with the first line after a SEQ, and its last SEQ."""
-        rows = self._rows(
-            "SELECT last, lines FROM pages WHERE room = ? AND last > ? ORDER BY last LIMIT 1", (key, after)
-        )
-        return rows[0] if rows else None
+    def read(self, key: str, after: int, upto: int, size: int) -> list[Page]:
+        """Return the lines of a room with after < SEQ <= upto that are still kept, until they have `size` bytes."""
+        room = self.spelling(key) or key
+        with self._reading() as reader, contextlib.closing(reader.execute(_SELECT_PAGES, (key, after, upto))) as rows:
+            return until_size((Page(key, room, *row).cut(after, upto) for row in rows), size)
 
     def session(self, token_hash: bytes) -> SessionRow | None:
         """Return the session that may be resumed with this token's hash."""
@@ -241,9 +229,14 @@ class SqliteJournal:
         self._written.set()
 
     def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        with self._reading() as reader:
+            return reader.execute(statement, values).fetchall()
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
         with self._read_lock:
             try:
-                return self._reader.execute(statement, values).fetchall()
+                yield self._reader
             except sqlite3.Error as error:
                 raise JournalError(f"cannot read the journal {self._path}: {error}") from error
 

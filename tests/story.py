@@ -284,8 +284,7 @@ class Story:
         lost = doubled = disordered = unkept = 0
         journal = SqliteJournal(self._folder / "chat_journal.db")
         for room in ROOMS:
-            lines = journal.read(room, 0, journal.last(room), 1_000_000)
-            kept = [line.data.decode().split()[-1] for line in lines]
+            kept = [line.decode().split()[-1] for line in lines_kept(journal, room)]
             expected = self._expected(room)
             unkept += len(expected ^ set(kept)) + len(kept) - len(set(kept))
             for client in self._clients:
@@ -296,6 +295,12 @@ class Story:
         journal.close()
         posted = sum(len(client.posted) for client in self._clients)
         return Outcome(self._kills, posted, lost, doubled, disordered, unkept, codes)
+
+
+def lines_kept(journal: SqliteJournal, room: str) -> list[bytes]:
+    """Return every line that a journal holds of a room."""
+    pages = journal.read(room, 0, journal.last(room), sys.maxsize)
+    return b"".join(page.data for page in pages).splitlines()
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ from server import sender
 from server.channel import Channel
 from server.delivery import Delivery, with_gaps
 from server.entries import RUN_LINES, Answer, Close, Depart, Enter, Finish, Mark, Post, Show
-from server.journal import KeptLine, MemoryJournal, Page, SessionRow
+from server.journal import MemoryJournal, Page, SessionRow
 from server.room import TAIL_PAGES, Member, Room
 from server.sender import OUTBOX_BYTES, PAST_STRETCHES
 from tests.wire import PATIENCE_SECONDS, eventually
@@ -408,9 +408,9 @@ def test_what_waits_is_kept_in_parts() -> None:
 
 def test_gaps_stand_wherever_a_number_is_missing() -> None:
     """Before the first, between two, and after the last."""
-    first, second = KeptLine(3, 0, b"x\n"), KeptLine(6, 0, b"y\n")
+    first, second = Page("ops", "ops", 3, 4, 0, b"x\ny\n"), Page("ops", "ops", 6, 6, 0, b"z\n")
     shown = with_gaps("ops", [first, second], 1, 8)
-    assert shown == [b"/gap ops 2 2\n", b"x\n", b"/gap ops 4 5\n", b"y\n", b"/gap ops 7 8\n"]
+    assert shown == [b"/gap ops 2 2\n", b"x\ny\n", b"/gap ops 5 5\n", b"z\n", b"/gap ops 7 8\n"]
 
 
 def test_entered_counts_what_is_numbered_before_it() -> None:

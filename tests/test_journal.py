@@ -22,15 +22,14 @@ from server.journal import (
     SESSION_SECONDS,
     Journal,
     JournalError,
-    KeptLine,
     MemoryJournal,
     Page,
     SessionRow,
-    lines_of,
 )
 from server.sqlite_journal import SqliteJournal
 from tests.wire import ROOT
 
+BIG = 10_000_000  # bytes; more than is there
 ROW = SessionRow(b"hash", "bob", "red", "ops", 7, True, 1_000)
 
 
@@ -45,12 +44,25 @@ def page(key: str, first: int, texts: list[str], time: int | None = None) -> Pag
     return Page(key, key, first, last, time, pack_run(Said, key, first, time, "bob", "red", texts))
 
 
-def lines_in(pages: Iterable[Page]) -> list[KeptLine]:
-    return [kept for page in pages for kept in lines_of(page.data)]
+def lines_in(pages: Iterable[Page]) -> list[bytes]:
+    return [line for page in pages for line in page.data.splitlines(keepends=True)]
 
 
-def seqs(journal: Journal, key: str, after: int, upto: int, limit: int = 10_000) -> list[int]:
-    return [kept.seq for kept in journal.read(key, after, upto, limit)]
+def read(journal: Journal, key: str, after: int, upto: int) -> list[bytes]:
+    return lines_in(journal.read(key, after, upto, BIG))
+
+
+def seqs(journal: Journal, key: str, after: int, upto: int) -> list[int]:
+    return list(map(seq_of, read(journal, key, after, upto)))
+
+
+def seq_of(line: bytes) -> int:
+    return int(line.split()[2])
+
+
+def span_of(data: bytes) -> tuple[int, int]:
+    first, *_, last = data.splitlines() * 2
+    return seq_of(first), seq_of(last)
 
 
 @contextmanager
@@ -80,20 +92,26 @@ def test_read_between_two_places(journal: Journal) -> None:
     lines = [line("ops", seq) for seq in range(1, 11)]
     journal.append(lines[:6], [], [])
     journal.append(lines[6:], [], [])
-    assert journal.read("ops", 3, 7, 100) == lines_in(lines[3:7])
+    assert read(journal, "ops", 3, 7) == lines_in(lines[3:7])
 
 
 def test_read_cuts_pages(journal: Journal) -> None:
     """A page of many lines gives those that are asked for."""
     pages = [page("ops", first, ["a", "b €", "c"]) for first in (1, 4, 7)]
-    journal.append(pages, [], [])
-    assert journal.read("ops", 2, 7, 100) == lines_in(pages)[2:7]
+    for one in pages:
+        journal.append([one], [], [])
+    assert read(journal, "ops", 2, 7) == lines_in(pages)[2:7]
+    assert [(page.first, page.last) for page in journal.read("ops", 2, 7, BIG)] == [(3, 3), (4, 6), (7, 7)]
 
 
-def test_read_with_a_limit_gives_the_oldest(journal: Journal) -> None:
-    """`limit` cuts at the new end, so that reading on from the last one misses nothing."""
-    journal.append([line("ops", seq) for seq in range(1, 11)], [], [])
-    assert seqs(journal, "ops", 3, 9, 2) == [4, 5]
+def test_read_ends_with_the_page_that_reaches_the_size(journal: Journal) -> None:
+    """The oldest come, so that reading on from the last one misses nothing."""
+    pages = [page("ops", first, ["a", "b"]) for first in (1, 3, 5, 7)]
+    for one in pages:
+        journal.append([one], [], [])
+    size = len(pages[1].data)
+    for wanted, count in ((1, 1), (size, 1), (size + 1, 2), (BIG, 3)):
+        assert journal.read("ops", 2, 9, wanted) == pages[1 : 1 + count]
 
 
 def test_rooms_are_apart(journal: Journal) -> None:
@@ -160,8 +178,8 @@ def test_the_oldest_lines_go_at_the_limit_of_bytes() -> None:
     journal = MemoryJournal()
     lines = [line("ops", seq, "€" * 2_000) for seq in range(1, 300)]
     journal.append(lines, [], [])
-    kept = journal.read("ops", 0, 300, 1_000)
-    assert MEMORY_BYTES - len(lines[-1].data) < sum(len(kept.data) for kept in kept) <= MEMORY_BYTES
+    kept = b"".join(read(journal, "ops", 0, 300))
+    assert MEMORY_BYTES - len(lines[-1].data) < len(kept) <= MEMORY_BYTES
 
 
 def test_the_room_longest_silent_is_forgotten() -> None:
@@ -181,7 +199,7 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     with in_file(tmp_path / "j.db") as journal:
         journal.append(lines, [ROW], [])
     with in_file(tmp_path / "j.db") as journal:
-        assert journal.read("ops", 0, 3, 10) == lines_in(lines)
+        assert read(journal, "ops", 0, 3) == lines_in(lines)
         assert (journal.last("ops"), journal.spelling("ops"), journal.session(b"hash")) == (3, "ops", ROW)
 
 
@@ -322,7 +340,7 @@ class AgainstAModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lines: dict[str, list[KeptLine]] = {}
+        self.lines: dict[str, list[bytes]] = {}
         self.last: dict[str, int] = {}
         self.sessions: dict[bytes, SessionRow] = {}
         self.journal = self.open()
@@ -346,10 +364,14 @@ class AgainstAModel(RuleBasedStateMachine):
         self.sessions.pop(b"%d" % number, None)
         self.journal.append([], [], [b"%d" % number])
 
-    @rule(room=rooms, after=st.integers(0, 30), length=st.integers(0, 30), limit=st.integers(1, 9))
-    def read(self, room: str, after: int, length: int, limit: int) -> None:
-        expected = [kept for kept in self.lines.get(room, []) if after < kept.seq <= after + length][:limit]
-        assert self.journal.read(room, after, after + length, limit) == expected
+    @rule(room=rooms, after=st.integers(0, 30), length=st.integers(0, 30), size=st.integers(1, 300))
+    def read(self, room: str, after: int, length: int, size: int) -> None:
+        expected = [line for line in self.lines.get(room, []) if after < seq_of(line) <= after + length]
+        pages = self.journal.read(room, after, after + length, size)
+        found = lines_in(pages)
+        assert found == expected[: len(found)]
+        assert found == expected or sum(map(len, found)) >= size > sum(len(page.data) for page in pages[:-1])
+        assert all((page.first, page.last) == span_of(page.data) for page in pages)
 
     @invariant()
     def counts_and_sessions_agree(self) -> None:
@@ -380,14 +402,14 @@ class FileAgainstAModel(AgainstAModel):
         self.journal = journal = SqliteJournal(self.path, keep_lines=kept, clock=lambda: 1.0)
         journal.purge_long()
         for room, last in self.last.items():
-            left = {found.seq for found in journal.read(room, 0, last, 1_000)}
+            left = set(seqs(journal, room, 0, last))
             assert {seq for seq in range(max(1, last - kept + 1), last + 1) if seq in self.seqs(room)} <= left
             assert sorted(left) == list(range(min(left, default=last + 1), last + 1))
-            self.lines[room] = [kept_line for kept_line in self.lines.get(room, []) if kept_line.seq in left]
+            self.lines[room] = [line for line in self.lines.get(room, []) if seq_of(line) in left]
         self.restart()  # else it would go on purging by itself
 
     def seqs(self, room: str) -> set[int]:
-        return {kept.seq for kept in self.lines.get(room, [])}
+        return set(map(seq_of, self.lines.get(room, [])))
 
     def teardown(self) -> None:
         self.journal.close()

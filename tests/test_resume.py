@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from chat_server import ChatServer
-from server.journal import JournalError, KeptLine, MemoryJournal
+from server.journal import JournalError, MemoryJournal, Page
 from server.limits import Limits
 from server.sqlite_journal import SqliteJournal
 from tests.test_delivery import covered
@@ -403,12 +403,12 @@ class Awkward(SqliteJournal):
     seconds = 0.0
     failures = 0
 
-    def read(self, key: str, after: int, upto: int, limit: int) -> list[KeptLine]:
+    def read(self, key: str, after: int, upto: int, size: int) -> list[Page]:
         threading.Event().wait(self.seconds)
         if self.failures:
             self.failures -= 1
             raise JournalError("cannot read the journal")
-        return super().read(key, after, upto, limit)
+        return super().read(key, after, upto, size)
 
 
 def filled(path: Path, lines: int) -> Path:
