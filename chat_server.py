@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -54,10 +54,11 @@ HOST = "127.0.0.1"  # nobody else's machine, until its owner says so
 PORT = 4242
 BACKLOG = 1_024  # connections that wait for accept
 SESSION_STACK_BYTES = 262_144  # of a client's thread; address space, of which an idle one touches some 10 KB
-# After so long, each thread that waits for the interpreter's lock asks the one that computes for it. Python's own 5 ms
-# are 2 million wake-ups a second when 10,000 clients go at the same moment: they took minutes and both cores. Here no
-# thread computes for long without a system call, so nobody waits longer than before.
-SWITCH_SECONDS = 0.1
+# After so long, each thread that waits for the interpreter's lock asks the one that computes for it: soon, so that what
+# is sent does not wait for those who compute; but with 10,000 clients, who all may go at the same moment, Python's own
+# 5 ms were 2 million wake-ups a second, and took minutes.
+SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS_PER_CLIENT = 0.00001
 SPARE_DESCRIPTORS = 64  # for the log, the journal, the listener and what the libraries open
 JOURNAL = "chat_journal.db"  # beside the log
 NO_JOURNAL = "none"
@@ -82,13 +83,15 @@ class ChatServer:
         certificate: Certificate | None = None,
         password: Password | None = None,
         operators: Sequence[str] = (),
+        on_crowd: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Take the address; port 0 picks a free one. Raises OSError when it cannot be had.
 
         `journal` keeps what is said, in memory if none is given; `stop` closes it. With a `certificate` one speaks TLS,
         with a `password` only who has it comes in. `operators` are the names of those who keep order, if they prove
-        them.
+        them. `on_crowd` is called with the number of clients when it has changed; any thread.
         """
+        self._on_crowd = on_crowd
         self._certificate = certificate
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         self._listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
@@ -221,6 +224,8 @@ class ChatServer:
         thread = threading.Thread(target=self._serve, args=(session, admission), name="session", daemon=True)
         with self._lock:
             self._sessions[session] = thread
+            people = len(self._sessions)
+        self._on_crowd(people)
         try:
             thread.start()
         except (RuntimeError, MemoryError):
@@ -266,6 +271,8 @@ class ChatServer:
     def _forget(self, session: Session) -> None:
         with self._lock:
             self._sessions.pop(session, None)
+            people = len(self._sessions)
+        self._on_crowd(people)
 
 
 # ---------------------------------------------------------------------------------------------------- the command line
@@ -464,6 +471,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             certificate=certificate,
             operators=options.operators,
             password=password,
+            on_crowd=share_interpreter,
         )
     except OSError as error:
         journal.close()
@@ -481,6 +489,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except JournalError as error:
         server.stop()
         return _complain(str(error))
+
+
+def share_interpreter(clients: int) -> None:
+    """Have the threads of so many clients share Python's lock well. Any thread."""
+    sys.setswitchinterval(max(SWITCH_SECONDS, clients * SWITCH_SECONDS_PER_CLIENT))
 
 
 def print_hash() -> int:
@@ -513,7 +526,6 @@ def _complain(text: str) -> int:
 
 def _serve_until_signal(server: ChatServer, certificate: Certificate | None) -> int:
     threading.stack_size(SESSION_STACK_BYTES)
-    sys.setswitchinterval(SWITCH_SECONDS)
     with server:
         host, port = server.address
         shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
