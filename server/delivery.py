@@ -28,6 +28,7 @@ from server.entries import (
     Entry,
     Fetched,
     Finish,
+    Forget,
     Greet,
     Keep,
     Mark,
@@ -102,6 +103,7 @@ class Delivery:
             Show: self._show,
             Enter: self._enter,
             Depart: self._depart,
+            Forget: self._forget,
             Answer: self._answer,
             Mark: self._mark,
             Finish: self._finish,
@@ -387,6 +389,10 @@ class Delivery:
 
     def _depart(self, entry: Depart) -> None:
         self._sender.depart(entry.member)
+
+    def _forget(self, entry: Forget) -> None:
+        if log := self._logs.get(entry.room):  # the log itself stays: a line of this batch may have its number already
+            log.tail.forget()
 
     def _answer(self, entry: Answer) -> None:
         if entry.at_once:

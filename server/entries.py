@@ -90,6 +90,13 @@ class Depart:
 
 
 @dataclass(slots=True)
+class Forget:
+    """What was said in a room is no longer kept, and so held nowhere; nobody is in it."""
+
+    room: str  # its key
+
+
+@dataclass(slots=True)
 class Answer:
     """Lines for `member` alone; `at_once` they overtake all that waits for him."""
 
@@ -131,4 +138,4 @@ class Fetched:
     after: int
 
 
-Entry = Post | Refuse | Keep | Greet | Show | Enter | Depart | Answer | Mark | Finish | Close | Fetched
+Entry = Post | Refuse | Keep | Greet | Show | Enter | Depart | Forget | Answer | Mark | Finish | Close | Fetched

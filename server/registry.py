@@ -31,7 +31,7 @@ from protocol import (
     same_key,
 )
 from server.delivery import Delivery
-from server.entries import Depart, Enter, Entry, Finish, Greet, Keep, Show
+from server.entries import Depart, Enter, Entry, Finish, Forget, Greet, Keep, Show
 from server.journal import Journal, SessionRow
 from server.limits import Limits
 from server.locks import Lock, Locks, locked
@@ -232,11 +232,15 @@ class Registry:
             return (lock, lock.entries) if lock and lock.entries and key not in self._rooms else None
 
     def unlock(self, lock: Lock, entries: int) -> bool:
-        """Take a lock off if nobody has been there since it was passed so often; return whether that is done."""
-        with self._lock:
+        """Take a lock off if nobody has been there since it was passed so often; return whether that is done.
+
+        The caller knows that nothing is kept of what was said behind it.
+        """
+        with self._step():
             if lock.room in self._rooms or lock.entries != entries:
                 return False
             self._locks.drop(lock)
+            self._queue(Forget(lock.room))
             return True
 
     def leave(self, member: Member, why: str) -> None:

@@ -100,6 +100,11 @@ class Tail:
             self.start += len(dropped.data)
             self.floor = dropped.last
 
+    def forget(self) -> None:
+        """Drop every line."""
+        self.pages.clear()
+        self.start, self.floor = self.end, self.seq
+
     def read(self, place: int, size: int) -> bytes:
         """Return the lines from `place` on, whole pages of them until there are `size` bytes."""
         pieces: list[bytes] = []

@@ -237,6 +237,26 @@ def test_a_purged_past_takes_the_lock_with_it(tmp_path: Path) -> None:
         assert journal.facts(FACTS) == {}
 
 
+def test_a_lock_that_is_off_leaves_no_past_in_memory(tmp_path: Path) -> None:
+    """What was said behind it and is purged is shown to nobody, though the server still had it at hand."""
+    now = [1_000_000.0]
+    journal = SqliteJournal(tmp_path / "journal.db", keep_days=1, clock=lambda: now[0])
+    with serving(journal=journal) as server, Wire(server.address, "alice") as alice, Wire(server.address, "bob") as bob:
+        alice.send("/join ops key", "inside", "/leave")
+        alice.until("/entered lobby")
+        now[0] = 4_000_000_000_000.0
+        journal.purge_old()
+        bob.sync()
+        bob.send("/join ops", "mine")
+        assert bob.until("/say")[:-1] == ["/entered ops 1 1 -", "/gap ops 1 1"]
+        bob.send("/history")
+        assert [line.split()[:3] for line in bob.until("/end")] == [
+            ["/gap", "ops", "1"],
+            ["/say", "ops", "2"],
+            ["/end", "history"],
+        ]
+
+
 def test_a_room_that_cannot_be_made_leaves_no_lock() -> None:
     """Where there can be no more rooms, nothing of it stays."""
     journal = MemoryJournal()
