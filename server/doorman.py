@@ -37,7 +37,7 @@ class Doorman:
         key = same_key(name)
         if self._registry.is_in(member, key):
             return self._registry.enter(member, name)  # which says so
-        self._drop_void(member, [key])
+        self._drop_void(member, [key, self._locks.like(name)])
         lock = self._locks.of(key)
         if lock is not None:
             self._check(lock, name, given, address)

@@ -4,8 +4,9 @@ import json
 import threading
 from dataclasses import dataclass
 
-from protocol import ProtocolError
+from protocol import ProtocolError, same_key
 from server.journal import Journal, JournalError
+from server.looks import Looks
 from server.scrypt import Hash, HashError, Secret
 
 FACTS = "key"  # the kind of the journal's facts: by the room's key, who made its lock, and the hash of what opens it
@@ -34,6 +35,11 @@ def locked(room: str) -> ProtocolError:
     return ProtocolError("room-locked", f"{room} is locked; /join {room} KEY gets in with the right key")
 
 
+def mistakable(room: str, other: str) -> ProtocolError:
+    """Return what he is told who would make a room that looks like another."""
+    return ProtocolError("room-invalid", f"{room} looks like {other}, which is there; /join {other}, or another")
+
+
 class Locks:
     """All locks. Any thread; the registry asks under its own lock, so nothing here waits but what says so.
 
@@ -42,20 +48,28 @@ class Locks:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._lock = threading.Lock()  # guards the table
+        self._lock = threading.Lock()  # guards the table and the looks
         self._keeping = threading.Lock()  # guards the order in which facts are kept
         self._locks: dict[str, Lock] = {}  # by the room's key
+        self._looks = Looks()  # of their rooms, which are there for who has the key, though nobody may be in them
 
     def start(self) -> None:
         """Take up the locks that the journal keeps. Raises JournalError."""
         found = {key: _lock(key, fact) for key, fact in self._journal.facts(FACTS).items()}
         with self._lock:
             self._locks.update(found)
+            for key, lock in found.items():
+                self._looks.take(key, lock)
 
     def of(self, key: str) -> Lock | None:
         """Return the lock of a room."""
         with self._lock:
             return self._locks.get(key)
+
+    def like(self, room: str) -> str:
+        """Return the key of another locked room that one would be mistaken for; empty if there is none."""
+        with self._lock:
+            return self._looks.like(room, self._locks.get(same_key(room)))
 
     def id(self, key: str) -> str:
         """Return the id of the lock of a room; empty where there is none."""
@@ -74,14 +88,18 @@ class Locks:
     def put(self, lock: Lock) -> None:
         """Put a lock on a room that has none, and keep it. Waits for the journal.
 
-        Raises ProtocolError `room-locked` where somebody was faster, `too-many`, and JournalError.
+        Raises ProtocolError `room-locked` where somebody was faster, `room-invalid` where the room looks like another
+        locked one, `too-many`, and JournalError.
         """
         with self._lock:
             if lock.room in self._locks:
                 raise locked(lock.room)
+            if other := self._looks.like(lock.room):
+                raise mistakable(lock.room, other)
             if len(self._locks) >= LOCKS:
                 raise ProtocolError("too-many", f"{LOCKS} rooms are locked, and no more may be; /join one without KEY")
             self._locks[lock.room] = lock
+            self._looks.take(lock.room, lock)
         try:
             self.keep(lock.room)
         except JournalError:
@@ -93,6 +111,7 @@ class Locks:
         with self._lock:
             if self._locks.get(lock.room) is lock:
                 del self._locks[lock.room]
+                self._looks.free(lock.room, lock)
 
     def keep(self, key: str) -> None:
         """Have the journal know what is on a room now. Waits for it. Raises JournalError."""

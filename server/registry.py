@@ -34,7 +34,7 @@ from server.delivery import Delivery
 from server.entries import Depart, Enter, Entry, Finish, Forget, Greet, Keep, Show
 from server.journal import Journal, SessionRow
 from server.limits import Limits
-from server.locks import Lock, Locks, locked
+from server.locks import Lock, Locks, locked, mistakable
 from server.looks import Looks
 from server.names import Names
 from server.order import Order
@@ -476,8 +476,8 @@ class Registry:
         """Return a room that `member` makes, not yet open."""
         limits, state = self._limits, member.state
         assert state is not None  # whoever is in a room has one
-        if other := self._room_looks.like(name):
-            raise ProtocolError("room-invalid", f"{name} looks like {other}, which is there; /join {other}, or another")
+        if other := self._room_looks.like(name) or self._locks.like(name):
+            raise mistakable(name, other)
         if len(self._rooms) >= limits.rooms:
             text = f"there are {limits.rooms} rooms, and no more may be; /list shows them, or try again later"
             raise ProtocolError("too-many", text)

@@ -257,6 +257,42 @@ def test_a_lock_that_is_off_leaves_no_past_in_memory(tmp_path: Path) -> None:
         ]
 
 
+def test_nobody_makes_a_room_that_looks_like_a_locked_one(alice: Wire, bob: Wire) -> None:
+    """While it is empty, too: who has the key is not kept out by a look-alike, nor led into one."""
+    alice.send("/leave")
+    alice.until("/entered lobby")
+    for line in ("/join \u043eps", "/join \u043eps other key"):
+        assert answer(bob, line).startswith("/error room-invalid \u043eps looks like ops, ")
+    assert answer(alice, "/join ops secret key") == "/entered ops 1 1 locked"
+
+
+def test_a_look_alike_may_be_made_when_nothing_is_left_behind_a_lock() -> None:
+    """So that nobody can block the names of rooms by locking one and going."""
+    with serving() as server, Wire(server.address, "alice") as alice, Wire(server.address, "bob") as bob:
+        alice.send("/join ops one", "/leave")
+        alice.until("/entered lobby")
+        assert answer(bob, "/join \u043eps") == "/entered \u043eps 0 1 -"
+        bob.send("/leave")
+        bob.until("/entered lobby")
+        alice.sync()
+        assert answer(alice, "/join ops two") == "/entered ops 0 1 locked"
+
+
+def test_a_look_alike_of_a_locked_room_is_refused_after_a_restart() -> None:
+    """The locks that the journal keeps count like the new ones, until they are off."""
+    journal = MemoryJournal()
+    Locks(journal).put(made := lock())
+    later = Locks(journal)
+    later.start()
+    assert [later.like(room) for room in ("\u043eps", "ops", "dev")] == ["ops", "", ""]
+    with pytest.raises(ProtocolError, match="room-invalid"):
+        later.put(lock("\u043eps"))
+    found = later.of(made.room)
+    assert found is not None
+    later.drop(found)
+    assert later.like("\u043eps") == ""
+
+
 def test_a_room_that_cannot_be_made_leaves_no_lock() -> None:
     """Where there can be no more rooms, nothing of it stays."""
     journal = MemoryJournal()
