@@ -103,7 +103,9 @@ class ChatServer:
         journal = journal or MemoryJournal()
         limits = limits or Limits()
         delivery = Delivery(journal, on_failure=self._fail)
-        names, order, locks = Names(journal), Order(journal, operators), Locks(journal)
+        # For who came by the name of an operator could keep order.
+        names = Names(journal, kept=operators)
+        order, locks = Order(journal, operators), Locks(journal)
         registry = Registry(delivery, journal, limits, names, order, locks)
         self._house = House(
             gate=Gate(limits, refuse_banned=order.refuse_banned_address),
@@ -167,6 +169,11 @@ class ChatServer:
         self._house.journal.close()
         self._stop_read.close()
         self._stop_write.close()
+
+    @property
+    def unclaimed(self) -> list[str]:
+        """The operators whose names are nobody's: whoever proves a secret under one first is that operator."""
+        return [name for name in self._house.order.operators if not self._house.names.is_owned(name)]
 
     def _fail(self) -> None:
         """Have the main thread stop a server whose delivery died."""
@@ -482,8 +489,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         exposure(server.address[0], encrypted=certificate is not None, guarded=password is not None),
     )
     for warning in filter(None, warnings):
-        logger.warning("{}", warning)
-        _complain(warning)
+        _warn(warning)
     try:
         return _serve_until_signal(server, certificate)
     except JournalError as error:
@@ -519,6 +525,11 @@ def exposure(host: str, *, encrypted: bool, guarded: bool) -> str:
     return "; ".join(means)
 
 
+def _warn(text: str) -> None:
+    logger.warning("{}", text)
+    _complain(text)
+
+
 def _complain(text: str) -> int:
     print(f"chat_server: {text}", file=sys.stderr)
     return 2
@@ -527,6 +538,10 @@ def _complain(text: str) -> int:
 def _serve_until_signal(server: ChatServer, certificate: Certificate | None) -> int:
     threading.stack_size(SESSION_STACK_BYTES)
     with server:
+        if names := ", ".join(server.unclaimed):
+            _warn(
+                f"nobody owns the name of {names} yet; whoever is first to come under it, with our client, keeps order"
+            )
         host, port = server.address
         shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         logger.info("listening on {}", shown)

@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -53,11 +53,12 @@ class Owned:
 class Names:
     """The names that are owned. Any thread may call any method; only `start` and `keep` read or write the journal."""
 
-    def __init__(self, journal: Journal, clock: Callable[[], float] = time.time) -> None:
-        """`clock` gives seconds since 1970."""
+    def __init__(self, journal: Journal, clock: Callable[[], float] = time.time, *, kept: Iterable[str] = ()) -> None:
+        """`clock` gives seconds since 1970. A name of `kept` stays whose it is, however long he does not use it."""
         self.server = ""  # the identity of this server, for which proofs are made; from `start` on
         self._journal = journal
         self._clock = clock
+        self._kept_names = frozenset(map(same_key, kept))
         self._keeping = Lock()  # held while writing, so that of two facts about a name the later one is kept
         self._lock = Lock()  # guards all below; the one above is never waited for under it
         self._names: dict[str, Owned] = {}  # by key; the one longest unused comes first
@@ -110,6 +111,11 @@ class Names:
             owned = self._names.get(same_key(name))
             return owned is not None and owned.owner.verifier == verifier
 
+    def is_owned(self, name: str) -> bool:
+        """Say whether `name` is anybody's."""
+        with self._lock:
+            return same_key(name) in self._names
+
     def keep(self) -> None:
         """Have the journal keep what changed; what it cannot write now is written the next time."""
         if not self._unkept:  # a look without the lock: who changes something calls this after it
@@ -148,14 +154,21 @@ class Names:
     def _make_space(self, verifier: str) -> None:
         """Have an owner have room for one name more."""
         owner = self._owners.get(verifier)
-        if owner is not None and len(owner.names) >= NAMES_PER_OWNER:
-            self._give_up(min(owner.names.values(), key=lambda owned: owned.used))
+        if owner is None or len(owner.names) < NAMES_PER_OWNER:
+            return
+        spare = [owned for key, owned in owner.names.items() if key not in self._kept_names]
+        if spare:
+            self._give_up(min(spare, key=lambda owned: owned.used))
 
     def _expire(self) -> None:
         """Give up the names that nobody has used for too long."""
         oldest = self._now() - NAME_DAYS * 86_400_000
         while self._names and (owned := next(iter(self._names.values()))).used < oldest:
-            self._give_up(owned)
+            if same_key(owned.name) in self._kept_names:
+                owned.used = self._now()
+                self._names[same_key(owned.name)] = self._names.pop(same_key(owned.name))
+            else:
+                self._give_up(owned)
 
     def _give_up(self, owned: Owned) -> None:
         key, owner = same_key(owned.name), owned.owner

@@ -204,6 +204,26 @@ def test_one_name_too_many(names: Names, clock: Clock) -> None:
     assert names.owns("other", "b")
 
 
+def test_the_name_of_an_operator_stays_his(journal: FullDisk, clock: Clock) -> None:
+    """Unused for years, over a restart, and whatever else he is called: who came by it could keep order."""
+    names = Names(journal, clock, kept=["Op"])
+    names.start()
+    names.take("op", "a")
+    names.take("alice", "a")
+    clock.now += 2 * DAY
+    for number in range(NAMES_PER_OWNER):
+        names.take(f"n{number}", "a")
+        names.keep()
+    assert names.owns("op", "a")
+    assert not names.is_owned("alice")
+    for _ in range(2):
+        clock.now += 10 * NAME_DAYS * DAY
+        names = Names(journal, clock, kept=["Op"])
+        names.start()
+        assert not is_free(names, "OP", "b")
+        assert [name for name in ("op", "n1") if names.is_owned(name)] == ["op"]
+
+
 def test_so_many_names_and_no_more(names: Names, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody loses his to a newcomer, until one is free again."""
     monkeypatch.setattr(names_module, "NAMES", 2)

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from chat_server import ChatServer
-from protocol import ProtocolError, check_duration
+from client.identity import proof
+from protocol import Challenged, ProtocolError, check_duration
 from server import order as order_module
 from server.journal import JournalError, MemoryJournal
 from server.order import WHY_CHARS, Order, address_key
 from server.sqlite_journal import SqliteJournal
 from tests.test_limits import Clock
-from tests.wire import Wire, eventually, logged, serving
+from tests.wire import ServerProcess, Wire, eventually, logged, serving
 
 HOUR = 3_600
 
@@ -194,6 +195,15 @@ def prove(server: ChatServer, name: str) -> None:
     server._house.names.take(name, member.verifier)
 
 
+def come_as(wire: Wire, name: str, secret: bytes) -> None:
+    """Come in with a proof."""
+    wire.send("/challenge")
+    _, identity, nonce = wire.said("/challenge").split()
+    answer = proof(secret, Challenged(identity, nonce))
+    wire.send(f"/prove {answer.verifier} {answer.proof}", f"/name {name}")
+    wire.until("/entered")
+
+
 @pytest.fixture
 def server() -> Iterator[ChatServer]:
     with serving(operators=["op", "Boss"]) as made:
@@ -284,6 +294,17 @@ def test_a_server_without_operators() -> None:
         prove(server, "op")
         op.send("/bans")
         assert op.said("/error").endswith("--operators")
+
+
+def test_an_operator_whom_anybody_could_be(tmp_path: Path) -> None:
+    """Whoever starts the server is told whose name is still nobody's, until its owner has come."""
+    options = ("--operators", "op,Boss")
+    with ServerProcess(tmp_path, *options) as server:
+        with Wire(server.address) as op:
+            come_as(op, "op", b"the secret of op")
+        assert "nobody owns the name of op, Boss yet" in server.stop()[1]
+    with ServerProcess(tmp_path, *options) as server:
+        assert "nobody owns the name of Boss yet" in server.stop()[1]
 
 
 def test_operators_cannot_touch_each_other(server: ChatServer, op: Wire) -> None:
