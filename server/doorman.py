@@ -54,7 +54,7 @@ class Doorman:
         key = same_key(name)
         if key == LOBBY:
             raise ProtocolError("not-allowed", "the lobby cannot be locked; /join it without KEY, or lock another room")
-        lock = Lock(key, Secret.of(given), same_key(member.name))
+        lock = Lock(key, Secret.of(given), member.verifier)
         if self._registry.has(key):
             raise ProtocolError("not-allowed", f"{name} is there already, without a lock; /join {name} without KEY")
         if not self._locks.is_void(lock):

@@ -21,7 +21,7 @@ class Lock:
 
     room: str  # its key
     secret: Secret
-    maker: str  # the key of the name of who made it
+    maker: str  # whom he proved to be who made it; empty where that was nobody
     entries: int = 0  # how often somebody came in; the registry's lock guards it
 
     @property
@@ -77,7 +77,7 @@ class Locks:
         return lock.id if lock else ""
 
     def maker(self, key: str) -> str:
-        """Return the key of the name of who locked a room; empty where nobody did."""
+        """Return whom he proved to be who locked a room; empty where that was nobody."""
         lock = self.of(key)
         return lock.maker if lock else ""
 

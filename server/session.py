@@ -71,7 +71,7 @@ class House:
     doorman: Doorman
     order: Order
     sessions: Callable[[], "list[Session]"]  # all that there are, with or without a name
-    maker: Callable[[str], str]  # of a locked room, by its key: the key of a name; empty for none
+    maker: Callable[[str], str]  # of a locked room, by its key: whom he proved to be; empty for nobody
     names: Names
 
 
@@ -545,8 +545,8 @@ class Session:
     def _made_room_of(self, member: Member) -> bool:
         me = self._member
         maker = self._house.maker(member.room.key) if member.room else ""
-        # Only with a proof: after an unproven maker has gone, anybody could come under that name.
-        return maker == protocol.same_key(me.name) and self._house.names.owns(me.name, me.verifier)
+        # Himself, and not his name: after an unproven maker has gone, anybody could come to own that.
+        return maker == me.verifier and self._house.names.owns(me.name, me.verifier)
 
     def _refuse_operator(self, member: Member) -> None:
         if self._is_operator(member):

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -450,14 +451,13 @@ def test_a_mute_ends_by_itself() -> None:
 
 def test_the_maker_of_a_room_may_kick_in_it(server: ChatServer, op: Wire, bob: Wire, carl: Wire) -> None:
     """There and nowhere else, and nothing but kick; an operator in it stays."""
-    object.__setattr__(server._house, "maker", lambda key: "bob" if key == "den" else "")
     prove(server, "bob")
-    bob.send("/join den", "/kick carl", "/ban carl 1h")
+    bob.send("/join den key", "/kick carl", "/ban carl 1h")
     assert [line for line in bob.sync() if line.startswith("/error not-allowed")] == [
         "/error not-allowed that is for operators; ask one of them: op, Boss"
     ] * 2
     for wire in (carl, op):
-        wire.send("/join den")
+        wire.send("/join den key")
         wire.until("/entered den")
     bob.send("/kick op", "/kick carl", "/list")
     bob.until("/error not-allowed op is an operator")
@@ -465,14 +465,27 @@ def test_the_maker_of_a_room_may_kick_in_it(server: ChatServer, op: Wire, bob: W
     assert op.said("/notice") == "/notice carl was kicked by bob"
 
 
-def test_an_unproven_namesake_of_the_maker_may_not_kick(server: ChatServer, bob: Wire, carl: Wire) -> None:
-    """The maker may have gone, and the name be anybody's."""
-    object.__setattr__(server._house, "maker", lambda key: "bob" if key == "den" else "")
-    for wire in (bob, carl):
-        wire.send("/join den")
-        wire.until("/entered den")
-    bob.send("/kick carl")
-    assert bob.said("/error").startswith("/error not-allowed")
+@pytest.mark.parametrize("maker_is_proven", [False, True])
+def test_a_namesake_of_the_maker_may_not_kick(server: ChatServer, carl: Wire, maker_is_proven: bool) -> None:
+    """The maker has gone, and whoever comes under the name, with a proof or without, learns not even who is there."""
+    with Wire(server.address) as dan:
+        if maker_is_proven:
+            come_as(dan, "dan", b"the secret of dan")
+        dan.send("/name dan", "/join den key")
+        dan.until("/entered den")
+        carl.send("/join den key", "/me waits")
+        carl.until("/me")
+        dan.send("/exit")
+        dan.rest()
+    server._house.names._clock = lambda: time.time() + 91 * 24 * HOUR
+    with Wire(server.address) as namesake, Wire(server.address) as proven:
+        namesake.send("/name dan", "/kick carl", "/kick nobody", "/exit")
+        refusals = [line for line in namesake.rest() if line.startswith("/error")]
+        come_as(proven, "dan", b"the secret of mallory")
+        proven.send("/kick carl", "/kick nobody")
+        refusals += [line for line in proven.sync() if line.startswith("/error")]
+    assert refusals == ["/error not-allowed that is for operators; ask one of them: op, Boss"] * 4
+    assert not [line for line in carl.sync() if "kicked" in line]
 
 
 def test_a_lost_connection_is_kicked_too() -> None:
