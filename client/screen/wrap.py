@@ -16,6 +16,7 @@ from client.row import Row, Span
 HANG_COLUMNS = 2  # of a body whose lead takes more than half of the screen
 NARROW_COLUMNS = 10  # a screen below that has none to spare for hanging
 CLUSTER_COLUMNS = 2  # the widest character that a terminal draws
+JOINED_COLUMNS = 12  # what it is made of, beside each other: a couple of Unicode's, each with a tone of skin
 
 # Where each code point is a character of one column: nothing joins with its neighbour. Latin, Greek, Cyrillic, quotes.
 _SIMPLE = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027]*")
@@ -37,7 +38,7 @@ class _Cut(NamedTuple):
 
 
 def width(text: str) -> int:
-    """Return how many columns `text` takes; it is cleaned, so it has no control characters."""
+    """Return how many columns `text` takes at most; it is cleaned, so it has no control characters."""
     return _measure(text).columns[-1]
 
 
@@ -74,7 +75,16 @@ def _measure(text: str) -> _Measured:
         return _Measured(text, places, places)
     clusters = [drawn for cluster in iter_graphemes(text) for drawn in _drawn(cluster)]
     starts = [0, *accumulate(map(len, clusters))]
-    return _Measured(clusters, starts, [0, *accumulate(map(_cluster_width, clusters))])
+    return _Measured(clusters, starts, [0, *accumulate(map(_most_columns, clusters))])
+
+
+def _most_columns(cluster: str) -> int:
+    """Return how many columns `cluster` takes where they are most.
+
+    Many a terminal draws the people of a family beside each other. If that were not reckoned with, a row would be too
+    long there, and what somebody says could begin where only the lines themselves begin.
+    """
+    return max(_cluster_width(cluster), sum(max(0, wcwidth(char)) for char in cluster))
 
 
 def _cluster_width(cluster: str) -> int:
@@ -84,7 +94,9 @@ def _cluster_width(cluster: str) -> int:
 
 def _drawn(cluster: str) -> list[str]:
     """Return what a terminal draws as one: `cluster`, unless it is wider than any character (Unicode sets no limit)."""
-    if len(cluster) == 1 or _cluster_width(cluster) <= CLUSTER_COLUMNS:
+    if len(cluster) == 1:
+        return [cluster]
+    if _cluster_width(cluster) <= CLUSTER_COLUMNS and _most_columns(cluster) <= JOINED_COLUMNS:
         return [cluster]
     drawn = [""]
     for char in cluster:
