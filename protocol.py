@@ -204,10 +204,13 @@ def _check_word(text: str, columns: int, what: str) -> str:
     word = unicodedata.normalize("NFKC", text)
     if not word:
         raise ProtocolError(code, f"a {what} is needed: 1 to {columns} columns of letters, digits, _, - and .")
-    marks = 0
+    marks, letter = 0, " "
     for position, char in enumerate(word):
         category = "" if _INVISIBLE.match(char) else unicodedata.category(char)
-        marks = marks + 1 if category.startswith("M") else 0
+        if category.startswith("M") and _is_written_on(char, letter):
+            marks += 1
+        else:
+            marks, letter = 0, char
         alphanumeric = category.startswith("L") or category == "Nd"
         # A letter that takes no column (the Hangul fillers) cannot be seen.
         visible = alphanumeric and wcwidth.wcwidth(char) > 0
@@ -218,6 +221,12 @@ def _check_word(text: str, columns: int, what: str) -> str:
     if wcwidth.wcswidth(word) > columns:
         raise ProtocolError(code, f"a {what} has at most {columns} columns")
     return word
+
+
+def _is_written_on(mark: str, letter: str) -> bool:
+    """Say whether a mark belongs to letters of this script, or to those of all: elsewhere many fonts show nothing."""
+    script = unicodedata.name(mark, "").partition(" ")[0]
+    return script in ("COMBINING", unicodedata.name(letter, "").partition(" ")[0])
 
 
 def check_name(text: str) -> str:

@@ -502,6 +502,11 @@ def test_unsafe_character_is_refused_in_a_room(char: str) -> None:
         "한글",
         "שרה",
         "ヴィクトル",
+        "か\u3099",
+        "សុខា",
+        "עֲלִיָּה",
+        "மீனா",
+        "х\u0301",
         "servers",
     ],
 )
@@ -540,6 +545,9 @@ def test_name_is_accepted(name: str) -> None:
         ("alice\u180b", "only letters, digits"),
         ("alice\U000e0101", "only letters, digits"),
         ("\u115f", "starts with a letter or a digit"),
+        ("alice\u17d2", "only letters, digits"),
+        ("alice\u2d7f", "only letters, digits"),
+        ("7\U0001107f", "only letters, digits"),
     ],
     ids=ascii,
 )
