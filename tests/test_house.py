@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 import chat_server
+import protocol
 from client import options
 from client.commands import COMMANDS
+from server import limits, names, sender, tries
 from tests.wire import ROOT
 
 OURS = {"chat_client", "chat_server", "client", "color", "logfile", "protocol", "server", "tls"}
@@ -23,6 +25,7 @@ MAY_IMPORT = {
     "chat_client": {"protocol", "color", "logfile", "client"},
 }
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SECURITY = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 
 
 def modules(room: str) -> list[Path]:
@@ -74,3 +77,31 @@ def test_every_module_has_its_row_in_the_readme() -> None:
     """The list of ideas and files is complete."""
     files = [str(path.relative_to(ROOT)) for room in MAY_IMPORT for path in modules(room)]
     assert [name for name in files if not name.endswith("__init__.py") and f"`{name}`" not in README] == []
+
+
+def functions(path: Path) -> set[str]:
+    """Return the names of the functions of a file; none if it is not there."""
+    if not path.exists():
+        return set()
+    return {node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_promise_has_its_tests() -> None:
+    """Each row of SECURITY.md that tells of an attack names tests, and all of them exist."""
+    rows = re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \|$", SECURITY, re.MULTILINE)[1:]
+    without = [promise for promise, _, tests in rows if promise != "---" and not re.search(r"::test_\w+`", tests)]
+    assert without == []
+    named = re.findall(r"`(tests/\w+\.py)::(\w+)`", SECURITY)
+    assert len(named) > len(rows) > 20
+    assert {f"{file}::{name}" for file, name in named if name not in functions(ROOT / file)} == set()
+
+
+def test_the_figures_of_the_readme() -> None:
+    """What is promised in seconds, bytes and times is what the code does where nobody says otherwise."""
+    made = limits.Limits()
+    assert (made.handshake_seconds, made.naming_seconds, made.naming_bytes) == (10, 30, 8 * 1024)
+    assert (made.ping_seconds, made.silence_seconds, sender.PROGRESS_SECONDS) == (45, 120, 120)
+    assert (made.rooms_per_member, made.room_changes, made.name_changes) == (50, 60, 20)
+    assert (tries.WRONG_TRIES, tries.TRIES_SECONDS) == (5, 60)
+    assert (names.NAME_DAYS, names.NAMES_PER_OWNER, protocol.DURATION_SECONDS_MAX) == (90, 10, 365 * 86_400)
+    assert made.loopback_exempt

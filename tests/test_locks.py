@@ -163,6 +163,9 @@ def test_who_is_inside_stays_unknown(alice: Wire, bob: Wire) -> None:
     alice.send("psst", "/me whispers")
     alice.until("/me")
     bob.send("/who ops", "/who", "/history", "/list", "/join ops", "/join ops x", "/name alice", "/help", "/leave")
+    bob.send(
+        "/history 1000 2", "/kick alice", "/ban alice 1h", "/mute alice 1h", "/bans", "/resume x ops 0", "/color red"
+    )
     seen = [line for line in bob.sync() if not line.startswith("/error name-taken")]
     assert not [line for line in seen if "alice" in line.split()[1:2] or "psst" in line or "whispers" in line]
     assert [line for line in seen if line.startswith("/person")] == [
