@@ -127,11 +127,11 @@ def _palette(stream: TextIO) -> color.Palette:
 
 
 def _keeps(line: str) -> bool:
-    """Say whether a line that was typed may be written to a file: a room's key may not."""
+    """Say whether a line that was typed may be written to a file: a room's key may not, mistyped commands neither."""
     try:
         command = understand(line)
     except ProtocolError:
-        return True
+        return False  # it may have been a /join, or what somebody took for the way to say the password
     return not (isinstance(command, Join) and command.key)
 
 

@@ -152,10 +152,13 @@ def test_history_that_cannot_be_written_is_told_once(tmp_path: Path, server: Fak
 
 
 def test_lines_of_the_last_time_are_brought_back(tmp_path: Path, server: FakeServer) -> None:
-    """But for those that hold a key."""
+    """But for those that hold a key, or might, for they are no commands."""
     with in_the_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("what I said" + ENTER)
         peer.keep("1 what I said")
+        for line in ("/pass hunter2", "/jion ops key"):
+            terminal.type(line + ENTER)
+            terminal.wait_for(f"there is no command {line.split()[0]}")
         terminal.type("/join ops key" + ENTER)
         peer.carry_out("/list", "/end list")  # to complete the room
         peer.carry_out("/join ops key", "/entered ops 0 1 -")
