@@ -54,11 +54,16 @@ class Names:
     """The names that are owned. Any thread may call any method; only `start` and `keep` read or write the journal."""
 
     def __init__(self, journal: Journal, clock: Callable[[], float] = time.time, *, kept: Iterable[str] = ()) -> None:
-        """`clock` gives seconds since 1970. A name of `kept` stays whose it is, however long he does not use it."""
+        """`clock` gives seconds since 1970.
+
+        A name of `kept` stays whose it is, however long he does not use it, and others that look like it are nobody's.
+        """
         self.server = ""  # the identity of this server, for which proofs are made; from `start` on
         self._journal = journal
         self._clock = clock
+        kept = tuple(kept)
         self._kept_names = frozenset(map(same_key, kept))
+        self._kept_looks = Looks(kept)  # never changed
         self._keeping = Lock()  # held while writing, so that of two facts about a name the later one is kept
         self._lock = Lock()  # guards all below; the one above is never waited for under it
         self._names: dict[str, Owned] = {}  # by key; the one longest unused comes first
@@ -79,6 +84,8 @@ class Names:
 
     def check(self, name: str, verifier: str) -> None:
         """Raise ProtocolError `name-taken` if somebody else than `verifier` owns `name`, or one that looks like it."""
+        if same_key(name) not in self._kept_names and (other := self._kept_looks.like(name)):
+            raise ProtocolError("name-taken", f"{name} looks like {other}, who keeps order; choose another name")
         with self._lock:
             self._expire()
             owned = self._names.get(same_key(name))

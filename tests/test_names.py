@@ -224,6 +224,13 @@ def test_the_name_of_an_operator_stays_his(journal: FullDisk, clock: Clock) -> N
         assert [name for name in ("op", "n1") if names.is_owned(name)] == ["op"]
 
 
+def test_nobody_looks_like_an_operator(journal: FullDisk, clock: Clock) -> None:
+    """Also before he came for the first time, or he could never come."""
+    names = Names(journal, clock, kept=["Op"])
+    names.start()
+    assert [is_free(names, name, "b") for name in ("0p", "\u043ep", "OP", "opa")] == [False, False, True, True]
+
+
 def test_so_many_names_and_no_more(names: Names, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody loses his to a newcomer, until one is free again."""
     monkeypatch.setattr(names_module, "NAMES", 2)
