@@ -11,6 +11,7 @@ import os
 import sys
 
 import pytest
+from hypothesis import settings
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,6 +25,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Heed it, before any worker is started."""
     if seconds := config.getoption("--switch-interval"):
         sys.setswitchinterval(seconds)
+    # How long an example takes tells of the machine; `timeout` in pyproject.toml ends what hangs.
+    settings.register_profile("suite", deadline=None)
+    settings.load_profile("suite")
     # The flags of an interpreter are its own; what it starts knows only the environment.
     if sys.flags.dev_mode:
         os.environ["PYTHONDEVMODE"] = "1"
