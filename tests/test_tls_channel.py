@@ -158,6 +158,27 @@ def test_a_silent_handshake_ends_while_others_chat(identity: Identity, log: Path
     assert "no TLS handshake within 0.3 s" in log.read_text()
 
 
+def test_a_slow_handshake_has_no_more_time(identity: Identity) -> None:
+    """A byte now and then does not hold the connection beyond its time."""
+    with serving_tls(identity, HASTY) as server, socket.create_connection(server.address) as slow:
+        slow.send(b"\x16\x03\x01\x3f\xff\x01\x00\x3f\xfb")  # the beginning of a long one
+        over = threading.Event()
+
+        def drip() -> None:
+            with contextlib.suppress(OSError):
+                while not over.wait(0.02):
+                    slow.send(b"x")
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        slow.settimeout(PATIENCE_SECONDS)
+        try:
+            assert rest(slow) == b""
+        finally:
+            over.set()
+            dripping.join()
+
+
 def test_a_plain_client_is_told(identity: Identity, log: Path) -> None:
     """One that waits for the first word, when its time is over."""
     with serving_tls(identity, HASTY) as server, Wire(server.address) as plain:
