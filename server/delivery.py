@@ -35,6 +35,7 @@ from server.entries import (
     Post,
     Refuse,
     Show,
+    Tell,
 )
 from server.journal import Journal, JournalError, Page, SessionRow
 from server.past_reader import PastReader
@@ -105,6 +106,7 @@ class Delivery:
             Depart: self._depart,
             Forget: self._forget,
             Answer: self._answer,
+            Tell: self._tell,
             Mark: self._mark,
             Finish: self._finish,
             Close: self._close,
@@ -400,6 +402,11 @@ class Delivery:
         else:
             self._sender.answer(entry.member, entry.data)
 
+    def _tell(self, entry: Tell) -> None:
+        told = self._sender.tell(entry.to, entry.data)
+        if not told or entry.sender is not entry.to:
+            self._sender.answer(entry.sender, entry.data if told else entry.refusal)
+
     def _mark(self, entry: Mark) -> None:
         self._sender.mark(entry.member, entry.event)
 
@@ -455,7 +462,7 @@ class Delivery:
 
 
 # What goes on while the journal cannot be written: it says nothing in a room, and who goes must not hold a descriptor.
-_PASSING = (Answer, Mark, Fetched, Finish, Close)
+_PASSING = (Answer, Tell, Mark, Fetched, Finish, Close)
 
 
 def accepted(member: Member) -> int:

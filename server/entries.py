@@ -106,6 +106,16 @@ class Answer:
 
 
 @dataclass(slots=True)
+class Tell:
+    """A private message, for `sender` and `to`; if `to` has too much to read already, `refusal` is for `sender`."""
+
+    sender: Member
+    to: Member
+    data: bytes
+    refusal: bytes
+
+
+@dataclass(slots=True)
 class Mark:
     """Set `event` when all that was queued for `member` before is carried out and his answers are sent."""
 
@@ -138,4 +148,4 @@ class Fetched:
     after: int
 
 
-Entry = Post | Refuse | Keep | Greet | Show | Enter | Depart | Forget | Answer | Mark | Finish | Close | Fetched
+Entry = Post | Refuse | Keep | Greet | Show | Enter | Depart | Forget | Answer | Tell | Mark | Finish | Close | Fetched

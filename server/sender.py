@@ -22,6 +22,7 @@ from collections.abc import Callable
 from server.room import Member, Past, RoomLog
 
 OUTBOX_BYTES = 1_048_576  # of a member's own answers; who has more unread is not reading, and goes
+TOLD_BYTES = OUTBOX_BYTES // 2  # of what others tell him: they can fill that, and he does not go for it
 CHUNK_BYTES = 262_144  # one send to a member who is behind, and what is read from the journal at once for him
 PAST_STRETCHES = (
     16  # of rooms, that wait for a member, each holding a tail; who goes to and fro so often is not reading
@@ -158,6 +159,13 @@ class Sender:
         else:
             self.interject(member, data)
 
+    def tell(self, member: Member, data: bytes) -> bool:
+        """Send what somebody else tells a member; return False, and do not, where he has much to read already."""
+        if _unread(member) + len(data) > TOLD_BYTES:
+            return False
+        self.answer(member, data)
+        return True
+
     def _append_to_past(self, member: Member, data: bytes) -> None:
         if member.past[-1].log is not None:
             member.past.append(Past(b""))
@@ -174,8 +182,7 @@ class Sender:
             self.advance(member)
 
     def _bound(self, member: Member) -> None:
-        unread = sum(map(len, member.outbox)) + sum(len(past.head) for past in member.past)
-        if unread > OUTBOX_BYTES or sum(past.log is not None for past in member.past) > PAST_STRETCHES:
+        if _unread(member) > OUTBOX_BYTES or sum(past.log is not None for past in member.past) > PAST_STRETCHES:
             self.give_up(member)
 
     def mark(self, member: Member, event: threading.Event) -> None:
@@ -365,6 +372,11 @@ class Sender:
         for event in member.marks:
             event.set()
         member.marks = []
+
+
+def _unread(member: Member) -> int:
+    """Return how many bytes of answers wait for a member."""
+    return sum(map(len, member.outbox)) + sum(len(past.head) for past in member.past)
 
 
 def release(member: Member) -> None:

@@ -38,7 +38,7 @@ from protocol import (
 from server.channel import Channel
 from server.delivery import Delivery, with_gaps
 from server.doorman import Doorman
-from server.entries import RUN_LINES, Answer, Close, Finish, Post, Refuse
+from server.entries import RUN_LINES, Answer, Close, Finish, Post, Refuse, Tell
 from server.gate import Admission, Gate
 from server.journal import Journal, JournalError
 from server.limits import Bucket, Limits, Repeats, take_or_refuse
@@ -460,7 +460,8 @@ class Session:
         to = self._house.registry.find(protocol.check_name(command.name))
         me = self._member
         data = Told(int(time.time() * 1000), me.name, me.color, to.name, text).encode()
-        self._house.delivery.post(*(Answer(member, data) for member in {me, to}))
+        refusal = Error("too-fast", f"{to.name} has much to read just now; try again in a minute").encode()
+        self._house.delivery.post(Tell(me, to, data, refusal))
 
     def _history(self, command: protocol.History) -> None:
         if not 1 <= command.count <= protocol.HISTORY_LINES_MAX:

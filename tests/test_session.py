@@ -138,6 +138,23 @@ def test_a_private_message_to_nobody(alice: Wire) -> None:
     assert alice.line().startswith("/error no-such-person there is nobody called zoe")
 
 
+def test_nobody_goes_for_what_others_tell_him(server: ChatServer, alice: Wire) -> None:
+    """Who tells somebody more than he reads is refused; he gets all the rest when he reads, and is still here."""
+    with Wire(server.address, "bob", receive_buffer=4_096) as bob:
+        alice.until("/joined")
+        told, refused = 0, 0
+        while not refused:
+            alice.send(*["/msg bob " + "🎈" * TEXT_CHARS] * 20)
+            answers = [line.split(" ", 2)[0] for line in alice.sync()]
+            told, refused = told + answers.count("/msg"), answers.count("/error")
+            assert told + refused > 0
+        alice.send("/msg alice hi")
+        alice.until("/msg")
+        bob.send("here")
+        assert sum(line.startswith("/msg") for line in bob.until("/say")) == told
+        assert alice.said().endswith(" here")
+
+
 def test_a_new_name_and_a_new_colour(alice: Wire, bob: Wire) -> None:
     """A second `/name` renames; without a colour the old one stays; `/color` changes it alone."""
     alice.send("/name Alicia", "/color teal", "hi")
