@@ -7,7 +7,7 @@ from contextlib import suppress
 from socket import MSG_DONTWAIT, socket
 
 from protocol import Bye, Error
-from server.channel import Channel
+from server.channel import RECV_BYTES, Channel
 from tls import Tls
 
 _HANDSHAKE = 0x16  # the first byte of every TLS connection: RFC 8446, section 5.1
@@ -56,6 +56,7 @@ class TlsChannel(Channel):
     def _recv_until(self, until: float) -> bytes:
         if (seconds := until - time.monotonic()) <= 0:
             raise TimeoutError
+        self._recv_bytes = RECV_BYTES  # never more: while they are made sense of, the delivery thread may wait
         return super().recv(seconds)
 
     def recv(self, timeout: float) -> bytes:

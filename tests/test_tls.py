@@ -134,6 +134,14 @@ def test_a_peer_that_makes_us_answer_and_takes_nothing(pair: Pair, monkeypatch: 
         pair.server.read()
 
 
+def test_many_small_records_say_something(pair: Pair) -> None:
+    """Who sends each byte in a record of its own is as slow as that, but no attacker."""
+    for _ in range(5_000):
+        pair.client.send(b"x")
+    pair.server.feed(pair.up.take())
+    assert pair.server.read() == b"x" * 5_000
+
+
 def test_the_goodbye_ends_the_text(pair: Pair) -> None:
     """After all that was sent, once and for all."""
     pair.server.send(b"last words\n")

@@ -14,6 +14,7 @@ import pytest
 from loguru import logger
 from OpenSSL import SSL
 
+from benchmarks.forgery import Forger, KeyUpdater, Renegotiator
 from chat_server import ChatServer
 from protocol import TEXT_CHARS
 from server.certificate import Certificate
@@ -240,6 +241,21 @@ def test_renegotiation_is_refused(server: ChatServer) -> None:
                 connection.do_handshake()
         alice.said("/left")
         assert alice.sync() == []
+
+
+@pytest.mark.parametrize("kind", [Renegotiator, KeyUpdater])
+def test_who_keeps_tls_busy_and_says_nothing(server: ChatServer, log: Path, kind: type[Forger]) -> None:
+    """His connection ends, however fast he sends; others do not notice."""
+    with Wire(server.address, "alice", context=careless()) as alice, socket.create_connection(server.address) as bob:
+        bob.settimeout(PATIENCE_SECONDS)
+        forger = kind(bob)
+        bob.sendall(forger.say(b"/name bob\n"))
+        alice.until("/joined")
+        with contextlib.suppress(ConnectionError):
+            bob.sendall(forger.flood(2_000))
+        alice.until("/left")
+        assert alice.sync() == []
+    assert "the peer sends much and says nothing" in log.read_text()
 
 
 # --------------------------------------------------------------------------------------------------------- how it ends

@@ -1,0 +1,203 @@
+"""TLS records that no library sends: OpenSSL shakes hands, and from then on the records are made here with its keys.
+
+TLS 1.2 as in RFC 5246 and RFC 5288, TLS 1.3 as in RFC 8446; of each only the one cipher that the handshake asks for.
+"""
+
+import hmac
+import select
+import socket
+from collections import Counter
+from collections.abc import Iterator
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from OpenSSL import SSL
+
+ALERT, HANDSHAKE, TEXT = 0x15, 0x16, 0x17  # kinds of records
+_VERSION = b"\x03\x03"
+_HEADER_BYTES = 5
+_TAG_BYTES = 16
+_ASK_FOR_HANDSHAKE = b"\x01\x00\x00\x00"  # the header of a ClientHello, which is all that OpenSSL looks at
+_UPDATE_KEYS = b"\x18\x00\x00\x01\x01"  # and you, too
+
+
+def _header(kind: int, size: int) -> bytes:
+    return bytes([kind]) + _VERSION + size.to_bytes(2, "big")
+
+
+class _Way12:
+    """One direction of a connection of TLS 1.2."""
+
+    def __init__(self, key: bytes, salt: bytes) -> None:
+        self._key, self._salt = AESGCM(key), salt
+        self._number = 1  # of the next record; the handshake's last was 0
+
+    def seal(self, kind: int, text: bytes) -> bytes:
+        """Return a record."""
+        number = self._count()
+        sealed = number + self._key.encrypt(self._salt + number, text, number + _header(kind, len(text)))
+        return _header(kind, len(sealed)) + sealed
+
+    def open(self, record: bytes) -> tuple[int, bytes]:
+        """Return the kind and the text of a record. Raises InvalidTag."""
+        kind, nonce, sealed = record[0], record[_HEADER_BYTES : _HEADER_BYTES + 8], record[_HEADER_BYTES + 8 :]
+        known = self._count() + _header(kind, len(sealed) - _TAG_BYTES)
+        return kind, self._key.decrypt(self._salt + nonce, sealed, known)
+
+    def _count(self) -> bytes:
+        self._number += 1
+        return (self._number - 1).to_bytes(8, "big")
+
+
+class _Way13:
+    """One direction of a connection of TLS 1.3."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self._key, self._salt = AESGCM(_expand_13(secret, b"key", 32)), _expand_13(secret, b"iv", 12)
+        self._number = 0  # of the next record
+
+    def next(self) -> "_Way13":
+        """Return how it goes on after a change of the keys."""
+        return _Way13(_expand_13(self._secret, b"traffic upd", 48))
+
+    def seal(self, kind: int, text: bytes) -> bytes:
+        """Return a record."""
+        header = _header(TEXT, len(text) + 1 + _TAG_BYTES)
+        return header + self._key.encrypt(self._count(), text + bytes([kind]), header)
+
+    def open(self, record: bytes) -> tuple[int, bytes]:
+        """Return the kind and the text of a record. Raises InvalidTag."""
+        text = self._key.decrypt(self._count(), record[_HEADER_BYTES:], record[:_HEADER_BYTES])
+        return text[-1], text[:-1]
+
+    def _count(self) -> bytes:
+        nonce = int.from_bytes(self._salt, "big") ^ self._number
+        self._number += 1
+        return nonce.to_bytes(len(self._salt), "big")
+
+
+def _expand_12(secret: bytes, seed: bytes, size: int) -> bytes:
+    """Return what RFC 5246, section 5, calls the PRF."""
+    made, link = b"", seed
+    while len(made) < size:
+        link = hmac.digest(secret, link, "sha256")
+        made += hmac.digest(secret, link + seed, "sha256")
+    return made[:size]
+
+
+def _expand_13(secret: bytes, label: bytes, size: int) -> bytes:
+    """Return what RFC 8446, section 7.1, calls HKDF-Expand-Label; one block of it is enough for all that is asked."""
+    info = size.to_bytes(2, "big") + bytes([len(label) + 6]) + b"tls13 " + label + b"\0"
+    return hmac.digest(secret, info + b"\1", "sha384")[:size]
+
+
+class Forger:
+    """A connection whose records are made here. `flood` makes those that an attack consists of."""
+
+    _up: _Way12 | _Way13
+    _down: _Way12 | _Way13
+
+    def __init__(self, connection: socket.socket) -> None:
+        """Shake hands, waiting as long as the socket's timeout. Raises OSError, or SSL.Error."""
+        self.kinds: Counter[int] = Counter()  # of the records that came
+        self._rest = b""
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        self._prepare(context)
+        tls = SSL.Connection(context, connection)
+        tls.set_connect_state()
+        self._shake_hands(tls, connection)
+        self._take_over(tls)
+
+    @staticmethod
+    def _shake_hands(tls: SSL.Connection, connection: socket.socket) -> None:
+        while True:
+            try:
+                tls.do_handshake()
+            except SSL.WantReadError:
+                if not select.select([connection], [], [], connection.gettimeout())[0]:
+                    raise TimeoutError("no TLS handshake") from None
+            else:
+                return
+
+    def _prepare(self, context: SSL.Context) -> None:
+        raise NotImplementedError
+
+    def _take_over(self, tls: SSL.Connection) -> None:
+        raise NotImplementedError
+
+    def flood(self, count: int) -> bytes:
+        """Return so many records of the attack."""
+        raise NotImplementedError
+
+    def say(self, text: bytes) -> bytes:
+        """Return a record with text."""
+        return self._up.seal(TEXT, text)
+
+    def read(self, data: bytes) -> bytes:
+        """Return the text of what came from the server; none once it cannot be read."""
+        text = b""
+        for record in self._split(data):
+            try:
+                kind, content = self._down.open(record)
+            except InvalidTag:
+                break
+            self.kinds[kind] += 1
+            if kind == TEXT:
+                text += content
+            elif kind == HANDSHAKE and isinstance(self._down, _Way13):
+                self._down = self._down.next()
+        return text
+
+    def _split(self, data: bytes) -> Iterator[bytes]:
+        self._rest += data
+        while len(self._rest) >= _HEADER_BYTES:
+            end = _HEADER_BYTES + int.from_bytes(self._rest[3:_HEADER_BYTES], "big")
+            if len(self._rest) < end:
+                return
+            record, self._rest = self._rest[:end], self._rest[end:]
+            yield record
+
+
+class Renegotiator(Forger):
+    """A connection of TLS 1.2 that asks for another handshake."""
+
+    def _prepare(self, context: SSL.Context) -> None:
+        context.set_max_proto_version(SSL.TLS1_2_VERSION)
+        context.set_cipher_list(b"ECDHE-ECDSA-AES128-GCM-SHA256")
+
+    def _take_over(self, tls: SSL.Connection) -> None:
+        master, client, server = tls.master_key(), tls.client_random(), tls.server_random()
+        assert master is not None and client is not None and server is not None  # the handshake is done
+        keys = _expand_12(master, b"key expansion" + server + client, 40)
+        self._up, self._down = _Way12(keys[:16], keys[32:36]), _Way12(keys[16:32], keys[36:])
+
+    def flood(self, count: int) -> bytes:
+        """Return so many requests for another handshake."""
+        return b"".join(self._up.seal(HANDSHAKE, _ASK_FOR_HANDSHAKE) for _ in range(count))
+
+
+class KeyUpdater(Forger):
+    """A connection of TLS 1.3 that changes its keys, and has the server change its own."""
+
+    def _prepare(self, context: SSL.Context) -> None:
+        self._secrets: dict[bytes, bytes] = {}
+        context.set_min_proto_version(SSL.TLS1_3_VERSION)
+        context.set_keylog_callback(self._keep_secret)
+
+    def _keep_secret(self, _: SSL.Connection, line: bytes) -> None:
+        label, _random, secret = line.split()
+        self._secrets[label] = bytes.fromhex(secret.decode())
+
+    def _take_over(self, tls: SSL.Connection) -> None:
+        assert tls.get_cipher_name() == "TLS_AES_256_GCM_SHA384"  # OpenSSL's first choice
+        self._up, self._down = (_Way13(self._secrets[who + b"_TRAFFIC_SECRET_0"]) for who in (b"CLIENT", b"SERVER"))
+
+    def flood(self, count: int) -> bytes:
+        """Return so many changes of the keys."""
+        records = []
+        for _ in range(count):
+            assert isinstance(self._up, _Way13)
+            records.append(self._up.seal(HANDSHAKE, _UPDATE_KEYS))
+            self._up = self._up.next()
+        return b"".join(records)
