@@ -1,7 +1,7 @@
-"""Ten honest people in the lobby, who measure: `python3 -m benchmarks.honest HOST PORT SECONDS TLS`.
+"""Ten honest people in the lobby, who measure: `python3 -m benchmarks.honest HOST PORT tls|plain`.
 
-Prints JSON: for each line when it was said (monotonic clock) and how many seconds later its author had it, and whether
-everybody got the lines of all of them, in the order in which they were said.
+They chat until standard input ends. Prints JSON: for each line when it was said (monotonic clock) and how many seconds
+later its author had it, and whether everybody got the lines of all of them, in the order in which they were said.
 """
 
 import json
@@ -62,29 +62,33 @@ class Person:
                     self.delays.append((self.said[count], now - self.said[count]))
 
 
-def chat(people: list[Person], seconds: float) -> None:
-    """Say a line each, in turns, and hear what all say."""
-    start = time.monotonic()
+def chat(people: list[Person]) -> None:
+    """Say a line each, in turns, and hear what all say, until standard input ends and the last lines have come."""
+    start, turn = time.monotonic(), 0
+    end: float | None = None
     with selectors.DefaultSelector() as selector:
         for person in people:
             selector.register(person.socket, selectors.EVENT_READ, person)
-        turn, step = 0, INTERVAL_SECONDS / len(people)
-        while (now := time.monotonic()) < start + seconds + LAST_SECONDS:
-            speaking = now < start + seconds
-            if speaking and now >= start + turn * step:
+        selector.register(sys.stdin, selectors.EVENT_READ)
+        while end is None or time.monotonic() < end:
+            turn_at = start + turn * INTERVAL_SECONDS / len(people) if end is None else end
+            if end is None and time.monotonic() >= turn_at:
                 people[turn % len(people)].say()
                 turn += 1
-            wait = max(0.0, start + turn * step - now) if speaking else 0.1
-            for key, _ in selector.select(wait):
-                key.data.hear()
+            for key, _ in selector.select(max(0.0, turn_at - time.monotonic())):
+                if key.data:
+                    key.data.hear()
+                else:
+                    end = time.monotonic() + LAST_SECONDS
+                    selector.unregister(sys.stdin)
 
 
 def main() -> None:
     """Chat and tell."""
-    host, port, seconds, tls = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4] == "tls"
-    people = [Person((host, port), number, careless() if tls else None) for number in range(PEOPLE)]
+    host, port, kind = sys.argv[1:]
+    people = [Person((host, int(port)), number, careless() if kind == "tls" else None) for number in range(PEOPLE)]
     print("ready", flush=True)
-    chat(people, seconds)
+    chat(people)
     everything = {person.number: list(range(len(person.said))) for person in people}
     in_order = all(person.heard == everything for person in people)
     print(json.dumps({"delays": [pair for person in people for pair in person.delays], "in_order": in_order}))
