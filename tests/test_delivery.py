@@ -130,6 +130,38 @@ def test_everybody_gets_the_identical_bytes_in_the_identical_order() -> None:
         assert seen.lines[1:] == also_seen.lines[1:]
 
 
+def test_who_comes_and_goes_splits_nobody_elses_batch() -> None:
+    """What is for him alone comes in its place among the lines; all others get them with one send."""
+    with delivering() as delivery:
+        (stays, seen), (goes, last), (comes, first) = person(), person(), person()
+        delivery.post(Enter(stays, ROOM, 1), Enter(goes, ROOM, 2))
+        delivery.settle(goes)
+        before = len(seen.sent)
+        delivery.post(
+            Show(ROOM, Notice("1")),
+            Answer(goes, b"/pong\n"),
+            Show(ROOM, Notice("2")),
+            Depart(goes),
+            Enter(comes, ROOM, 2),
+            Show(ROOM, Notice("3")),
+            Answer(comes, b"/pong\n"),
+            Show(ROOM, Notice("4")),
+        )
+        delivery.settle(comes)
+        assert [line for sent in seen.sent[before:] for line in sent.split(b"\n")[:-1]] == [
+            b"/notice 1",
+            b"/notice 2",
+            b"/notice 3",
+            b"/notice 4",
+        ]
+        assert len(seen.sent) == before + 1
+        assert last.lines[-3:] == ["/notice 1", "/pong", "/notice 2"]
+        assert first.lines[-3:] == ["/notice 3", "/pong", "/notice 4"]
+        delivery.post(Show(ROOM, Notice("5")))
+        delivery.settle(comes)
+        assert [seen.lines[-1], first.lines[-1], last.lines[-1]] == ["/notice 5", "/notice 5", "/notice 2"]
+
+
 def test_lines_that_gather_go_with_one_send() -> None:
     """A batch costs each member one send."""
     with delivering() as delivery:
