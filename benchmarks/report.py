@@ -1,0 +1,128 @@
+"""What was measured, as medians, as goals, as a table and as JSON."""
+
+import datetime
+import os
+import platform
+import statistics
+import sys
+from typing import Any
+
+from benchmarks.scenes import OURS, PEERS, Goal, Scene
+
+Result = dict[str, Any]
+Results = dict[str, list[Result]]
+
+COLUMNS = {  # heading, unit divided by, digits
+    "deliveries_per_second": ("deliver/s", 1, 0),
+    "messages_per_second": ("messages/s", 1, 0),
+    "bytes_per_second": ("MB/s", 1e6, 1),
+    "cpu_us_per_delivery": ("CPU µs/d", 1, 3),
+    "delay_p50_ms": ("p50 ms", 1, 2),
+    "delay_p99_ms": ("p99 ms", 1, 2),
+    "delay_p99.9_ms": ("p99.9", 1, 2),
+    "delay_max_ms": ("max ms", 1, 1),
+    "memory_bytes_per_client": ("KB/client", 1e3, 1),
+    "join_seconds": ("join s", 1, 2),
+    "cpu_share": ("CPU %", 0.01, 0),
+    "load_cpu_share": ("load %", 0.01, 0),
+}
+WIDTH = 11
+
+
+def median(runs: list[Result], metric: str) -> float | None:
+    """Return the median of a metric, None where no run has it."""
+    values = [run[metric] for run in runs if run.get(metric) is not None]
+    return statistics.median(values) if values else None
+
+
+def note(runs: list[Result]) -> str:
+    """Return what kept a server from playing the scene, the first time; nothing if nothing did."""
+    for run in runs:
+        if run.get("note"):
+            return str(run["note"])
+        if run.get("dropped"):
+            return f"dropped {run['dropped']} clients. {run.get('complaint', '')}".strip()
+        if run.get("deliveries_per_second") == 0:
+            return f"delivered nothing. {run.get('complaint', '')}".strip()
+    return ""
+
+
+def summary(scene: Scene, results: Results) -> Result:
+    """Return a scene's medians, notes and goals."""
+    medians = {name: {metric: median(runs, metric) for metric in COLUMNS} for name, runs in results.items()}
+    notes = {name: told for name, runs in results.items() if (told := note(runs))}
+    return {
+        "scene": scene.name,
+        "about": scene.about,
+        "medians": medians,
+        "notes": notes,
+        "goals": [reached(goal, results, notes) for goal in scene.goals if OURS in results],
+        "runs": results,
+    }
+
+
+def reached(goal: Goal, results: Results, notes: dict[str, str]) -> Result:
+    """Return how far ours is, as a multiple of what it is held against: the median of the runs' own ratios."""
+    able = {name: runs for name, runs in results.items() if name not in notes}
+    rival = _rival(goal, able)
+    told: Result = {"metric": goal.metric, "factor": goal.factor, "at_most": goal.at_most, "against": rival or ""}
+    if OURS not in able or (goal.against and rival is None):
+        return told | {"value": None, "met": None}
+    if rival is None:
+        value = median(able[OURS], goal.metric)
+    else:
+        pairs = zip(able[OURS], able[rival], strict=True)
+        value = statistics.median(ours[goal.metric] / other[goal.metric] for ours, other in pairs)
+    met = value is not None and (value <= goal.factor if goal.at_most else value >= goal.factor)
+    return told | {"value": value, "met": met}
+
+
+def _rival(goal: Goal, able: Results) -> str | None:
+    """Return the name of what a goal is held against, None if it is not there."""
+    if goal.against != "peers":
+        return goal.against if goal.against in able else None
+    medians = {name: value for name in PEERS if name in able and (value := median(able[name], goal.metric))}
+    if not medians:
+        return None
+    return min(medians, key=medians.__getitem__) if goal.at_most else max(medians, key=medians.__getitem__)
+
+
+def lines(told: Result) -> list[str]:
+    """Return a scene's table, and its goals."""
+    shown = [metric for metric in COLUMNS if any(row[metric] is not None for row in told["medians"].values())]
+    head = "".join(f"{COLUMNS[metric][0]:>{WIDTH}}" for metric in shown)
+    table = [f"\n{told['scene']}: {told['about']}", f"{'':12}{head}"]
+    for name, medians in told["medians"].items():
+        if name in told["notes"]:
+            table.append(f"{name:12} {told['notes'][name]}")
+        else:
+            table.append(f"{name:12}" + "".join(f"{_shown(metric, medians[metric]):>{WIDTH}}" for metric in shown))
+    return table + [_goal_line(goal) for goal in told["goals"]]
+
+
+def _shown(metric: str, value: float | None) -> str:
+    _, unit, digits = COLUMNS[metric]
+    return "-" if value is None else f"{value / unit:,.{digits}f}"
+
+
+def _goal_line(goal: Result) -> str:
+    bound = "at most" if goal["at_most"] else "at least"
+    aim = f"{bound} {goal['factor']:g}" + (f" times {goal['against']}" if goal["against"] else "")
+    heading = COLUMNS[goal["metric"]][0]
+    if goal["value"] is None:
+        return f"  goal ?       {heading} {aim}: not measured"
+    return f"  goal {'met   ' if goal['met'] else 'MISSED'}  {heading} {aim}: {goal['value']:.2f}"
+
+
+def document(told: list[Result], runs: int, seconds: float) -> Result:
+    """Return everything, and where and how it was measured."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "command": "python3 -m benchmarks " + " ".join(sys.argv[1:]),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "runs": runs,
+        "seconds": seconds,
+        "scenes": told,
+    }
