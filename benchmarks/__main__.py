@@ -15,13 +15,13 @@ from pathlib import Path
 from types import FrameType
 
 from benchmarks import report
-from benchmarks.scenes import SCENES, Scene
+from benchmarks.scenes import SCENES, WITHOUT, Scene
 from benchmarks.systems import ROOT, SYSTEMS, install_peers, last_line, raise_descriptor_limit, running
 
 JOB_SECONDS = 150.0  # for one server and scene, beyond the time that is measured
 RUNS, SECONDS = 5, 5.0
 SHORT_RUNS, SHORT_SECONDS = 3, 2.0
-NOT_IN_JOB = ("name", "about", "systems", "goals")
+NOT_IN_JOB = ("name", "about", "beside", "systems", "goals")
 
 
 def play(scene: Scene, name: str, seconds: float) -> report.Result:
@@ -35,7 +35,12 @@ def play(scene: Scene, name: str, seconds: float) -> report.Result:
         with running(system) as server:
             job = {key: value for key, value in asdict(scene).items() if key not in NOT_IN_JOB}
             job |= {"address": server.address, "pid": server.pid, "seconds": seconds}
-            job |= {"dialect": system.dialect, "in_flight": system.in_flight, "prod": system.prod.decode()}
+            job |= {
+                "dialect": system.dialect,
+                "in_flight": system.in_flight,
+                "prod": system.prod.decode(),
+                "tls": system.tls,
+            }
             return load(job, seconds + JOB_SECONDS)
     except RuntimeError as error:
         return {"note": str(error)}
@@ -62,12 +67,15 @@ def load(job: dict[str, object], seconds: float) -> report.Result:
 
 def play_all(scene: Scene, names: list[str], runs: int, seconds: float) -> report.Results:
     """Play a scene so many times with each server, in turns."""
-    results: report.Results = {name: [] for name in names}
+    turns = [(name, scene, name) for name in names]
+    if scene.beside:
+        turns += [(name + WITHOUT, SCENES[scene.beside], name) for name in names]
+    results: report.Results = {label: [] for label, _, _ in turns}
     for run in range(runs):
-        for name in names:
+        for label, played, name in turns:
             if sys.stderr.isatty():
-                sys.stderr.write(f"\r\033[K{scene.name}, run {run + 1} of {runs}: {name}")
-            results[name].append(play(scene, name, seconds))
+                sys.stderr.write(f"\r\033[K{scene.name}, run {run + 1} of {runs}: {label}")
+            results[label].append(play(played, name, seconds))
     if sys.stderr.isatty():
         sys.stderr.write("\r\033[K")
     return results

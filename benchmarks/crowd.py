@@ -16,7 +16,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, Self
 
-from benchmarks.dialects import MARK, STAMP_DIGITS, Dialect
+from benchmarks.dialects import MARK, NOWHERE, STAMP_DIGITS, Dialect
 
 try:
     import numpy as np
@@ -24,7 +24,7 @@ except ImportError:
     np = None  # type: ignore[assignment,unused-ignore]
 
 BUFFER_BYTES = 1_048_576
-TAIL_BYTES = 64  # of what was read, kept while one enters, for a word that is cut
+TAIL_BYTES = 512  # of what was read, kept while one enters, for a word that is cut
 SMALL_BYTES = 4_096  # below that the plain count is the faster one
 WAIT_SECONDS = 0.1
 SO_TIMESTAMPNS = 35  # Linux: with each read the kernel tells when the data arrived
@@ -104,7 +104,7 @@ class Crowd:
     def enter(self, count: int, rooms: int, in_flight: int, seconds: float) -> float:
         """Bring `count` clients in, into `rooms` in turns, at most `in_flight` at a time; return how long it took.
 
-        Those who are not in after `seconds`, or were refused, are missing from `inside`.
+        Without rooms they join none. Those who are not in after `seconds`, or were refused, are missing from `inside`.
         """
         start = time.monotonic()
         wanted = iter(range(count))
@@ -112,18 +112,26 @@ class Crowd:
         while len(self.inside) + self.dropped < count and time.monotonic() < start + seconds:
             while begun < count and begun - len(self.inside) - self.dropped < in_flight:
                 number = next(wanted)
-                self.begin(f"c{number}", number % rooms)
+                self.begin(f"c{number}", number % rooms if rooms else NOWHERE)
                 begun += 1
             self.pump(WAIT_SECONDS)
         return time.monotonic() - start
 
-    def begin(self, name: str, room: int) -> Client:
+    def begin(self, name: str, room: int) -> None:
         """Have one more client connect and enter."""
+        self.connect(name, room).unsent = memoryview(self.dialect.greet(name))
+
+    def connect(self, name: str, room: int) -> Client:
+        """Have one more client connect."""
         client = Client(self._connect(), name, room)
-        client.unsent = memoryview(self.dialect.greet(name))
         self._clients[client.socket.fileno()] = client
         self._epoll.register(client.socket, IN | OUT)
         return client
+
+    @property
+    def people(self) -> int:
+        """How many are connected, or about to be."""
+        return len(self._clients)
 
     def _connect(self) -> socket.socket:
         connection = socket.socket()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 MARK = b"^"  # once in each message that is said, and in nothing else that a server sends after everybody is in
 STAMP_DIGITS = 19  # of the nanoseconds since 1970 that a paced message carries
 TEXT_BYTES = 63  # of a message; its line's end makes it 64
+NOWHERE = -1  # a room's number for who joins none
 FILLER = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
@@ -28,7 +29,7 @@ class Ours:
 
     def join(self, room: int) -> bytes:
         """Go to a room; nothing where that needs nothing."""
-        return f"/join r{room}\n".encode() if room else b""
+        return f"/join r{room}\n".encode() if room > 0 else b""
 
     def joined(self, room: int) -> bytes:
         """Return what the server says when one is in."""
@@ -61,7 +62,7 @@ class Irc:
 
     def join(self, room: int) -> bytes:
         """Go to a channel."""
-        return f"JOIN #r{room}\r\n".encode()
+        return f"JOIN #r{room}\r\n".encode() if room != NOWHERE else b""
 
     def joined(self, room: int) -> bytes:
         """Return the end of the list of names, which only who joined is told."""

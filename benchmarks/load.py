@@ -8,121 +8,39 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
-import psutil
-
-from benchmarks.crowd import Client, Crowd, TimedCrowd
+from benchmarks import mass
+from benchmarks.crowd import Crowd, TimedCrowd
 from benchmarks.dialects import DIALECTS, text
+from benchmarks.measure import Job, MissingError, Result, Usage, Window, by_room, delays, enter, hearers, losses
 from benchmarks.systems import raise_descriptor_limit
 
 WARM_UP_SECONDS = 1.0  # not counted
-JOIN_SECONDS = 60.0  # for everybody to be in; who takes longer cannot play the scene
 BLOCK_LINES = 1_024  # that a flooder offers at once
 PROD_SECONDS = 0.001
-LULL_SECONDS = 0.3  # of quiet before the memory is looked at
-
-Result = dict[str, Any]
+CHURN_IN_FLIGHT = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A scene, the server, and for how long."""
+class Churn:
+    """Others who come into the first room and leave it as soon as they are in, so many a second."""
 
-    kind: str
-    address: tuple[str, int]
-    pid: int
-    dialect: str
-    in_flight: int
-    seconds: float
-    clients: int
-    rooms: int = 1
-    flooders: int = 0
-    per_second: int = 0
-    prod: str = ""
+    def __init__(self, crowd: Crowd, job: Job) -> None:
+        self._crowd, self._rate = crowd, job.churn
+        self._residents = len(crowd.inside)
+        self._begun = 0
+        self._start = time.monotonic()
+        self.left = 0
 
-
-class Usage:
-    """What the server's process, and those that it started, have used."""
-
-    def __init__(self, pid: int) -> None:
-        self._process = psutil.Process(pid)
-
-    def _all(self) -> list[psutil.Process]:
-        return [self._process, *self._process.children(recursive=True)]
-
-    def cpu_seconds(self) -> float:
-        """Return the CPU time so far."""
-        times = [process.cpu_times() for process in self._all()]
-        return sum(each.user + each.system for each in times)
-
-    def resident_bytes(self) -> int:
-        """Return the memory that it holds."""
-        return sum(process.memory_info().rss for process in self._all())
-
-
-class Window:
-    """A stretch of time in which is counted, of a crowd and of the server."""
-
-    def __init__(self, crowd: Crowd, usage: Usage) -> None:
-        self._crowd, self._usage = crowd, usage
-        self._start = self._look()
-
-    def _look(self) -> tuple[float, int, int, float, float]:
-        crowd = self._crowd
-        return time.monotonic(), crowd.messages, crowd.bytes, self._usage.cpu_seconds(), time.process_time()
-
-    def result(self, hearers: float) -> Result:
-        """Return the rates up to now, where each message arrives at so many `hearers`."""
-        seconds, messages, size, cpu, own = (now - then for now, then in zip(self._look(), self._start, strict=True))
-        return {
-            "messages_per_second": messages / hearers / seconds,
-            "deliveries_per_second": messages / seconds,
-            "bytes_per_second": size / seconds,
-            "cpu_us_per_delivery": cpu / messages * 1e6 if messages else None,
-            "cpu_share": cpu / seconds,
-            "load_cpu_share": own / seconds,
-        }
-
-
-class MissingError(Exception):
-    """Not everybody came in."""
-
-
-def enter(crowd: Crowd, job: Job, usage: Usage) -> Result:
-    """Bring everybody in; return how long that took and what memory it cost. Raises MissingError."""
-    before = usage.resident_bytes()
-    seconds = crowd.enter(job.clients, job.rooms, job.in_flight, JOIN_SECONDS)
-    if missing := job.clients - len(crowd.inside):
-        raise MissingError(f"{missing} of {job.clients} not in after {seconds:.0f} s. {crowd.complaint}".strip())
-    settle(crowd, LULL_SECONDS)
-    return {"join_seconds": seconds, "memory_bytes_per_client": (usage.resident_bytes() - before) / job.clients}
-
-
-def settle(crowd: Crowd, seconds: float) -> None:
-    """Take what arrives, until nothing has for so long; but no longer than a minute."""
-    end = time.monotonic() + JOIN_SECONDS
-    quiet_at = time.monotonic() + seconds
-    while time.monotonic() < min(quiet_at, end):
-        before = crowd.bytes
-        crowd.pump(seconds / 10)
-        if crowd.bytes != before:
-            quiet_at = time.monotonic() + seconds
-
-
-def by_room(crowd: Crowd, job: Job) -> list[list[Client]]:
-    """Return who is in each room."""
-    rooms: list[list[Client]] = [[] for _ in range(job.rooms)]
-    for client in crowd.inside:
-        rooms[client.room].append(client)
-    return rooms
-
-
-def hearers(job: Job) -> float:
-    """Return at how many clients a message arrives: IRC does not send it to who said it."""
-    return job.clients / job.rooms - (job.dialect == "irc")
+    def step(self) -> None:
+        """Have those come who are due, and those leave who are in."""
+        due = (time.monotonic() - self._start) * self._rate
+        while self._begun < due and self._crowd.people < self._residents + CHURN_IN_FLIGHT:
+            self._crowd.begin(f"x{self._begun}", 0)
+            self._begun += 1
+        for client in self._crowd.inside[self._residents :]:
+            self._crowd.leave(client)
+            self.left += 1
 
 
 class Flood:
@@ -130,7 +48,10 @@ class Flood:
 
     def __init__(self, crowd: Crowd, job: Job) -> None:
         self._crowd = crowd
-        self._prod = job.prod.encode()
+        crowd.go_deaf(crowd.inside[len(crowd.inside) - job.stalled :])
+        self._prod, self._prodder = job.prod.encode(), crowd.inside[-1]
+        self.churn = Churn(crowd, job)
+        self._step = PROD_SECONDS if job.prod or job.churn else 1.0
         for number, room in enumerate(by_room(crowd, job)):
             for client in room[: job.flooders]:
                 crowd.flood(client, crowd.dialect.say(number, text()) * BLOCK_LINES)
@@ -142,25 +63,24 @@ class Flood:
         while (now := time.monotonic()) < end:
             if self._prod and now >= prodded + PROD_SECONDS:
                 prodded = now
-                self._crowd.say(self._crowd.inside[-1], self._prod)
-            self._crowd.pump(PROD_SECONDS if self._prod else end - now)
+                self._crowd.say(self._prodder, self._prod)
+            self.churn.step()
+            self._crowd.pump(min(self._step, end - now))
 
 
 def flood(job: Job) -> Result:
     """Let some of each room say what they can."""
     usage = Usage(job.pid)
-    with Crowd(job.address, DIALECTS[job.dialect]) as crowd:
+    with Crowd(job.address, DIALECTS[job.dialect], job.context()) as crowd:
         result = enter(crowd, job, usage)
         talk = Flood(crowd, job)
         talk.keep(WARM_UP_SECONDS)
-        window = Window(crowd, usage)
+        window, left = Window(crowd, usage), talk.churn.left
         talk.keep(job.seconds)
         result |= window.result(hearers(job))
-        return result | _losses(crowd)
-
-
-def _losses(crowd: Crowd) -> Result:
-    return {"dropped": crowd.dropped, "complaint": crowd.complaint}
+        if job.churn:  # those who come and go hear something, too
+            result |= {"messages_per_second": None, "left_per_second": (talk.churn.left - left) / job.seconds}
+        return result | losses(crowd)
 
 
 class Pace:
@@ -195,7 +115,7 @@ class Pace:
 def paced(job: Job) -> Result:
     """Let all speak in turns, so many messages a second."""
     usage = Usage(job.pid)
-    with TimedCrowd(job.address, DIALECTS[job.dialect]) as crowd:
+    with TimedCrowd(job.address, DIALECTS[job.dialect], job.context(), own_clock=job.own_clock) as crowd:
         result = enter(crowd, job, usage)
         pace = Pace(crowd, job)
         pace.keep(WARM_UP_SECONDS)
@@ -204,24 +124,16 @@ def paced(job: Job) -> Result:
         window = Window(crowd, usage)
         pace.keep(job.seconds)
         result |= window.result(hearers(job)) | delays(crowd.delays) | {"late_ms": pace.late * 1e3}
-        return result | _losses(crowd)
+        return result | losses(crowd)
 
 
-QUANTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
-
-
-def delays(nanoseconds: Sequence[int]) -> Result:
-    """Return the quantiles of delays in ms: the smallest value that so many of all do not exceed."""
-    if not nanoseconds:
-        return {}
-    ordered = sorted(nanoseconds)
-    return {
-        f"delay_{name}_ms": ordered[max(0, -int(-share * len(ordered) // 1) - 1)] / 1e6
-        for name, share in QUANTILES.items()
-    }
-
-
-KINDS: dict[str, Callable[[Job], Result]] = {"flood": flood, "paced": paced}
+KINDS: dict[str, Callable[[Job], Result]] = {
+    "flood": flood,
+    "paced": paced,
+    "storm": mass.storm,
+    "idle": mass.idle,
+    "catch-up": mass.catch_up,
+}
 
 
 def main() -> None:

@@ -5,9 +5,10 @@ import os
 import platform
 import statistics
 import sys
+from dataclasses import asdict
 from typing import Any
 
-from benchmarks.scenes import OURS, PEERS, Goal, Scene
+from benchmarks.scenes import PEERS, Goal, Scene
 
 Result = dict[str, Any]
 Results = dict[str, list[Result]]
@@ -23,7 +24,12 @@ COLUMNS = {  # heading, unit divided by, digits
     "delay_max_ms": ("max ms", 1, 1),
     "memory_bytes_per_client": ("KB/client", 1e3, 1),
     "join_seconds": ("join s", 1, 2),
-    "cpu_share": ("CPU %", 0.01, 0),
+    "to_all_seconds": ("to all s", 1, 3),
+    "leave_seconds": ("leave s", 1, 2),
+    "threads_left": ("threads +", 1, 0),
+    "lines_per_second": ("lines/s", 1, 0),
+    "left_per_second": ("churn/s", 1, 0),
+    "cpu_share": ("CPU %", 0.01, 1),
     "load_cpu_share": ("load %", 0.01, 0),
 }
 WIDTH = 11
@@ -56,7 +62,7 @@ def summary(scene: Scene, results: Results) -> Result:
         "about": scene.about,
         "medians": medians,
         "notes": notes,
-        "goals": [reached(goal, results, notes) for goal in scene.goals if OURS in results],
+        "goals": [reached(goal, results, notes) for goal in scene.goals if goal.subject in results],
         "runs": results,
     }
 
@@ -65,16 +71,17 @@ def reached(goal: Goal, results: Results, notes: dict[str, str]) -> Result:
     """Return how far ours is, as a multiple of what it is held against: the median of the runs' own ratios."""
     able = {name: runs for name, runs in results.items() if name not in notes}
     rival = _rival(goal, able)
-    told: Result = {"metric": goal.metric, "factor": goal.factor, "at_most": goal.at_most, "against": rival or ""}
-    if OURS not in able or (goal.against and rival is None):
-        return told | {"value": None, "met": None}
+    told: Result = asdict(goal) | {"against": rival or goal.against, "value": None, "met": None}
+    if goal.subject not in able or (goal.against and rival is None):
+        return told
     if rival is None:
-        value = median(able[OURS], goal.metric)
+        value = median(able[goal.subject], goal.metric)
     else:
-        pairs = zip(able[OURS], able[rival], strict=True)
+        pairs = zip(able[goal.subject], able[rival], strict=True)
         value = statistics.median(ours[goal.metric] / other[goal.metric] for ours, other in pairs)
-    met = value is not None and (value <= goal.factor if goal.at_most else value >= goal.factor)
-    return told | {"value": value, "met": met}
+    if value is not None and goal.factor is not None:
+        told["met"] = value <= goal.factor if goal.at_most else value >= goal.factor
+    return told | {"value": value}
 
 
 def _rival(goal: Goal, able: Results) -> str | None:
@@ -91,12 +98,12 @@ def lines(told: Result) -> list[str]:
     """Return a scene's table, and its goals."""
     shown = [metric for metric in COLUMNS if any(row[metric] is not None for row in told["medians"].values())]
     head = "".join(f"{COLUMNS[metric][0]:>{WIDTH}}" for metric in shown)
-    table = [f"\n{told['scene']}: {told['about']}", f"{'':12}{head}"]
+    table = [f"\n{told['scene']}: {told['about']}", f"{'':18}{head}"]
     for name, medians in told["medians"].items():
         if name in told["notes"]:
-            table.append(f"{name:12} {told['notes'][name]}")
+            table.append(f"{name:18} {told['notes'][name]}")
         else:
-            table.append(f"{name:12}" + "".join(f"{_shown(metric, medians[metric]):>{WIDTH}}" for metric in shown))
+            table.append(f"{name:18}" + "".join(f"{_shown(metric, medians[metric]):>{WIDTH}}" for metric in shown))
     return table + [_goal_line(goal) for goal in told["goals"]]
 
 
@@ -106,12 +113,15 @@ def _shown(metric: str, value: float | None) -> str:
 
 
 def _goal_line(goal: Result) -> str:
-    bound = "at most" if goal["at_most"] else "at least"
-    aim = f"{bound} {goal['factor']:g}" + (f" times {goal['against']}" if goal["against"] else "")
-    heading = COLUMNS[goal["metric"]][0]
-    if goal["value"] is None:
-        return f"  goal ?       {heading} {aim}: not measured"
-    return f"  goal {'met   ' if goal['met'] else 'MISSED'}  {heading} {aim}: {goal['value']:.2f}"
+    heading, unit, _ = COLUMNS[goal["metric"]]
+    scale = 1.0 if goal["against"] else unit
+    times = f" times {goal['against']}" if goal["against"] else ""
+    value = "not measured" if goal["value"] is None else f"{goal['value'] / scale:,.2f}"
+    if goal["factor"] is None:
+        return f"  {heading} of {goal['subject']}, in{times}: {value}"
+    bound = f"{'at most' if goal['at_most'] else 'at least'} {goal['factor'] / scale:,g}"
+    verdict = {None: "?", True: "met", False: "MISSED"}[goal["met"]]
+    return f"  goal {verdict:6}  {heading} {bound}{times}: {value}"
 
 
 def document(told: list[Result], runs: int, seconds: float) -> Result:

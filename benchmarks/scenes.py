@@ -2,22 +2,25 @@
 
 from dataclasses import dataclass
 
-OURS, FLOOR, CLASSIC = "ours", "floor", "classic"
+OURS, OURS_TLS, FLOOR, CLASSIC = "ours", "ours-tls", "floor", "classic"
 PEERS = ("ngircd", "inspircd", "irc", "miniircd", CLASSIC)
 ALL = (OURS, FLOOR, *PEERS)
+_MANY = (OURS, FLOOR, "ngircd", "inspircd", CLASSIC)  # the others cannot have more than 1,000
+_TLS = (OURS, OURS_TLS)
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """`metric` of ours is at least, or at most, `factor` times that of `against`: the best peer, the floor, a scene.
+    """`metric` of ours is at least, or at most, `factor` times that of `against`: a peer, the floor, ours WITHOUT.
 
-    Against nothing, `factor` is the goal itself, in the unit of the metric.
+    Against nothing, `factor` is the goal itself, in the unit of the metric. Without a factor, the ratio is only shown.
     """
 
     metric: str
-    factor: float
+    factor: float | None
     against: str = ""
     at_most: bool = False
+    subject: str = OURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,18 @@ class Scene:
     rooms: int = 1
     flooders: int = 0  # in each room
     per_second: int = 0  # messages in all, of a paced scene
+    stalled: int = 0  # of the clients, that never read
+    churn: int = 0  # others who come and leave each second
+    own_clock: bool = False  # a delay ends when the load generator reads; TLS knows no other
+    beside: str = ""  # the scene that is the same without, played in turns with it
     systems: tuple[str, ...] = ALL
     goals: tuple[Goal, ...] = ()
 
 
-DELIVERIES, CPU, P99 = "deliveries_per_second", "cpu_us_per_delivery", "delay_p99_ms"
+WITHOUT = " without"  # after the name of a server that plays the scene `beside`
+MESSAGES, DELIVERIES = "messages_per_second", "deliveries_per_second"
+CPU, P99, MEMORY = "cpu_us_per_delivery", "delay_p99_ms", "memory_bytes_per_client"
+MEMORY_GOAL = Goal(MEMORY, 25_000, at_most=True)
 _FLOOD = (Goal(DELIVERIES, 4, "peers"), Goal(DELIVERIES, 0.8, FLOOR))
 _PACED = (Goal(CPU, 1, "peers", at_most=True), Goal(P99, 1, "peers", at_most=True))
 
@@ -63,6 +73,76 @@ SCENES = {
             rooms=100,
             per_second=2_000,
             goals=_PACED,
+        ),
+        Scene(
+            "stalled",
+            "flood-100, and 5 of them never read",
+            "flood",
+            100,
+            flooders=4,
+            stalled=5,
+            beside="flood-100",
+            systems=(OURS, "ngircd", "inspircd", CLASSIC),
+            goals=(Goal(MESSAGES, 0.9, OURS + WITHOUT),),
+        ),
+        Scene(
+            "churn",
+            "flood-100, and 200 others come and leave each second",
+            "flood",
+            100,
+            flooders=4,
+            churn=200,
+            beside="flood-100",
+            systems=(OURS, "ngircd", "inspircd", CLASSIC),
+            goals=(Goal(DELIVERIES, 0.9, OURS + WITHOUT),),
+        ),
+        Scene(
+            "storm",
+            "10,000 come, hear one message, and leave",
+            "storm",
+            10_000,
+            systems=_MANY,
+            goals=(
+                Goal("join_seconds", 5, at_most=True),
+                Goal("to_all_seconds", 1, at_most=True),
+                MEMORY_GOAL,
+            ),
+        ),
+        Scene(
+            "catch-up",
+            "1,000 come back at once, 1,000 lines behind",
+            "catch-up",
+            1_000,
+            systems=(OURS,),
+            goals=(Goal("lines_per_second", 1e6),),
+        ),
+        Scene(
+            "tls-flood-100",
+            "flood-100 through TLS",
+            "flood",
+            100,
+            flooders=4,
+            systems=_TLS,
+            goals=(Goal(DELIVERIES, None, OURS, subject=OURS_TLS), Goal(CPU, None, OURS, subject=OURS_TLS)),
+        ),
+        Scene(
+            "tls-paced-100",
+            "paced-100 through TLS",
+            "paced",
+            100,
+            per_second=500,
+            own_clock=True,
+            systems=_TLS,
+            goals=(Goal(CPU, None, OURS, subject=OURS_TLS), Goal(P99, None, OURS, subject=OURS_TLS)),
+        ),
+        Scene(
+            "idle",
+            "10,000 are there and silent, in no room of IRC",
+            "idle",
+            10_000,
+            rooms=0,
+            systems=_MANY,
+            goals=(Goal("cpu_share", 0.001, at_most=True), MEMORY_GOAL),
         ),
     )
 }
