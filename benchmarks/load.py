@@ -124,6 +124,7 @@ def paced(job: Job) -> Result:
         window = Window(crowd, usage)
         pace.keep(job.seconds)
         result |= window.result(hearers(job)) | delays(crowd.delays) | {"late_ms": pace.late * 1e3}
+        result["kept_share"] = result["messages_per_second"] / job.per_second
         return result | losses(crowd)
 
 

@@ -17,6 +17,7 @@ COLUMNS = {  # heading, unit divided by, digits
     "deliveries_per_second": ("deliver/s", 1, 0),
     "messages_per_second": ("messages/s", 1, 0),
     "bytes_per_second": ("MB/s", 1e6, 1),
+    "kept_share": ("kept %", 0.01, 0),
     "cpu_us_per_delivery": ("CPU µs/d", 1, 3),
     "delay_p50_ms": ("p50 ms", 1, 2),
     "delay_p99_ms": ("p99 ms", 1, 2),
@@ -33,6 +34,7 @@ COLUMNS = {  # heading, unit divided by, digits
     "load_cpu_share": ("load %", 0.01, 0),
 }
 WIDTH = 11
+KEPT = 0.95  # of what is said; a peer that delivers less is behind, and no measure
 
 
 def median(runs: list[Result], metric: str) -> float | None:
@@ -88,7 +90,8 @@ def _rival(goal: Goal, able: Results) -> str | None:
     """Return the name of what a goal is held against, None if it is not there."""
     if goal.against != "peers":
         return goal.against if goal.against in able else None
-    medians = {name: value for name in PEERS if name in able and (value := median(able[name], goal.metric))}
+    peers = {name: able[name] for name in PEERS if name in able and (median(able[name], "kept_share") or 1.0) > KEPT}
+    medians = {name: value for name, runs in peers.items() if (value := median(runs, goal.metric))}
     if not medians:
         return None
     return min(medians, key=medians.__getitem__) if goal.at_most else max(medians, key=medians.__getitem__)

@@ -106,7 +106,9 @@ def _peer_module(name: str) -> Callable[[], str | None]:
     return find
 
 
+# What some want to be told before root may start them.
 _RUN_AS_ROOT = ("--runasroot",) if os.getuid() == 0 else ()
+_SETUID = ("--setuid", "nobody") if os.getuid() == 0 else ()
 SYSTEMS = {
     system.name: system
     for system in (
@@ -135,12 +137,12 @@ SYSTEMS = {
             _in_peers("-m", "irc.server", "--address", HOST, "--port"),
             "irc",
             tells_port=False,
-            in_flight=4,  # it lets 5 wait
+            in_flight=16,  # it lets 5 wait, and looks at each ten times a second
             program=_peer_module("irc"),
         ),
         System(
             "miniircd",
-            _in_peers("-m", "miniircd", "--listen", HOST, "--ports"),
+            _in_peers("-m", "miniircd", *_SETUID, "--listen", HOST, "--ports"),
             "irc",
             tells_port=False,
             in_flight=4,  # it lets 5 wait
