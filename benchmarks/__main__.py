@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import report
+from benchmarks import report, soak
 from benchmarks.scenes import SCENES, WITHOUT, Scene
 from benchmarks.systems import ROOT, SYSTEMS, install_peers, last_line, raise_descriptor_limit, running
 
@@ -92,6 +92,8 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--seconds", type=float, help=f"that each run is measured ({SECONDS:g})")
     options.add_argument("--short", action="store_true", help=f"{SHORT_RUNS} runs of {SHORT_SECONDS:g} s")
     options.add_argument("--json", type=Path, metavar="FILE", help="write everything there, too")
+    options.add_argument("--hours", type=float, default=1.0, help="that the scene soak lasts (1)")
+    options.add_argument("--visits", type=int, default=soak.VISITS, help=f"of the scene connects ({soak.VISITS:,})")
     options.add_argument("--install-peers", action="store_true", help="install the peers that are on PyPI, and end")
     return options
 
@@ -108,14 +110,18 @@ def main() -> int:
         if failure := install_peers():
             print(failure)
         return 1 if failure else 0
+    signal.signal(signal.SIGTERM, _end)
+    raise_descriptor_limit()
+    if given.scenes == ["soak"]:
+        return soak.soak(given.hours)
+    if given.scenes == ["connects"]:
+        return soak.connects(given.visits)
     names = given.scenes or list(SCENES)
     if unknown := [name for name in names if name not in SCENES]:
         asked.error(f"there is no scene {unknown[0]}")
     systems = given.systems.split(",") if given.systems else []
     if unknown := [name for name in systems if name not in SYSTEMS]:
         asked.error(f"there is no server {unknown[0]}")
-    signal.signal(signal.SIGTERM, _end)
-    raise_descriptor_limit()
     runs = given.runs or (SHORT_RUNS if given.short else RUNS)
     seconds = given.seconds or (SHORT_SECONDS if given.short else SECONDS)
     told = []

@@ -9,6 +9,7 @@ import contextlib
 import select
 import socket
 import ssl
+import struct
 import time
 from array import array
 from collections.abc import Iterable
@@ -241,6 +242,21 @@ class Crowd:
             self.inside.remove(client)
         client.stage = Stage.LEAVING
         self.say(client, self.dialect.leave())
+
+    def close(self, client: Client, *, abruptly: bool = False) -> None:
+        """Close a client's connection without a word; abruptly, with a reset."""
+        if abruptly:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if client.stage is Stage.INSIDE:
+            self.inside.remove(client)
+        client.stage = Stage.LEAVING
+        self._lose(client)
+
+    def half_close(self, client: Client) -> None:
+        """End a client's own side; his connection is closed when the server has closed it."""
+        self.inside.remove(client)
+        client.stage = Stage.LEAVING
+        client.socket.shutdown(socket.SHUT_WR)
 
     def _lose(self, client: Client) -> None:
         del self._clients[client.socket.fileno()]

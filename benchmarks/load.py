@@ -32,9 +32,9 @@ class Churn:
         self._start = time.monotonic()
         self.left = 0
 
-    def step(self) -> None:
-        """Have those come who are due, and those leave who are in."""
-        due = (time.monotonic() - self._start) * self._rate
+    def step(self, *, over: bool = False) -> None:
+        """Have those come who are due, unless it is over, and those leave who are in."""
+        due = 0.0 if over else (time.monotonic() - self._start) * self._rate
         while self._begun < due and self._crowd.people < self._residents + CHURN_IN_FLIGHT:
             self._crowd.begin(f"x{self._begun}", 0)
             self._begun += 1

@@ -94,9 +94,7 @@ class Returners(Crowd):
     def go(self) -> None:
         """Close every connection."""
         for client in list(self.inside):
-            client.stage = Stage.LEAVING
-            self._lose(client)
-        self.inside.clear()
+            self.close(client)
 
     def come_back(self, seq: int) -> None:
         """Connect again, all, and then say at once who is back, with SEQ the last line seen."""

@@ -64,6 +64,10 @@ class Usage:
         """Return how many threads there are."""
         return sum(process.num_threads() for process in self._all())
 
+    def descriptors(self) -> int:
+        """Return how many descriptors are open."""
+        return sum(process.num_fds() for process in self._all())
+
     def resident_bytes(self) -> int:
         """Return the memory that it holds."""
         return sum(process.memory_info().rss for process in self._all())

@@ -160,12 +160,12 @@ def raise_descriptor_limit() -> None:
 
 
 @contextmanager
-def running(system: System) -> Iterator[Running]:
+def running(system: System, *options: str) -> Iterator[Running]:
     """Run a server in a folder of its own and end it, whatever happens. Raises RuntimeError when it does not start."""
     with tempfile.TemporaryDirectory() as name, (Path(name) / "errors").open("w+", encoding="utf-8") as errors:
         folder = Path(name)
         port = 0 if system.tells_port else _free_port()
-        command = system.command(folder, port)
+        command = [*system.command(folder, port), *options]
         program = _daemon(command[0])() or command[0]
         process = subprocess.Popen(
             [program, *command[1:]],
