@@ -10,18 +10,21 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import report, soak
+from benchmarks import report, scaling, soak
 from benchmarks.scenes import SCENES, WITHOUT, Scene
 from benchmarks.systems import ROOT, SYSTEMS, install_peers, last_line, raise_descriptor_limit, running
 
 JOB_SECONDS = 150.0  # for one server and scene, beyond the time that is measured
 RUNS, SECONDS = 5, 5.0
 SHORT_RUNS, SHORT_SECONDS = 3, 2.0
-NOT_IN_JOB = ("name", "about", "beside", "systems", "goals")
+SCALING = "scaling"
+OTHERS = "scaling, which is not among all; soak and connects, each alone"
+NOT_IN_JOB = ("name", "about", "beside", "systems", "only_long", "big", "goals")
 
 
 def play(scene: Scene, name: str, seconds: float) -> report.Result:
@@ -81,12 +84,33 @@ def play_all(scene: Scene, names: list[str], runs: int, seconds: float) -> repor
     return results
 
 
+Told = tuple[str, report.Result, list[str]]  # where in the document it belongs, what, and as lines
+
+
+def play_scene(scene: Scene, systems: list[str], runs: int, seconds: float, *, brief: bool) -> Iterator[Told]:
+    """Play a scene and tell what it came to."""
+    names = systems or [name for name in scene.systems if not brief or name not in scene.only_long]
+    told = report.summary(scene, play_all(scene, names, 1 if brief and scene.big else runs, seconds))
+    yield "scenes", told, report.lines(told)
+
+
+def play_series(systems: list[str], runs: int, seconds: float) -> Iterator[Told]:
+    """Play every series and tell what each came to."""
+    for series in scaling.SERIES:
+        played = {
+            number: play_all(scene, [name for name in systems if scaling.may_play(name, scene)], runs, seconds)
+            for number, scene in series.scenes
+        }
+        told = scaling.summary(series, played)
+        yield "series", told, scaling.lines(told)
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     options = argparse.ArgumentParser(
         prog="python3 -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("scenes", nargs="*", metavar="SCENE", help=f"all, or of: {' '.join(SCENES)}")
+    options.add_argument("scenes", nargs="*", metavar="SCENE", help=f"all, or of: {' '.join(SCENES)}; {OTHERS}")
     options.add_argument("--systems", help="names with commas between, of: " + " ".join(SYSTEMS))
     options.add_argument("--runs", type=int, help=f"of each scene and server ({RUNS})")
     options.add_argument("--seconds", type=float, help=f"that each run is measured ({SECONDS:g})")
@@ -98,40 +122,55 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
+def asked_for() -> argparse.Namespace:
+    """Return what is asked for, complete and possible."""
+    options = parser()
+    given = options.parse_args()
+    alone = given.scenes in (["soak"], ["connects"])
+    given.scenes = given.scenes or list(SCENES)
+    if unknown := [name for name in given.scenes if name not in (*SCENES, SCALING) and not alone]:
+        options.error(f"there is no scene {unknown[0]}")
+    given.systems = given.systems.split(",") if given.systems else []
+    if unknown := [name for name in given.systems if name not in SYSTEMS]:
+        options.error(f"there is no server {unknown[0]}")
+    given.runs = given.runs or (SHORT_RUNS if given.short else RUNS)
+    given.seconds = given.seconds or (SHORT_SECONDS if given.short else SECONDS)
+    return given
+
+
+def play_scenes(given: argparse.Namespace) -> None:
+    """Play scenes and series, and print and write what they came to."""
+    document = report.document(given.runs, given.seconds)
+    for name in given.scenes:
+        if name == SCALING:
+            tell = play_series(given.systems or list(scaling.SYSTEMS), given.runs, given.seconds)
+        else:
+            tell = play_scene(SCENES[name], given.systems, given.runs, given.seconds, brief=given.short)
+        for key, told, lines in tell:
+            document[key].append(told)
+            print("\n".join(lines), flush=True)
+            if given.json:
+                given.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
 def _end(number: int, _: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
 def main() -> int:
-    """Play what is asked for."""
-    asked = parser()
-    given = asked.parse_args()
+    """Do what is asked for; return the exit code."""
+    given = asked_for()
+    signal.signal(signal.SIGTERM, _end)
+    raise_descriptor_limit()
     if given.install_peers:
         if failure := install_peers():
             print(failure)
         return 1 if failure else 0
-    signal.signal(signal.SIGTERM, _end)
-    raise_descriptor_limit()
     if given.scenes == ["soak"]:
         return soak.soak(given.hours)
     if given.scenes == ["connects"]:
         return soak.connects(given.visits)
-    names = given.scenes or list(SCENES)
-    if unknown := [name for name in names if name not in SCENES]:
-        asked.error(f"there is no scene {unknown[0]}")
-    systems = given.systems.split(",") if given.systems else []
-    if unknown := [name for name in systems if name not in SYSTEMS]:
-        asked.error(f"there is no server {unknown[0]}")
-    runs = given.runs or (SHORT_RUNS if given.short else RUNS)
-    seconds = given.seconds or (SHORT_SECONDS if given.short else SECONDS)
-    told = []
-    for name in names:
-        scene = SCENES[name]
-        results = play_all(scene, systems or list(scene.systems), runs, seconds)
-        told.append(report.summary(scene, results))
-        print("\n".join(report.lines(told[-1])), flush=True)
-        if given.json:
-            given.json.write_text(json.dumps(report.document(told, runs, seconds), indent=1) + "\n", encoding="utf-8")
+    play_scenes(given)
     return 0
 
 

@@ -99,18 +99,19 @@ def _rival(goal: Goal, able: Results) -> str | None:
 
 def lines(told: Result) -> list[str]:
     """Return a scene's table, and its goals."""
-    shown = [metric for metric in COLUMNS if any(row[metric] is not None for row in told["medians"].values())]
-    head = "".join(f"{COLUMNS[metric][0]:>{WIDTH}}" for metric in shown)
+    columns = [metric for metric in COLUMNS if any(row[metric] is not None for row in told["medians"].values())]
+    head = "".join(f"{COLUMNS[metric][0]:>{WIDTH}}" for metric in columns)
     table = [f"\n{told['scene']}: {told['about']}", f"{'':18}{head}"]
     for name, medians in told["medians"].items():
         if name in told["notes"]:
             table.append(f"{name:18} {told['notes'][name]}")
         else:
-            table.append(f"{name:18}" + "".join(f"{_shown(metric, medians[metric]):>{WIDTH}}" for metric in shown))
+            table.append(f"{name:18}" + "".join(f"{shown(metric, medians[metric]):>{WIDTH}}" for metric in columns))
     return table + [_goal_line(goal) for goal in told["goals"]]
 
 
-def _shown(metric: str, value: float | None) -> str:
+def shown(metric: str, value: float | None) -> str:
+    """Return a value in the unit and with the digits of its column."""
     _, unit, digits = COLUMNS[metric]
     return "-" if value is None else f"{value / unit:,.{digits}f}"
 
@@ -127,8 +128,8 @@ def _goal_line(goal: Result) -> str:
     return f"  goal {verdict:6}  {heading} {bound}{times}: {value}"
 
 
-def document(told: list[Result], runs: int, seconds: float) -> Result:
-    """Return everything, and where and how it was measured."""
+def document(runs: int, seconds: float) -> Result:
+    """Return where and how it is measured, with room for what is."""
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": "python3 -m benchmarks " + " ".join(sys.argv[1:]),
@@ -137,5 +138,6 @@ def document(told: list[Result], runs: int, seconds: float) -> Result:
         "kernel": platform.release(),
         "runs": runs,
         "seconds": seconds,
-        "scenes": told,
+        "scenes": [],
+        "series": [],
     }

@@ -39,6 +39,8 @@ class Scene:
     own_clock: bool = False  # a delay ends when the load generator reads; TLS knows no other
     beside: str = ""  # the scene that is the same without, played in turns with it
     systems: tuple[str, ...] = ALL
+    only_long: tuple[str, ...] = ("irc", CLASSIC)  # not in the short form
+    big: bool = False  # once in the short form
     goals: tuple[Goal, ...] = ()
 
 
@@ -83,6 +85,7 @@ SCENES = {
             stalled=5,
             beside="flood-100",
             systems=(OURS, "ngircd", "inspircd", CLASSIC),
+            only_long=("ngircd", "inspircd", CLASSIC),
             goals=(Goal(MESSAGES, 0.9, OURS + WITHOUT),),
         ),
         Scene(
@@ -94,6 +97,7 @@ SCENES = {
             churn=200,
             beside="flood-100",
             systems=(OURS, "ngircd", "inspircd", CLASSIC),
+            only_long=("ngircd", "inspircd", CLASSIC),
             goals=(Goal(DELIVERIES, 0.9, OURS + WITHOUT),),
         ),
         Scene(
@@ -102,6 +106,8 @@ SCENES = {
             "storm",
             10_000,
             systems=_MANY,
+            only_long=("ngircd", "inspircd", CLASSIC),
+            big=True,
             goals=(
                 Goal("join_seconds", 5, at_most=True),
                 Goal("to_all_seconds", 1, at_most=True),
@@ -113,6 +119,7 @@ SCENES = {
             "1,000 come back at once, 1,000 lines behind",
             "catch-up",
             1_000,
+            big=True,
             systems=(OURS,),
             goals=(Goal("lines_per_second", 1e6),),
         ),
@@ -142,6 +149,8 @@ SCENES = {
             10_000,
             rooms=0,
             systems=_MANY,
+            only_long=("ngircd", "inspircd", CLASSIC),
+            big=True,
             goals=(Goal("cpu_share", 0.001, at_most=True), MEMORY_GOAL),
         ),
     )

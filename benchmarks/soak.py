@@ -1,4 +1,4 @@
-"""Does anything grow, in an hour of talk or 100,000 visits? `python3 -m benchmarks soak`, `python3 -m benchmarks connects`.
+"""Does anything grow, in an hour or 100,000 visits? `python3 -m benchmarks soak`, `python3 -m benchmarks connects`.
 
 What is looked at is the server's process: its memory, threads and descriptors.
 """
@@ -23,6 +23,7 @@ SOAK_CLIENTS, SOAK_PER_SECOND, SOAK_CHURN = 100, 200, 10
 
 VISITS = 100_000
 WARM_UP_VISITS = 10_000  # after which the server has what it keeps: caches, arenas, the tail of the lobby
+PARTS = 4  # after each of which is looked, so that one sees whether it goes on growing
 IN_FLIGHT = 50
 CONNECT_SECONDS = 3_600.0  # for all visits; it is given up after that
 
@@ -179,10 +180,12 @@ def connects(visits: int = VISITS, warm_up: int = WARM_UP_VISITS) -> int:
         before = wait_until_back(crowd, usage, None)
         print(f"{warm_up:7,} visits   {before}", flush=True)
         start = time.monotonic()
-        visit(crowd, range(warm_up, warm_up + visits))
-        seconds = time.monotonic() - start
-        after = wait_until_back(crowd, usage, before)
-        print(f"{visits:7,} more     {after}   {visits / seconds:,.0f} visits/s", flush=True)
+        for part in range(PARTS):
+            visit(crowd, range(warm_up + visits * part // PARTS, warm_up + visits * (part + 1) // PARTS))
+            after = wait_until_back(crowd, usage, before)
+            done = visits * (part + 1) // PARTS
+            rate = done / (time.monotonic() - start)
+            print(f"{done:7,} more     {after}   {rate:,.0f} visits/s", flush=True)
         if crowd.dropped:
             print(f"{crowd.dropped} were thrown out, the first with: {crowd.complaint}")
         return verdict(before, after)
