@@ -8,7 +8,7 @@ are medians of the rounds.
 
 The goal: the p99 is at most twice that in quiet, or FLOOR_MS, the server's memory grows by at most 50 MB, and every
 honest line arrives, in order; and in every round something is seen that proves that the attack bit. A server `strict`
-counts addresses on this machine, too; its attacker is 127.0.0.2. It ends only what it started, and needs Linux.
+counts addresses on this machine, too. It ends only what it started, and needs Linux.
 """
 
 import argparse

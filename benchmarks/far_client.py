@@ -3,7 +3,7 @@
 import socket
 
 import chat_client
-from benchmarks.attacker import SEGMENT_BYTES
+from benchmarks.attacker import SEGMENT_BYTES, foreign_address
 
 
 class FarSocket(socket.socket):
@@ -13,6 +13,7 @@ class FarSocket(socket.socket):
         super().__init__(*given, **named)
         if self.family != socket.AF_UNIX:
             self.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES)
+            self.bind((foreign_address(), 0))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,90 @@
+"""Each attack of benchmarks.attacks for a moment on a real server: it bites, and an honest pair does not notice."""
+
+import os
+import resource
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from benchmarks.attacker import TRIALS, Crowd, allow_descriptors
+from benchmarks.bite import Watch, log_words
+from chat_server import ChatServer
+from server.certificate import Certificate
+from server.limits import Limits
+from server.sqlite_journal import SqliteJournal
+from tests.certificates import Authority, careless
+from tests.wire import Wire, eventually, logged, serving
+
+LINES = 10  # of each of the pair, at least
+NAMES = ("alice", "bob")
+
+
+@pytest.fixture(autouse=True)
+def descriptors() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allow_descriptors()
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    path = Authority(tmp_path_factory.mktemp("tls")).issue().path
+    return Certificate(path, path)
+
+
+@contextmanager
+def attacking(name: str, server: ChatServer) -> Iterator[Crowd]:
+    """Attack a server in a thread until the context ends."""
+    trial = TRIALS[name]
+    crowd = Crowd(server.address)
+    thread = threading.Thread(target=trial.attack, args=(crowd,))
+    thread.start()
+    try:
+        yield crowd
+    finally:
+        crowd.over.set()
+        thread.join()
+        crowd.close()
+
+
+def chat(pair: list[Wire], number: int) -> None:
+    """Have each say a line, and both get both, in one order; whatever attackers say comes between."""
+    for wire in pair:
+        wire.send(f"honest {number}")
+    heard = [[wire.said(rf"/say \S+ \d+ \d+ ({'|'.join(NAMES)}) \S+ honest {number}$") for _ in pair] for wire in pair]
+    assert heard[0] == heard[1]
+    assert {line.split()[4] for line in heard[0]} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", TRIALS)
+def test_an_attack(name: str, tmp_path: Path, certificate: Certificate) -> None:
+    """What proves that it bit is seen, while every line of two honest people arrives, in order."""
+    trial = TRIALS[name]
+    context = careless() if trial.server == "tls" else None
+    with (
+        logged() as log,
+        serving(
+            limits=Limits(loopback_exempt=trial.server != "strict", grace_seconds=0),
+            journal=SqliteJournal(tmp_path / "journal.db"),
+            certificate=certificate if trial.server == "tls" else None,
+        ) as server,
+        Wire(server.address, NAMES[0], context=context) as alice,
+        Wire(server.address, NAMES[1], context=context) as bob,
+    ):
+        watch = Watch(os.getpid())
+        number = 0
+
+        def bites() -> bool:
+            nonlocal number
+            number += 1
+            chat([alice, bob], number)
+            watch.look()
+            evidence = watch.most + log_words(message.rstrip("\n") for message in log)
+            return number >= LINES and trial.bite.is_in(evidence + crowd.seen)
+
+        with attacking(name, server) as crowd:
+            assert eventually(bites), crowd.seen
