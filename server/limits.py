@@ -24,6 +24,7 @@ ROOMS = 10_000  # at a time; more than anybody reads in /list, and a /list of al
 ROOMS_PER_MEMBER = 50  # at a time, made by one member: a teacher makes one for each group of a course
 ROOM_CHANGES = 60  # a minute: each is two lines for everybody in two rooms
 NAME_CHANGES = 20  # a minute, of name or colour: each is a line for everybody in the room
+CHANGES_AT_ONCE = 10  # of either: nobody looks for a room faster, and twenty people with a minute's worth hold up all
 LOG_SECONDS = 60.0  # in which refusals of one kind are one line of the log
 LOG_KINDS = 1_000  # of refusals that are told apart in that time
 

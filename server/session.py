@@ -41,7 +41,7 @@ from server.doorman import Doorman
 from server.entries import RUN_LINES, Answer, Close, Finish, Post, Refuse, Tell
 from server.gate import Admission, Gate
 from server.journal import Journal, JournalError
-from server.limits import Bucket, Limits, Repeats, take_or_refuse
+from server.limits import CHANGES_AT_ONCE, Bucket, Limits, Repeats, take_or_refuse
 from server.names import Names, is_proof
 from server.order import Order, address_key, because, check_why
 from server.password import Password
@@ -112,8 +112,8 @@ class Session:
         self._decoder = LineDecoder()
         limits = house.limits
         self._bucket = Bucket(limits.rate, limits.burst)
-        self._room_changes = Bucket(limits.room_changes / 60, limits.room_changes)
-        self._name_changes = Bucket(limits.name_changes / 60, limits.name_changes)
+        self._room_changes = Bucket(limits.room_changes / 60, min(limits.room_changes, CHANGES_AT_ONCE))
+        self._name_changes = Bucket(limits.name_changes / 60, min(limits.name_changes, CHANGES_AT_ONCE))
         self._said: list[Post] = []  # read, but not yet handed to the delivery
         self._name_by = time.monotonic() + limits.naming_seconds
         self._naming_bytes = limits.naming_bytes  # that he may still send until he has a name
