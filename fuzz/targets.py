@@ -17,6 +17,7 @@ from protocol import (
     check_room,
     clean,
     decode_line,
+    decode_lines,
     parse_command,
     parse_event,
     same_key,
@@ -27,10 +28,12 @@ LIMIT = 64  # bytes of a line, so that short inputs reach it
 
 
 def decoder(data: bytes) -> None:
-    """However the bytes are cut, the same lines come out, the same end is found, and little is held."""
+    """However the bytes are cut, the same lines come out, together as one by one, and little is held."""
     size, data = (data[0] + 1, data[1:]) if data else (1, data)
     pieces = [data[start : start + size] for start in range(0, len(data), size)]
-    assert _decoded(pieces) == _decoded([data])
+    lines, too_long = _decoded([data])
+    assert _decoded(pieces) == (lines, too_long)
+    assert decode_lines(lines) == [decode_line(line) for line in lines]
 
 
 def _decoded(pieces: list[bytes]) -> tuple[list[bytes], bool]:
