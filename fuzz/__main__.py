@@ -12,9 +12,12 @@ import atheris
 
 with atheris.instrument_imports(include=["protocol", "client", "server", "wcwidth", "fuzz"]):
     from fuzz.targets import TARGETS
+    from protocol import COLORS, COMMANDS, EVENTS
 
 SECONDS = 600
 INPUT_BYTES = 512  # what is longer repeats itself
+# A fuzzer that sees only which lines are run never guesses a whole word, so that it is told them.
+WORDS = [*(f"/{word} " for word in (*COMMANDS, *EVENTS)), *COLORS, "1 2 ", "alice ", "lobby "]
 
 
 def main() -> None:
@@ -24,9 +27,11 @@ def main() -> None:
     options.add_argument("seconds", type=int, nargs="?", default=SECONDS)
     given = options.parse_args()
     seeds = Path(__file__).with_name("seeds") / given.target
-    with tempfile.TemporaryDirectory() as found:
+    with tempfile.TemporaryDirectory() as found, tempfile.NamedTemporaryFile("w", suffix=".dict") as words:
+        words.writelines(f'"{word}"\n' for word in WORDS)
+        words.flush()
         limits = [f"-max_total_time={given.seconds}", f"-max_len={INPUT_BYTES}", "-print_final_stats=1"]
-        atheris.Setup([sys.argv[0], *limits, found, str(seeds)], TARGETS[given.target])
+        atheris.Setup([sys.argv[0], *limits, f"-dict={words.name}", found, str(seeds)], TARGETS[given.target])
         atheris.Fuzz()
 
 
