@@ -26,6 +26,7 @@ from protocol import Bye, Error, ProtocolError, check_name
 from server.certificate import Certificate, CertificateError, self_signed
 from server.channel import Channel
 from server.delivery import Delivery
+from server.desk import House
 from server.doorman import Doorman
 from server.gate import Admission, Gate
 from server.journal import Journal, JournalError, MemoryJournal
@@ -45,7 +46,7 @@ from server.names import Names
 from server.order import Order
 from server.password import Password, PasswordError, ask_and_hash, find_password
 from server.registry import Registry
-from server.session import House, Session
+from server.session import Session
 from server.sqlite_journal import KEEP_DAYS, KEEP_LINES, SqliteJournal
 
 __version__ = "0.1.0"
@@ -116,7 +117,7 @@ class ChatServer:
             limits=limits,
             repeats=Repeats(),
             order=order,
-            sessions=self._list_sessions,
+            guests=self._list_sessions,
             password=password,
             doorman=Doorman(registry, delivery, locks),
             maker=locks.maker,

@@ -1,6 +1,6 @@
-"""A session is one client's thread: it reads lines, carries out commands, and says goodbye whatever ended it.
+"""A session is one client's thread: it reads lines, has his desk carry them out, and says goodbye whatever ended it.
 
-run -> Channel.open -> _serve -> _receive (a wait with an end) -> _carry_out -> the handler of the command
+run -> Channel.open -> _serve -> _receive (a wait with an end) -> _take_lines -> Desk.take_saying, Desk.carry_out
     -> _end: leaves the registry, sends what is left, closes
 """
 
@@ -8,117 +8,58 @@ import contextlib
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from threading import Event as Flag
-from typing import Any
 
 from loguru import logger
 
 import protocol
 from protocol import (
-    LOBBY,
     VERSION,
-    Acted,
     Bye,
-    Challenged,
-    Command,
-    End,
     Error,
-    Event,
     Hello,
     LineDecoder,
     LineTooLongError,
-    Notice,
-    Pong,
     ProtocolError,
     Said,
-    Told,
 )
 from server.channel import Channel
-from server.delivery import Delivery, with_gaps
-from server.doorman import Doorman
-from server.entries import RUN_LINES, Answer, Close, Finish, Post, Refuse, Tell
-from server.gate import Admission, Gate
-from server.journal import Journal, JournalError
-from server.limits import CHANGES_AT_ONCE, Bucket, Limits, Repeats, take_or_refuse
-from server.names import Names, is_proof
-from server.order import Order, address_key, because, check_why
-from server.password import Password
-from server.registry import Registry
-from server.room import Member, Room
+from server.desk import Desk, EndedError, House
+from server.entries import RUN_LINES, Answer, Close, Finish
+from server.gate import Admission
+from server.journal import JournalError
+from server.limits import Bucket
+from server.order import address_key
+from server.room import Member
 
 LINGER_SECONDS = 2.0  # after /bye, for the client to read it before the connection goes
-HISTORY_BYTES = protocol.HISTORY_LINES_MAX * protocol.LINE_BYTES  # more than any answer to /history has
-PIECE_LINES = 100  # of a long answer; the next piece waits until this one was taken
-TOKEN_BYTES = 16  # 128 random bits
-NONCE_BYTES = 16  # 128 random bits
 STOPPING = "the server is stopping; come back when it is up again"
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """What all sessions share."""
-
-    gate: Gate
-    registry: Registry
-    delivery: Delivery
-    journal: Journal
-    stopping: Flag
-    limits: Limits
-    repeats: Repeats
-    password: Password | None  # None: anybody may come in
-    doorman: Doorman
-    order: Order
-    sessions: Callable[[], "list[Session]"]  # all that there are, with or without a name
-    maker: Callable[[str], str]  # of a locked room, by its key: whom he proved to be; empty for nobody
-    names: Names
-
-
-class EndedError(Exception):
-    """The session ends: `why` is one word for the room, `bye` what the client is told, if he is told anything."""
-
-    def __init__(self, why: str, bye: str = "") -> None:
-        super().__init__(why, bye)
-        self.why = why
-        self.bye = bye
 
 
 class Session:
     """Serves one client from the first byte to the last. `run` is the thread; `stop` is for any other."""
 
     __slots__ = (
-        "_admission",
         "_bucket",
         "_channel",
         "_decoder",
+        "_desk",
         "_house",
-        "_locked_out",
         "_member",
         "_name_by",
-        "_name_changes",
         "_naming_bytes",
-        "_nonce",
-        "_room_changes",
-        "_said",
         "_stopped",
     )
 
     def __init__(self, channel: Channel, house: House, admission: Admission) -> None:
         self._house = house
         self._channel = channel
-        self._admission = admission
         self._member = Member(channel)
+        self._desk = Desk(house, self._member, channel.address, admission)
         self._decoder = LineDecoder()
         limits = house.limits
         self._bucket = Bucket(limits.rate, limits.burst)
-        self._room_changes = Bucket(limits.room_changes / 60, min(limits.room_changes, CHANGES_AT_ONCE))
-        self._name_changes = Bucket(limits.name_changes / 60, min(limits.name_changes, CHANGES_AT_ONCE))
-        self._said: list[Post] = []  # read, but not yet handed to the delivery
         self._name_by = time.monotonic() + limits.naming_seconds
         self._naming_bytes = limits.naming_bytes  # that he may still send until he has a name
-        self._locked_out = house.password is not None  # until /pass brings the password
-        self._nonce = ""  # of the challenge that waits for a proof
         self._stopped = False
 
     def run(self) -> None:
@@ -126,7 +67,7 @@ class Session:
         ended = EndedError("lost")
         try:
             self._channel.open(self._house.limits.handshake_seconds)
-            self._answer(Hello(VERSION, "password" if self._locked_out else "-"))
+            self._desk.answer(Hello(VERSION, "password" if self._desk.locked_out else "-"))
             self._serve()
         except EndedError as error:
             ended = error
@@ -151,7 +92,7 @@ class Session:
     def expel(self, deed: str) -> None:
         """Make whoever is here leave for good, as `Registry.expel` does, unless he is an operator. Any thread."""
         with contextlib.suppress(ProtocolError):
-            self._house.registry.expel(self._member, deed, self._refuse_operator)
+            self._house.registry.expel(self._member, deed, self._desk.refuse_operator)
 
     # ------------------------------------------------------------------------------------------------- reading
 
@@ -164,9 +105,9 @@ class Session:
             except LineTooLongError as error:
                 lines, too_long = error.lines, error
             self._take_lines(protocol.decode_lines(lines))
-            self._hand_over()
+            self._desk.hand_over()
             if too_long:
-                self._answer(Error(too_long.code, too_long.text))
+                self._desk.answer(Error(too_long.code, too_long.text))
                 raise EndedError("kicked", too_long.text)
             if not self._member.name:
                 self._count_while_nameless(len(data))
@@ -176,7 +117,7 @@ class Session:
         self._naming_bytes -= size
         if self._naming_bytes < 0:
             text = f"{self._house.limits.naming_bytes} bytes have come and no name; first say /name NAME [COLOR]"
-            self._answer(Error("name-needed", text))
+            self._desk.answer(Error("name-needed", text))
             raise EndedError("kicked", text)
 
     def _receive(self) -> bytes:
@@ -231,7 +172,7 @@ class Session:
             texts = [line for line in lines[:count] if line]
             try:
                 self._member.last_active = time.monotonic()
-                self._take_saying(Said, texts)
+                self._desk.take_saying(Said, texts)
             except ProtocolError:  # line by line then, so that each has its own answer
                 for text in texts:
                     self._take_line(text)
@@ -241,14 +182,14 @@ class Session:
         if not line:
             return
         try:
-            self._carry_out(line)
+            self._desk.carry_out(line)
         except ProtocolError as error:
             self._log_refusal(error)
-            self._hand_over()
-            self._answer(Error(error.code, error.text))
+            self._desk.hand_over()
+            self._desk.answer(Error(error.code, error.text))
         except JournalError as error:
             logger.error("{}", error)
-            self._answer(Error("unavailable", "the server cannot use its journal just now; try again later"))
+            self._desk.answer(Error("unavailable", "the server cannot use its journal just now; try again later"))
 
     def _log_refusal(self, error: ProtocolError) -> None:
         address = self._channel.address
@@ -263,322 +204,18 @@ class Session:
         """
         count, seconds = self._bucket.take_up_to(count)
         if seconds:
-            self._hand_over()
+            self._desk.hand_over()
             self._house.stopping.wait(seconds)
         if self._stopped:
-            self._hand_over()  # what was read before is still said
+            self._desk.hand_over()  # what was read before is still said
         self._heed_the_end()
         return count
 
     def _heed_the_end(self) -> None:
         """End the session if another thread wants it."""
-        if farewell := self._member.farewell:
-            self._answer(Error("kicked", farewell))
-            raise EndedError("kicked", farewell)
+        self._desk.heed_farewell()
         if self._stopped:
             raise EndedError("stopping", STOPPING)
-
-    # ------------------------------------------------------------------------------------------------- answering
-
-    def _answer(self, *events: Event) -> None:
-        self._send(event.encode() for event in events)
-
-    def _send(self, lines: Iterable[bytes]) -> None:
-        self._house.delivery.post(Answer(self._member, b"".join(lines)))
-
-    def _answer_at_length(self, lines: Iterable[bytes]) -> None:
-        """Answer in pieces, each when the one before was taken, so that a long answer waits here and not in memory."""
-        piece: list[bytes] = []
-        for line in lines:
-            piece.append(line)
-            if len(piece) == PIECE_LINES:
-                self._send(piece)
-                piece.clear()
-                self._house.delivery.settle(self._member)
-        self._send(piece)
-
-    def _hand_over(self) -> None:
-        """Give what was said to the delivery thread; waits while the room has much pending."""
-        if self._said:
-            said, self._said = self._said, []
-            self._house.delivery.say(said)
-
-    # ------------------------------------------------------------------------------------------------- commands
-
-    def _carry_out(self, text: str) -> None:
-        if self._locked_out:
-            self._refuse_before_password(text)
-        command = protocol.parse_command(text)
-        if not self._member.name:
-            self._refuse_before_naming(command, text)
-        if not isinstance(command, protocol.Ping | protocol.Pong):
-            self._member.last_active = time.monotonic()
-        if not isinstance(command, _SAYING):
-            self._hand_over()  # what was said before comes before
-            self._house.delivery.wait_for_space()
-        _HANDLERS[type(command)](self, command)
-
-    def _refuse_before_password(self, text: str) -> None:
-        if text.split(" ", 1)[0].lower() in _ALLOWED_BEFORE_PASSWORD:
-            return
-        _refuse_browser(text)
-        raise ProtocolError("password-needed", "this server has a password; first say it: /pass PASSWORD")
-
-    def _refuse_before_naming(self, command: Command, text: str) -> None:
-        if isinstance(command, _ALLOWED_BEFORE_NAMING):
-            return
-        _refuse_browser(text)
-        raise ProtocolError("name-needed", "first say who you are: /name NAME [COLOR]")
-
-    def _say(self, command: protocol.Say) -> None:
-        self._take_saying(Said, [command.text])
-
-    def _me(self, command: protocol.Me) -> None:
-        self._take_saying(Acted, [command.text])
-
-    def _post(self, command: protocol.Post) -> None:
-        if not command.number:
-            raise ProtocolError("argument-invalid", "the N of a post counts from 1")
-        try:
-            line = _posted(command.line)
-            self._take_saying(Said if isinstance(line, protocol.Say) else Acted, [line.text], command.number)
-        except ProtocolError as error:
-            self._hand_over()
-            self._house.delivery.post(Refuse(self._member, command.number, error.code, error.text))
-
-    def _take_saying(self, kind: type[Said | Acted], texts: list[str], number: int = 0) -> None:
-        """Gather what is said, all or nothing of it; with `number` it is a numbered post."""
-        member, said = self._member, self._said
-        protocol.check_text(max(texts, key=len, default=""))
-        self._house.order.refuse_muted(member.name)
-        room = self._room()
-        if said and said[-1].is_continued_by(kind, number):
-            said[-1].texts += texts
-        else:
-            said.append(Post(room, kind, member.name, member.color, texts, member if number else None, number))
-
-    def _room(self) -> Room:
-        """Return the room of a member who has a name; who came back on another connection is nowhere on this one."""
-        room = self._member.room
-        if room is None:
-            self._heed_the_end()
-            raise EndedError("lost")
-        return room
-
-    def _pass(self, command: protocol.Pass) -> None:
-        if not self._locked_out or self._house.password is None:
-            raise ProtocolError("not-allowed", "no password is needed here; go on")
-        self._house.password.check(command.password, self._channel.address)
-        self._locked_out = False
-
-    def _challenge(self, _: protocol.Challenge) -> None:
-        self._refuse_when_named()
-        self._nonce = secrets.token_hex(NONCE_BYTES)
-        self._answer(Challenged(self._house.names.server, self._nonce))
-
-    def _prove(self, command: protocol.Prove) -> None:
-        self._refuse_when_named()
-        nonce, self._nonce = self._nonce, ""
-        if not nonce:
-            raise ProtocolError("proof-wrong", "there is nothing to prove; ask for a /challenge first")
-        if not is_proof(command.verifier, command.proof, nonce, self._house.names.server):
-            raise ProtocolError("proof-wrong", "this does not prove who you are; ask for another /challenge")
-        self._member.verifier = command.verifier
-
-    def _refuse_when_named(self) -> None:
-        if self._member.name:
-            raise ProtocolError("not-allowed", "you are in already; who you are is proven before /name")
-
-    def _use_name(self) -> None:
-        """Have the owner of a name keep it; called outside the registry's lock, for it may write."""
-        self._house.names.use(self._member.name, self._member.verifier)
-        self._house.names.keep()
-
-    def _name(self, command: protocol.Name) -> None:
-        name = protocol.check_name(command.name)
-        color = protocol.check_color(command.color) if command.color else ""
-        member, registry = self._member, self._house.registry
-        if member.name:
-            old = member.name
-            self._count_name_change()
-            registry.rename(member, name, color or member.color)
-            self._use_name()
-            logger.info("renamed {!r} to {!r}", old, member.name)
-            return
-        self._house.order.refuse_banned_address(self._channel.address)  # banned since he connected
-        token = secrets.token_hex(TOKEN_BYTES)
-        registry.come(member, name, color or protocol.default_color(name), token)
-        self._house.gate.note_name(self._admission)
-        self._use_name()
-        logger.info("came {} {!r}", self._channel.address, name)
-
-    def _resume(self, command: protocol.Resume) -> None:
-        member = self._member
-        if member.name:
-            raise ProtocolError("not-allowed", "you are in already; /resume comes instead of /name")
-        key = protocol.same_key(protocol.check_room(command.room))
-        self._house.order.refuse_banned_address(self._channel.address)  # banned since he connected
-        before = self._house.registry.resume(member, command.token, key, command.seq)
-        self._house.gate.note_name(self._admission)
-        self._use_name()
-        logger.info("came back {} {!r}", self._channel.address, member.name)
-        if before is not None:
-            before.outlet.end_reading()
-
-    def _color(self, command: protocol.Color) -> None:
-        color = protocol.check_color(command.color)
-        self._count_name_change()
-        self._house.registry.rename(self._member, self._member.name, color)
-
-    def _count_name_change(self) -> None:
-        changes = self._house.limits.name_changes
-        take_or_refuse(self._name_changes, f"you may change your name or colour {changes} times a minute")
-
-    def _join(self, command: protocol.Join) -> None:
-        name = protocol.check_room(command.room)
-        spelling = self._house.journal.spelling(protocol.same_key(name))
-        self._enter(spelling or name, command.key)
-
-    def _leave(self, _: protocol.Leave) -> None:
-        self._enter(LOBBY)
-
-    def _enter(self, room: str, key: str = "") -> None:
-        take_or_refuse(self._room_changes, f"you may change rooms {self._house.limits.room_changes} times a minute")
-        room = self._house.doorman.enter(self._member, room, key, self._channel.address)
-        logger.info("joined {!r} {!r}", self._member.name, room)
-
-    def _list(self, _: protocol.List) -> None:
-        self._answer_at_length(row.encode() for row in [*self._house.registry.rooms(), End("list")])
-
-    def _who(self, command: protocol.Who) -> None:
-        room = protocol.check_room(command.room) if command.room else self._room().name
-        self._answer_at_length(row.encode() for row in [*self._house.registry.people(room, self._member), End("who")])
-
-    def _msg(self, command: protocol.Msg) -> None:
-        text = protocol.check_text(command.text)
-        self._house.order.refuse_muted(self._member.name)
-        to = self._house.registry.find(protocol.check_name(command.name))
-        me = self._member
-        data = Told(int(time.time() * 1000), me.name, me.color, to.name, text).encode()
-        refusal = Error("too-fast", f"{to.name} has much to read just now; try again in a minute").encode()
-        self._house.delivery.post(Tell(me, to, data, refusal))
-
-    def _history(self, command: protocol.History) -> None:
-        if not 1 <= command.count <= protocol.HISTORY_LINES_MAX:
-            raise ProtocolError("argument-invalid", f"COUNT is from 1 to {protocol.HISTORY_LINES_MAX}")
-        self._house.delivery.settle(self._member)  # so that what he said just before is in it
-        room, journal = self._room(), self._house.journal
-        upto = min(command.before - 1, journal.last(room.key)) if command.before else journal.last(room.key)
-        after = max(0, upto - command.count)
-        pages = journal.read(room.key, after, upto, HISTORY_BYTES)
-        lines = b"".join(with_gaps(room.name, pages, after, upto)).splitlines(keepends=True)
-        self._answer_at_length([*lines, End("history").encode()])
-
-    # ------------------------------------------------------------------------------------------------- keeping order
-
-    def _kick(self, command: protocol.Kick) -> None:
-        name, why = protocol.check_name(command.name), check_why(command.why)
-        by = self._member.name
-        operator = self._is_operator(self._member)
-
-        def check(member: Member) -> None:
-            if not operator and not self._made_room_of(member):
-                self._refuse_who_is_no_operator()
-            self._refuse_operator(member)
-
-        deed = f"kicked by {by}{because(why)}"
-        kicked, room = self._house.registry.expel(name, deed, check)
-        if not kicked:
-            self._refuse_who_is_no_operator()  # who asks without a right to learns nothing
-            raise ProtocolError("no-such-person", f"there is nobody called {name}; /who shows who is here")
-        logger.info("{!r} kicked {!r}", by, kicked)
-        self._confirm(room, f"{kicked} was {deed}")
-
-    def _ban(self, command: protocol.Ban) -> None:
-        self._refuse_who_is_no_operator()
-        seconds, why = protocol.check_duration(command.duration), check_why(command.why)
-        sentence = self._house.order.ban(command.who, seconds, self._member.name, why)
-        logger.info("{!r} banned {!r} until {}", self._member.name, sentence.whom, sentence.end)
-        deed, room = f"banned {sentence}", None
-        if address_key(command.who):
-            for session in self._house.sessions():
-                if session.address_key == sentence.whom:
-                    session.expel(deed)
-        else:
-            _, room = self._house.registry.expel(sentence.whom, deed)
-        self._confirm(room, f"{sentence.whom} was {deed}")
-
-    def _unban(self, command: protocol.Unban) -> None:
-        self._refuse_who_is_no_operator()
-        whom = self._house.order.unban(command.who)
-        logger.info("{!r} unbanned {!r}", self._member.name, whom)
-        self._confirm(None, f"{whom} was unbanned by {self._member.name}")
-
-    def _bans(self, _: protocol.Bans) -> None:
-        self._refuse_who_is_no_operator()
-        lines = self._house.order.sentences() or ["nobody is banned or muted"]
-        self._answer_at_length(event.encode() for event in [*map(Notice, lines), End("bans")])
-
-    def _mute(self, command: protocol.Mute) -> None:
-        self._refuse_who_is_no_operator()
-        seconds = protocol.check_duration(command.duration)
-        sentence = self._house.order.mute(command.name, seconds, self._member.name)
-        logger.info("{!r} muted {!r} until {}", self._member.name, sentence.whom, sentence.end)
-        room = self._house.registry.announce(sentence.whom, f"muted {sentence}")
-        self._confirm(room, f"{sentence.whom} was muted {sentence}")
-
-    def _unmute(self, command: protocol.Unmute) -> None:
-        self._refuse_who_is_no_operator()
-        whom = self._house.order.unmute(command.name)
-        logger.info("{!r} unmuted {!r}", self._member.name, whom)
-        deed = f"unmuted by {self._member.name}"
-        self._confirm(self._house.registry.announce(whom, deed), f"{whom} was {deed}")
-
-    def _confirm(self, told: Room | None, text: str) -> None:
-        """Tell the operator what he did, if he is not in the room that was told."""
-        if told is None or told is not self._member.room:
-            self._answer(Notice(text))
-
-    def _is_operator(self, member: Member) -> bool:
-        proven = self._house.names.owns(member.name, member.verifier)
-        return proven and self._house.order.is_operator(member.name)
-
-    def _made_room_of(self, member: Member) -> bool:
-        me = self._member
-        maker = self._house.maker(member.room.key) if member.room else ""
-        # Himself, and not his name: after an unproven maker has gone, anybody could come to own that.
-        return maker == me.verifier and self._house.names.owns(me.name, me.verifier)
-
-    def _refuse_operator(self, member: Member) -> None:
-        if self._is_operator(member):
-            raise ProtocolError("not-allowed", f"{member.name} is an operator; ask whoever runs the server")
-
-    def _refuse_who_is_no_operator(self) -> None:
-        order, name = self._house.order, self._member.name
-        if self._is_operator(self._member):
-            return
-        if order.is_operator(name):
-            text = f"{name} is an operator, but you have not proven that you are; come with the client that has the key"
-        elif order.operators:
-            text = f"that is for operators; ask one of them: {', '.join(order.operators)}"
-        else:
-            text = "that is for operators, and this server has none; whoever runs it names them with --operators"
-        raise ProtocolError("not-allowed", text)
-
-    def _help(self, command: protocol.Help) -> None:
-        rows = [protocol.find_command(command.command)] if command.command else list(protocol.COMMANDS.values())
-        width = max(len(row.usage) for row in rows)
-        self._answer(*(Notice(f"{row.usage:<{width}}  {row.help}") for row in rows), End("help"))
-
-    def _ping(self, command: protocol.Ping) -> None:
-        self._answer(Pong(command.token))
-        self._use_name()
-
-    def _pong(self, _: protocol.Pong) -> None:
-        self._use_name()  # that something came is all there is to know
-
-    def _exit(self, _: protocol.Exit) -> None:
-        raise EndedError("exit", "see you")
 
     # ------------------------------------------------------------------------------------------------- the end
 
@@ -595,7 +232,7 @@ class Session:
     def _leave_registry(self, ended: EndedError) -> None:
         name = self._member.name
         if ended.why != "stopping":  # at the stop of the server that would be a write for everybody, in a hurry
-            self._use_name()
+            self._desk.use_name()
         if ended.why == "lost":
             self._house.registry.lose(self._member)
         else:
@@ -618,58 +255,4 @@ def _is_said(line: str) -> bool:
     return not line.startswith("/")
 
 
-def _refuse_browser(text: str) -> None:
-    """End the session of a browser: a web page must not be able to make one chat."""
-    if " HTTP/1." in text:
-        raise EndedError("kicked", "this is a chat server, not a web server; use chat_client.py or nc")
-
-
-def _posted(text: str) -> protocol.Say | protocol.Me:
-    """Return what a numbered post says. Raises ProtocolError for what cannot be said."""
-    line = protocol.parse_command(text)
-    if isinstance(line, protocol.Say | protocol.Me):
-        return line
-    raise ProtocolError("not-allowed", "only text and /me TEXT can be posted")
-
-
 _EVERYDAY_ERRORS = frozenset({"unknown-command", "missing-argument", "argument-invalid", "no-such-person"})
-_SAYING = (protocol.Say, protocol.Me, protocol.Post)  # they gather, and are handed over together
-_ALLOWED_BEFORE_PASSWORD = frozenset({"/pass", "/exit"})
-_ALLOWED_BEFORE_NAMING = (
-    protocol.Pass,
-    protocol.Challenge,
-    protocol.Prove,
-    protocol.Name,
-    protocol.Resume,
-    protocol.Help,
-    protocol.Ping,
-    protocol.Pong,
-    protocol.Exit,
-)
-_HANDLERS: dict[type[Command], Callable[[Session, Any], None]] = {
-    protocol.Pass: Session._pass,
-    protocol.Challenge: Session._challenge,
-    protocol.Prove: Session._prove,
-    protocol.Name: Session._name,
-    protocol.Resume: Session._resume,
-    protocol.Color: Session._color,
-    protocol.Say: Session._say,
-    protocol.Me: Session._me,
-    protocol.Post: Session._post,
-    protocol.Join: Session._join,
-    protocol.Leave: Session._leave,
-    protocol.List: Session._list,
-    protocol.Who: Session._who,
-    protocol.Msg: Session._msg,
-    protocol.History: Session._history,
-    protocol.Kick: Session._kick,
-    protocol.Ban: Session._ban,
-    protocol.Unban: Session._unban,
-    protocol.Bans: Session._bans,
-    protocol.Mute: Session._mute,
-    protocol.Unmute: Session._unmute,
-    protocol.Help: Session._help,
-    protocol.Ping: Session._ping,
-    protocol.Pong: Session._pong,
-    protocol.Exit: Session._exit,
-}

@@ -642,14 +642,14 @@ def test_a_stop_does_not_wait_for_commands_that_were_read() -> None:
 
 def test_what_was_read_before_a_stop_is_said(alice: Wire, bob: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     """A session that is stopped between two lines of one read has said the first of them."""
-    take = Session._take_saying
+    take = Session._take_run
 
     def take_and_stop(session: Session, *arguments: Any) -> None:
         take(session, *arguments)
         session.stop()
 
-    monkeypatch.setattr(Session, "_take_saying", take_and_stop)
-    bob.send("first", "second")
+    monkeypatch.setattr(Session, "_take_run", take_and_stop)
+    bob.send("first", "/me second")
     assert alice.said("/say|/left").endswith("first")
     assert bob.rest()[-1].startswith("/bye")
 
