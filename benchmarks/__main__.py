@@ -6,10 +6,13 @@ which goals they meet. Nothing is left running.
 """
 
 import argparse
+import itertools
 import json
+import math
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +24,8 @@ from benchmarks.systems import ROOT, SYSTEMS, install_peers, last_line, raise_de
 
 JOB_SECONDS = 150.0  # for one server and scene, beyond the time that is measured
 RUNS, SECONDS = 5, 5.0
-SHORT_RUNS, SHORT_SECONDS = 3, 2.0
+SHORT_RUNS, SHORT_SECONDS = 3, 1.5
+SHORT_LIMIT_SECONDS = 540.0  # a scene that is behind its share of that is not played again
 SCALING = "scaling"
 OTHERS = "scaling, which is not among all; soak and connects, each alone"
 NOT_IN_JOB = ("name", "about", "beside", "systems", "only_long", "big", "goals")
@@ -68,13 +72,15 @@ def load(job: dict[str, object], seconds: float) -> report.Result:
     return result
 
 
-def play_all(scene: Scene, names: list[str], runs: int, seconds: float) -> report.Results:
-    """Play a scene so many times with each server, in turns."""
+def play_all(scene: Scene, names: list[str], runs: int, seconds: float, until: float = math.inf) -> report.Results:
+    """Play a scene so many times with each server, in turns; once, and again only `until` a monotonic time."""
     turns = [(name, scene, name) for name in names]
     if scene.beside:
         turns += [(name + WITHOUT, SCENES[scene.beside], name) for name in names]
     results: report.Results = {label: [] for label, _, _ in turns}
     for run in range(runs):
+        if run and time.monotonic() > until:
+            break
         for label, played, name in turns:
             if sys.stderr.isatty():
                 sys.stderr.write(f"\r\033[K{scene.name}, run {run + 1} of {runs}: {label}")
@@ -87,11 +93,25 @@ def play_all(scene: Scene, names: list[str], runs: int, seconds: float) -> repor
 Told = tuple[str, report.Result, list[str]]  # where in the document it belongs, what, and as lines
 
 
-def play_scene(scene: Scene, systems: list[str], runs: int, seconds: float, *, brief: bool) -> Iterator[Told]:
+def play_scene(scene: Scene, given: argparse.Namespace, until: float) -> Told:
     """Play a scene and tell what it came to."""
-    names = systems or [name for name in scene.systems if not brief or name not in scene.only_long]
-    told = report.summary(scene, play_all(scene, names, 1 if brief and scene.big else runs, seconds))
-    yield "scenes", told, report.lines(told)
+    runs = 1 if given.short and scene.big else given.runs
+    told = report.summary(scene, play_all(scene, names_for(scene, given), runs, given.seconds, until))
+    return "scenes", told, report.lines(told)
+
+
+def names_for(scene: Scene, given: argparse.Namespace) -> list[str]:
+    """Return with which servers a scene is played."""
+    return given.systems or [name for name in scene.systems if not given.short or name not in scene.only_long]
+
+
+def time_limits(scenes: list[Scene], given: argparse.Namespace) -> list[float]:
+    """Return until when each scene may be played again: for ever, in the short form as its share of the time allows."""
+    if not given.short:
+        return [math.inf] * len(scenes)
+    turns = [len(names_for(scene, given)) * (2 if scene.beside else 1) * (1 if scene.big else 3) for scene in scenes]
+    shares = itertools.accumulate(turns)
+    return [time.monotonic() + SHORT_LIMIT_SECONDS * share / sum(turns) for share in shares]
 
 
 def play_series(systems: list[str], runs: int, seconds: float) -> Iterator[Told]:
@@ -114,7 +134,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--systems", help="names with commas between, of: " + " ".join(SYSTEMS))
     options.add_argument("--runs", type=int, help=f"of each scene and server ({RUNS})")
     options.add_argument("--seconds", type=float, help=f"that each run is measured ({SECONDS:g})")
-    options.add_argument("--short", action="store_true", help=f"{SHORT_RUNS} runs of {SHORT_SECONDS:g} s")
+    options.add_argument(
+        "--short", action="store_true", help=f"up to {SHORT_RUNS} runs of {SHORT_SECONDS:g} s, in less than 10 minutes"
+    )
     options.add_argument("--json", type=Path, metavar="FILE", help="write everything there, too")
     options.add_argument("--hours", type=float, default=1.0, help="that the scene soak lasts (1)")
     options.add_argument("--visits", type=int, default=soak.VISITS, help=f"of the scene connects ({soak.VISITS:,})")
@@ -141,16 +163,16 @@ def asked_for() -> argparse.Namespace:
 def play_scenes(given: argparse.Namespace) -> None:
     """Play scenes and series, and print and write what they came to."""
     document = report.document(given.runs, given.seconds)
-    for name in given.scenes:
-        if name == SCALING:
-            tell = play_series(given.systems or list(scaling.SYSTEMS), given.runs, given.seconds)
-        else:
-            tell = play_scene(SCENES[name], given.systems, given.runs, given.seconds, brief=given.short)
-        for key, told, lines in tell:
-            document[key].append(told)
-            print("\n".join(lines), flush=True)
-            if given.json:
-                given.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    scenes = [SCENES[name] for name in given.scenes if name != SCALING]
+    limits = time_limits(scenes, given)
+    tell: Iterator[Told] = (play_scene(scene, given, until) for scene, until in zip(scenes, limits, strict=True))
+    if SCALING in given.scenes:
+        tell = itertools.chain(tell, play_series(given.systems or list(scaling.SYSTEMS), given.runs, given.seconds))
+    for key, told, lines in tell:
+        document[key].append(told)
+        print("\n".join(lines), flush=True)
+        if given.json:
+            given.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 def _end(number: int, _: FrameType | None) -> None:

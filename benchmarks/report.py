@@ -101,7 +101,8 @@ def lines(told: Result) -> list[str]:
     """Return a scene's table, and its goals."""
     columns = [metric for metric in COLUMNS if any(row[metric] is not None for row in told["medians"].values())]
     head = "".join(f"{COLUMNS[metric][0]:>{WIDTH}}" for metric in columns)
-    table = [f"\n{told['scene']}: {told['about']}", f"{'':18}{head}"]
+    runs = min(map(len, told["runs"].values()))
+    table = [f"\n{told['scene']}: {told['about']} ({runs} runs)", f"{'':18}{head}"]
     for name, medians in told["medians"].items():
         if name in told["notes"]:
             table.append(f"{name:18} {told['notes'][name]}")

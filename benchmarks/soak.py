@@ -25,6 +25,7 @@ VISITS = 100_000
 WARM_UP_VISITS = 10_000  # after which the server has what it keeps: caches, arenas, the tail of the lobby
 PARTS = 4  # after each of which is looked, so that one sees whether it goes on growing
 IN_FLIGHT = 50
+ROOMS = 100  # where some go; what was said in a room is kept, and so is that there is one
 CONNECT_SECONDS = 3_600.0  # for all visits; it is given up after that
 
 
@@ -135,7 +136,8 @@ def _half(crowd: Crowd, client: Client) -> None:
 
 
 def _elsewhere(crowd: Crowd, client: Client) -> None:
-    crowd.say(client, f"/join {client.name}\nhello\n/who\n/list\n".encode())
+    room = int(client.name[1:]) % ROOMS
+    crowd.say(client, f"/join room{room}\nhello\n/who\n/list\n".encode())
     crowd.leave(client)
 
 
