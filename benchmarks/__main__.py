@@ -188,11 +188,14 @@ def main() -> int:
         if failure := install_peers():
             print(failure)
         return 1 if failure else 0
-    if given.scenes == ["soak"]:
-        return soak.soak(given.hours)
-    if given.scenes == ["connects"]:
-        return soak.connects(given.visits)
-    play_scenes(given)
+    try:
+        if given.scenes == ["soak"]:
+            return soak.soak(given.hours)
+        if given.scenes == ["connects"]:
+            return soak.connects(given.visits)
+        play_scenes(given)
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
