@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from benchmarks.report import COLUMNS, Result, Results, median, note, shown
 from benchmarks.scenes import CPU, DELIVERIES, MEMORY, OURS, P99, SCENES, Scene
 
+SHARES = ("cpu_share", "load_cpu_share")  # of a core: whose is used up is where it ends
 SYSTEMS = (OURS, "floor", "ngircd", "inspircd")
 SIZES = (10, 100, 1_000, 10_000)
 ROOMS = (1, 10, 100, 1_000)
@@ -33,19 +34,19 @@ def _of_rooms(scene: Scene) -> tuple[tuple[int, Scene], ...]:
 
 
 SERIES = (
-    Series("flood-room", "members of the room", (DELIVERIES, CPU), _of_sizes(SCENES["flood-100"], SIZES)),
-    Series("flood-rooms", "rooms of 10", (DELIVERIES, CPU), _of_rooms(SCENES["rooms"])),
+    Series("flood-room", "members of the room", (DELIVERIES, CPU, *SHARES), _of_sizes(SCENES["flood-100"], SIZES)),
+    Series("flood-rooms", "rooms of 10", (DELIVERIES, CPU, *SHARES), _of_rooms(SCENES["rooms"])),
     Series(
         "paced-room",
         "members of the room, 50,000 deliveries/s",
-        (CPU, P99),
+        (CPU, P99, *SHARES),
         tuple((size, replace(SCENES["paced-100"], clients=size, per_second=50_000 // size)) for size in SIZES),
     ),
-    Series("paced-rooms", "rooms of 10, 2,000 messages/s", (CPU, P99), _of_rooms(SCENES["rooms-paced"])),
+    Series("paced-rooms", "rooms of 10, 2,000 messages/s", (CPU, P99, *SHARES), _of_rooms(SCENES["rooms-paced"])),
     Series(
         "paced-load",
         "messages/s to a room of 100",
-        (CPU, P99),
+        (CPU, P99, *SHARES),
         tuple((load, replace(SCENES["paced-100"], per_second=load)) for load in LOADS),
     ),
     Series("clients", "clients, silent", (MEMORY, "join_seconds"), _of_sizes(SCENES["idle"], SIZES)),
@@ -81,7 +82,8 @@ def summary(series: Series, played: dict[int, Results]) -> Result:
                 if (value := median(runs, metric)) is not None:
                     points.setdefault(name, {}).setdefault(metric, []).append((number, value))
     exponents = {
-        name: {metric: exponent(pairs) for metric, pairs in metrics.items()} for name, metrics in points.items()
+        name: {metric: exponent(pairs) for metric, pairs in metrics.items() if metric not in SHARES}
+        for name, metrics in points.items()
     }
     return {"name": series.name, "over": series.over, "points": points, "exponents": exponents, "notes": notes}
 
@@ -92,7 +94,7 @@ def lines(told: Result) -> list[str]:
     for name, metrics in told["points"].items():
         for metric, pairs in metrics.items():
             values = "".join(f"{number:>9,}: {shown(metric, value):<11}" for number, value in pairs)
-            power = told["exponents"][name][metric]
+            power = told["exponents"][name].get(metric)
             grows = "" if power is None else f"  ~ n^{power:.2f}"
             table.append(f"{name:10}{COLUMNS[metric][0]:>11}{values}{grows}")
     return table + [f"  {text}" for text in told["notes"]]
