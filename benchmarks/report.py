@@ -3,6 +3,7 @@
 import datetime
 import os
 import platform
+import re
 import statistics
 import sys
 from dataclasses import asdict
@@ -133,7 +134,7 @@ def document(runs: int, seconds: float) -> Result:
     """Return where and how it is measured, with room for what is."""
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "command": "python3 -m benchmarks " + " ".join(sys.argv[1:]),
+        "command": re.sub(r" --json[ =]\S+", "", " ".join(["python3 -m benchmarks", *sys.argv[1:]])),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "kernel": platform.release(),
