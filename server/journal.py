@@ -35,9 +35,12 @@ class Page(NamedTuple):
 
 def cut_lines(data: bytes, first: int, last: int, after: int, upto: int) -> bytes:
     """Return those of the lines `first` to `last`, which are `data`, with after < SEQ <= upto; there must be one."""
-    if after < first and last <= upto:
-        return data
-    return b"".join(data.splitlines(keepends=True)[max(0, after + 1 - first) : upto + 1 - first])
+    if after >= first:
+        skipped = after - first + 1
+        data = data.split(b"\n", skipped)[skipped]
+    if last > upto:
+        data = data.rsplit(b"\n", last - upto + 1)[0] + b"\n"
+    return data
 
 
 class SessionRow(NamedTuple):
