@@ -282,6 +282,8 @@ class TimedCrowd(Crowd):
         super().__init__(address, dialect, context)
         self.delays = array("q")  # ns
         self._own_clock = own_clock or context is not None
+        self._whole = memoryview(self._counter.buffer)
+        self._buffers = [self._counter.buffer]
 
     def _connect(self) -> socket.socket:
         connection = super()._connect()
@@ -313,8 +315,10 @@ class TimedCrowd(Crowd):
     def _read(self, connection: socket.socket) -> tuple[bytes, int]:
         """Return what there is, and when the last of it had arrived."""
         if self._own_clock:
-            return connection.recv(BUFFER_BYTES), time.time_ns()
-        data, extra, _, _ = connection.recvmsg(BUFFER_BYTES, STAMP_BYTES)
+            size = connection.recv_into(self._counter.buffer)
+            return bytes(self._whole[:size]), time.time_ns()
+        size, extra, _, _ = connection.recvmsg_into(self._buffers, STAMP_BYTES)
+        data = bytes(self._whole[:size])
         if not extra:
             return data, time.time_ns()
         stamp = extra[0][2]

@@ -33,6 +33,7 @@ COLUMNS = {  # heading, unit divided by, digits
     "left_per_second": ("churn/s", 1, 0),
     "cpu_share": ("CPU %", 0.01, 1),
     "load_cpu_share": ("load %", 0.01, 0),
+    "late_ms": ("late ms", 1, 0),
 }
 WIDTH = 11
 KEPT = 0.95  # of what is said; a peer that delivers less is behind, and no measure
