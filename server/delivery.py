@@ -413,7 +413,7 @@ class Delivery:
     def _acknowledge(self, member: Member) -> None:
         """Acknowledge what a member posted in this batch, once."""
         if number := self._acks.pop(member, 0):
-            self._sender.interject(member, Ack(number).encode())
+            self._sender.acknowledge(member, Ack(number).encode())
 
     def _finish(self, entry: Finish) -> None:
         self._acknowledge(entry.member)

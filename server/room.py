@@ -204,7 +204,7 @@ class Member:
 class RoomLog:
     """A room as the delivery thread knows it: the log, and who receives it."""
 
-    __slots__ = ("ahead", "batch", "behind", "in_step", "key", "name", "number", "tail")
+    __slots__ = ("ahead", "batch", "behind", "in_step", "key", "name", "number", "sent_at", "tail")
 
     def __init__(self, key: str, name: str, last: int) -> None:
         self.key = key
@@ -212,6 +212,7 @@ class RoomLog:
         self.number = last  # the last SEQ given away
         self.tail = Tail(last)
         self.batch: list[bytes] = []  # in the tail, but not yet sent to those in step
+        self.sent_at = 0.0  # seconds of the monotonic clock, when the last batch was sent
         self.in_step: dict[Member, Callable[[bytes], int]] = {}  # whose place is the end, less the batch
         self.behind: set[Member] = set()
         self.ahead: set[Member] = set()  # of those behind, who have the batch already; in step when it is sent

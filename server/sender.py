@@ -23,6 +23,8 @@ from server.room import Member, Past, RoomLog
 
 OUTBOX_BYTES = 1_048_576  # of a member's own answers; who has more unread is not reading, and goes
 TOLD_BYTES = OUTBOX_BYTES // 2  # of what others tell him: they can fill that, and he does not go for it
+GATHER_SECONDS = 0.01  # between two sends to a room, in which lines gather; a screen draws a picture every 16 ms
+GATHER_BYTES = 65_536  # of a room, that are sent at once
 CHUNK_BYTES = 262_144  # one send to a member who is behind, and what is read from the journal at once for him
 PAST_STRETCHES = (
     16  # of rooms, that wait for a member, each holding a tail; who goes to and fro so often is not reading
@@ -38,7 +40,9 @@ class Sender:
     def __init__(self, fetch: Callable[[Member, Past], None]) -> None:
         """`fetch` has the next lines of a stretch read, and `fetched` called with them."""
         self._fetch = fetch
-        self._touched: list[RoomLog] = []  # with lines in their batch
+        self._touched: dict[RoomLog, None] = {}  # to whose batch lines came since the last `flush_all`
+        self._gathering: dict[RoomLog, None] = {}  # with a batch that waits until all of these are due
+        self._due = 0.0  # seconds of the monotonic clock
         self._watched: set[Member] = set()  # registered for their sockets to become writable
         self._fetching: set[Member] = set()  # for whom the journal is being read
         self._next_check = 0.0
@@ -50,8 +54,8 @@ class Sender:
 
     @property
     def busy(self) -> bool:
-        """Whether somebody is behind."""
-        return bool(self._watched or self._fetching)
+        """Whether somebody is behind, or a batch waits."""
+        return bool(self._watched or self._fetching or self._gathering)
 
     def poke(self) -> None:
         """Make `wait` return. Any thread."""
@@ -59,14 +63,19 @@ class Sender:
             self._wake_write.send(b"\0")
 
     def wait(self, seconds: float | None) -> None:
-        """Wait for a poke or for sockets to become writable, and bring those members along."""
-        if self._watched and seconds is None:
-            seconds = CHECK_SECONDS
-        for key, _ in self._selector.select(seconds):
+        """Wait for a poke, for sockets to become writable or for what gathers to be due, and send that."""
+        for key, _ in self._selector.select(self._longest_wait(seconds)):
             if key.data is None:
                 self._wake_read.recv(4_096)
             else:
                 self.advance(key.data)
+        self._flush_due()
+
+    def _longest_wait(self, seconds: float | None) -> float | None:
+        if self._gathering:
+            left = max(0.0, self._due - time.monotonic())
+            return left if seconds is None else min(seconds, left)
+        return CHECK_SECONDS if self._watched and seconds is None else seconds
 
     def close(self) -> None:
         """Let go of those who are behind and of the selector. Idempotent."""
@@ -80,21 +89,31 @@ class Sender:
 
     def append(self, log: RoomLog, data: bytes, kept: int = 0) -> None:
         """Add lines to a room's log, of which as many are `kept`: all or none. They go out with the next flush."""
-        if not log.batch:
-            self._touched.append(log)
+        self._touched[log] = None
         log.batch.append(data)
         log.tail.append(data, kept)
 
     def flush_all(self) -> None:
-        """Send what was appended to any room."""
+        """Send what was appended to any room; where something was sent just before, more may gather until it is due."""
+        now = time.monotonic()
         for log in self._touched:
-            self.flush(log)
+            if now - log.sent_at >= GATHER_SECONDS or log.unsent >= GATHER_BYTES:
+                self._gathering.pop(log, None)
+                self._flush(log)
+            else:
+                self._due = self._due if self._gathering else now + GATHER_SECONDS
+                self._gathering[log] = None
         self._touched.clear()
+        self._flush_due()
 
-    def flush(self, log: RoomLog) -> None:
+    def _flush_due(self) -> None:
+        if self._gathering and time.monotonic() >= self._due:
+            for log in self._gathering:
+                self._flush(log)
+            self._gathering.clear()
+
+    def _flush(self, log: RoomLog) -> None:
         """Send the batch of a room to every member in step."""
-        if not log.batch:
-            return
         data = b"".join(log.batch)
         log.batch.clear()
         size = len(data)
@@ -108,6 +127,7 @@ class Sender:
             if member in log.behind:  # else he has gone meanwhile
                 self.advance(member)
         log.tail.trim()
+        log.sent_at = time.monotonic()
 
     def _flush_to(self, member: Member) -> None:
         """Send the batch of his room to one member alone, before something that is for him alone."""
@@ -159,6 +179,11 @@ class Sender:
         else:
             self.interject(member, data)
 
+    def acknowledge(self, member: Member, data: bytes) -> None:
+        """Send what tells a member that his lines are kept, which he has by then if he keeps up."""
+        self._flush_to(member)
+        self.interject(member, data)
+
     def tell(self, member: Member, data: bytes) -> bool:
         """Send what somebody else tells a member; return False, and do not, where he has much to read already."""
         if _unread(member) + len(data) > TOLD_BYTES:
@@ -208,6 +233,7 @@ class Sender:
         """Send what is left, then `data`, and then the end of the stream."""
         if member.closed or member.outlet.broken:
             return
+        self._flush_to(member)
         member.past.append(Past(data))
         member.finishing = True
         self.advance(member)

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -148,6 +149,7 @@ def test_who_comes_and_goes_splits_nobody_elses_batch() -> None:
             Show(ROOM, Notice("4")),
         )
         delivery.settle(comes)
+        delivery.settle(stays)
         assert [line for sent in seen.sent[before:] for line in sent.split(b"\n")[:-1]] == [
             b"/notice 1",
             b"/notice 2",
@@ -158,8 +160,40 @@ def test_who_comes_and_goes_splits_nobody_elses_batch() -> None:
         assert last.lines[-3:] == ["/notice 1", "/pong", "/notice 2"]
         assert first.lines[-3:] == ["/notice 3", "/pong", "/notice 4"]
         delivery.post(Show(ROOM, Notice("5")))
-        delivery.settle(comes)
+        for member in (stays, comes):
+            delivery.settle(member)
         assert [seen.lines[-1], first.lines[-1], last.lines[-1]] == ["/notice 5", "/notice 5", "/notice 2"]
+
+
+def test_what_follows_at_once_gathers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first line goes out at once; those that follow soon go together, a little later."""
+    monkeypatch.setattr(sender, "GATHER_SECONDS", 0.2)
+    with delivering() as delivery:
+        member, outlet = person()
+        delivery.post(Enter(member, ROOM, 1))
+        delivery.settle(member)
+        for text in "abcd":
+            delivery.say([post(ROOM, text)])
+            assert eventually(lambda: len(outlet.sent) > 1)
+        assert eventually(lambda: len(outlet.lines) == 5)
+        assert [line.split()[-1] for line in outlet.lines[1:]] == ["a", "b", "c", "d"]
+        assert len(outlet.sent) == 3
+
+
+def test_what_gathers_waits_no_longer_than_it_is_worth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough of it goes at once, and a stop sends what there is."""
+    monkeypatch.setattr(sender, "GATHER_SECONDS", 0.5)
+    with delivering() as delivery:
+        member, outlet = person()
+        delivery.post(Enter(member, ROOM, 1), post(ROOM, "first"))
+        assert eventually(lambda: len(outlet.lines) == 2)
+        start = time.monotonic()
+        delivery.say([Post(ROOM, Said, "bob", "red", ["x" * 1_000] * 70)])
+        assert eventually(lambda: len(outlet.lines) == 72)
+        assert time.monotonic() - start < 0.4
+        delivery.say([post(ROOM, "last")])
+        delivery.stop(5.0)
+        assert outlet.lines[-1].endswith("last")
 
 
 def test_lines_that_gather_go_with_one_send() -> None:
