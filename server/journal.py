@@ -158,7 +158,7 @@ class MemoryJournal:
         """Return the lines of a room with after < SEQ <= upto that are still kept, until they have `size` bytes."""
         with self._lock:
             past = self._pasts.get(key)
-            pages = [page for page in past.pages if after < page.last and page.first <= upto] if past else []
+            pages = [page for page in past.pages if after < min(page.last, upto) and page.first <= upto] if past else []
         return until_size((page.cut(after, upto) for page in pages), size)
 
     def session(self, token_hash: bytes) -> SessionRow | None:

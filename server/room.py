@@ -133,12 +133,20 @@ class Tail:
             seq = page.last
         return seq
 
-    def kept(self, after: int, upto: int) -> bytes:
-        """Return the kept lines with after < SEQ <= upto; `after` must not be below the floor."""
-        if after >= upto:
-            return b""
-        pages = (page for page in self.pages if page.kept and after < page.last and page.last - page.kept < upto)
-        return b"".join([cut_lines(page.data, page.last - page.kept + 1, page.last, after, upto) for page in pages])
+    def kept(self, after: int, upto: int, size: int) -> tuple[bytes, int]:
+        """Return the kept lines with after < SEQ <= upto until there are `size` bytes, and the SEQ of the last of them.
+
+        `after` must not be below the floor, and `upto` not above the last SEQ.
+        """
+        pieces: list[bytes] = []
+        for page in self.pages:
+            if after >= upto or size <= 0:
+                break
+            if page.kept and after < page.last:
+                pieces.append(cut_lines(page.data, page.last - page.kept + 1, page.last, after, upto))
+                size -= len(pieces[-1])
+                after = min(page.last, upto)
+        return b"".join(pieces), after
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)

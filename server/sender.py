@@ -318,8 +318,8 @@ class Sender:
         if past.log is None or past.after >= past.upto:
             member.past.pop(0)
         elif past.after >= past.log.tail.floor:
-            chunk += past.log.tail.kept(past.after, past.upto)
-            member.past.pop(0)
+            lines, past.after = past.log.tail.kept(past.after, past.upto, CHUNK_BYTES)
+            chunk += lines
         elif not chunk:  # what is here goes first
             self._fetching.add(member)
             self._fetch(member, past)

@@ -49,7 +49,10 @@ CREATE TABLE IF NOT EXISTS facts (
 """
 # REPLACE, since a commit that failed may have been kept all the same, and is then tried again.
 _INSERT_PAGE = "INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?, ?)"
-_SELECT_PAGES = "SELECT first, last, time, lines FROM pages WHERE room = ? AND last > ? AND first <= ? ORDER BY last"
+_SELECT_PAGES = (
+    "SELECT first, last, time, lines FROM pages"
+    " WHERE room = :room AND last > :after AND first <= :upto AND :after < :upto ORDER BY last"
+)
 _INSERT_SESSION = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -200,7 +203,8 @@ class SqliteJournal:
     def read(self, key: str, after: int, upto: int, size: int) -> list[Page]:
         """Return the lines of a room with after < SEQ <= upto that are still kept, until they have `size` bytes."""
         room = self.spelling(key) or key
-        with self._reading() as reader, contextlib.closing(reader.execute(_SELECT_PAGES, (key, after, upto))) as rows:
+        wanted = {"room": key, "after": after, "upto": upto}
+        with self._reading() as reader, contextlib.closing(reader.execute(_SELECT_PAGES, wanted)) as rows:
             return until_size((Page(key, room, *row).cut(after, upto) for row in rows), size)
 
     def session(self, token_hash: bytes) -> SessionRow | None:

@@ -7,11 +7,12 @@ from contextlib import suppress
 from socket import MSG_DONTWAIT, socket
 
 from protocol import Bye, Error
-from server.channel import RECV_BYTES, Channel
+from server.channel import Channel
 from tls import Tls
 
 _HANDSHAKE = 0x16  # the first byte of every TLS connection: RFC 8446, section 5.1
 _TLS_ONLY = "here one speaks TLS; use chat_client.py --tls, or openssl s_client instead of nc"
+PIECE_BYTES = 4_096  # that are fed at once: in 4 ms at most, when they are nothing but changes of keys
 NOT_TLS = Error("tls-needed", _TLS_ONLY).encode() + Bye(_TLS_ONLY).encode()
 
 
@@ -56,7 +57,6 @@ class TlsChannel(Channel):
     def _recv_until(self, until: float) -> bytes:
         if (seconds := until - time.monotonic()) <= 0:
             raise TimeoutError
-        self._recv_bytes = RECV_BYTES  # never more: while they are made sense of, the delivery thread may wait
         return super().recv(seconds)
 
     def recv(self, timeout: float) -> bytes:
@@ -65,17 +65,32 @@ class TlsChannel(Channel):
         Raises ssl.SSLEOFError, an OSError, when the peer ends without a goodbye.
         """
         until = time.monotonic() + timeout
-        while (text := self._read()) is None:
+        text = self._read()
+        while text is None:
             data = self._recv_until(until)
-            with self._lock:
-                if self._goodbye or (self._reading_ended and not data):
-                    return data
-                self._tls.feed(data)
+            if self._goodbye or (self._reading_ended and not data):
+                return data
+            text = self._decrypt(data)
         return text
 
-    def _read(self) -> bytes | None:
+    def _decrypt(self, data: bytes) -> bytes | None:
+        """Return the text in what came, as `Tls.read` does; between two pieces of it others can send."""
+        texts: list[bytes] = []
+        over = False
+        for start in range(0, len(data) or 1, PIECE_BYTES):
+            text = self._read(data[start : start + PIECE_BYTES])
+            over = text == b""
+            texts.append(text or b"")
+        return b"".join(texts) or (b"" if over else None)
+
+    def _read(self, data: bytes | None = None) -> bytes | None:
+        """Feed `data` if there is any, and return what can be read."""
         with self._lock:
-            return None if self._goodbye else self._tls.read()
+            if self._goodbye:
+                return None
+            if data is not None:
+                self._tls.feed(data)
+            return self._tls.read()
 
     def send(self, data: bytes) -> int:
         """Return how many bytes were taken; the others must come first in the next call. Delivery thread only."""

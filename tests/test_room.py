@@ -25,7 +25,7 @@ def test_kept_leaves_out_presence() -> None:
     """`kept` returns what a journal would: numbered lines alone."""
     tail = filled(b"1\n2\n")
     tail.append(b"joined\n", 0)
-    assert tail.kept(1, 2) == b"2\n"
+    assert tail.kept(1, 2, 99) == (b"2\n", 2)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,13 @@ def test_kept_leaves_out_presence() -> None:
 )
 def test_kept_cuts_pages(after: int, upto: int, lines: bytes) -> None:
     """Of a page come those lines that are asked for."""
-    assert filled(b"1\n2\n3\n", b"4\n", b"5\n6\n").kept(after, upto) == lines
+    assert filled(b"1\n2\n3\n", b"4\n", b"5\n6\n").kept(after, upto, 99) == (lines, upto)
+
+
+def test_kept_ends_with_the_page_that_reaches_the_size() -> None:
+    """It says how far that is, for whoever goes on from there."""
+    tail = filled(b"1\n2\n3\n", b"4\n", b"5\n6\n")
+    assert [tail.kept(1, 6, size) for size in (4, 5, 7)] == [(b"2\n3\n", 3), (b"2\n3\n4\n", 4), (b"2\n3\n4\n5\n6\n", 6)]
 
 
 @pytest.mark.parametrize(
