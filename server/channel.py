@@ -4,7 +4,7 @@ import contextlib
 import socket
 import struct
 
-RECV_BYTES = 512  # a read while little arrives: more than most lines, and held by every client who is silent
+RECV_BYTES = 256  # a read while little arrives: more than most lines, and held by every client who is silent
 RECV_BYTES_BUSY = 65_536  # a read while much arrives
 KEEPALIVE_SECONDS = 60  # the kernel's own question to a peer that is silent, for peers that vanish without a word
 

@@ -220,7 +220,7 @@ class RoomLog:
         self.number = last  # the last SEQ given away
         self.tail = Tail(last)
         self.batch: list[bytes] = []  # in the tail, but not yet sent to those in step
-        self.sent_at = 0.0  # seconds of the monotonic clock, when the last batch was sent
+        self.sent_at = 0.0  # seconds of the monotonic clock, when the last batch began to be sent
         self.in_step: dict[Member, Callable[[bytes], int]] = {}  # whose place is the end, less the batch
         self.behind: set[Member] = set()
         self.ahead: set[Member] = set()  # of those behind, who have the batch already; in step when it is sent

@@ -114,6 +114,7 @@ class Sender:
 
     def _flush(self, log: RoomLog) -> None:
         """Send the batch of a room to every member in step."""
+        log.sent_at = time.monotonic()
         data = b"".join(log.batch)
         log.batch.clear()
         size = len(data)
@@ -127,7 +128,6 @@ class Sender:
             if member in log.behind:  # else he has gone meanwhile
                 self.advance(member)
         log.tail.trim()
-        log.sent_at = time.monotonic()
 
     def _flush_to(self, member: Member) -> None:
         """Send the batch of his room to one member alone, before something that is for him alone."""

@@ -31,7 +31,7 @@ from protocol import (
 )
 from tests.wire import FAST, Wire, serving
 
-EXAMPLES = 30
+EXAMPLES = 20
 STEPS = 40  # of each example, at most
 CLIENTS = 4
 # What looks the same has the same value.
