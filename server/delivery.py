@@ -43,6 +43,7 @@ from server.room import Member, Past, Room, RoomLog, SessionState
 from server.sender import CHUNK_BYTES, Sender, release
 
 PENDING_LINES = 1_000  # of a room, not yet taken by the delivery thread; a session with more waits before it reads on
+PENDING_LINES_OF_ALL = 50_000  # of all rooms together: a thousand of them could else hold 100 MB for seconds
 PENDING_ENTRIES = 100_000  # of all kinds, queued or held; a session with something to do waits while there are more
 BATCH_LINES = 10_000  # kept at once, or other entries, some 20 ms: nobody gets the first before the last is kept
 IDLE_LOGS = 100  # logs of rooms that nobody is in, held so that a room left for a moment is still warm
@@ -77,10 +78,11 @@ class Delivery:
         self._journal = journal
         self._on_failure = on_failure
         self._clock = clock
-        self._lock = threading.Lock()  # guards the seven below
+        self._lock = threading.Lock()  # guards the eight below
         self._space = threading.Condition(self._lock)  # told when the queue was taken
         self._queue: list[Entry] = []
         self._counts: dict[str, int] = {}  # posts in the queue, by room
+        self._pending = 0  # the sum of that
         self._held = 0  # entries that wait for the journal
         self._asleep = False
         self._stopping: float | None = None  # the monotonic time by which all must be sent
@@ -150,14 +152,19 @@ class Delivery:
         self.wake()
 
     def say(self, posts: Sequence[Post]) -> None:
-        """Queue `posts`, all for one room, waiting first while that room has PENDING_LINES pending."""
+        """Queue `posts`, all for one room, waiting first while that room or all together have much pending."""
         key = posts[0].room.key
+        lines = sum(len(post.texts) for post in posts)
         with self._lock:
-            while self._counts.get(key, 0) >= PENDING_LINES and self._stopping is None:
+            while self._is_much_pending(key) and self._stopping is None:
                 self._space.wait()
-            self._counts[key] = self._counts.get(key, 0) + sum(len(post.texts) for post in posts)
+            self._counts[key] = self._counts.get(key, 0) + lines
+            self._pending += lines
             self._queue.extend(posts)
         self.wake()
+
+    def _is_much_pending(self, key: str) -> bool:
+        return self._counts.get(key, 0) >= PENDING_LINES or self._pending >= PENDING_LINES_OF_ALL
 
     def settle(self, member: Member) -> None:
         """Wait until all that was queued for `member` is carried out and his answers are sent.
@@ -230,6 +237,7 @@ class Delivery:
         """Note that nothing is pending any more."""
         with self._lock:
             self._counts = {}
+            self._pending = 0
             self._held = 0
             self._space.notify_all()
 

@@ -1,6 +1,8 @@
 """The sender: it brings the lines of a room to its members, and each member along from his place in the log.
 
-A member is *in step* while he has all that was sent to his room; then what is new goes to him with one send. When his
+A member is *in step* while he has all that was sent to his room; then what is new, the batch, goes to him with one
+send. A room that was sent something just before gathers its batch until it is due. Who needs it earlier, since
+something for him alone comes after it, gets it alone and is *ahead*, until the others have it, too. When a member's
 socket takes no more he is *behind*: he stays at his place and gets what follows when his socket is writable again, out
 of the tail in memory or, further back, out of the journal. What goes to him, in this order:
 

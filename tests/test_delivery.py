@@ -452,6 +452,21 @@ def test_a_broken_journal_ends_the_server_loudly() -> None:
     assert outlet.ended == ["closed"]
 
 
+def test_all_rooms_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who speaks in another room waits as well, until what is pending is taken."""
+    monkeypatch.setattr("server.delivery.PENDING_LINES_OF_ALL", 10)
+    delivery = Delivery(MemoryJournal())
+    delivery.say([post(ROOM, str(number)) for number in range(10)])
+    waiting = threading.Thread(target=delivery.say, args=([post(Room("new", "new"), "late")],))
+    waiting.start()
+    waiting.join(0.1)
+    assert waiting.is_alive()
+    delivery.start()
+    waiting.join(PATIENCE_SECONDS)
+    assert not waiting.is_alive()
+    delivery.stop(1.0)
+
+
 def test_what_waits_is_kept_in_parts() -> None:
     """However much has gathered, the first of it need not wait until the last is kept."""
     kept: list[int] = []
