@@ -1,6 +1,7 @@
 """The pictures in media/: `python3 -m benchmarks.plots FILE`, from `python3 -m benchmarks scaling --json FILE`."""
 
 import json
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
+from matplotlib.ticker import LogLocator
 
 from benchmarks.systems import ROOT
 
@@ -23,6 +25,7 @@ STYLES = {
     "irc": ("#e69f00", "P", 1.5),
     "classic": ("#56b4e9", "X", 1.5),
 }
+FEW_DECADES = 2.5  # of an axis: then 2 and 5 are marked as well
 APART = 0.055  # of the height of the axes, between two labels
 Lines = dict[str, list[tuple[float, float]]]
 
@@ -39,15 +42,17 @@ class Picture:
     y: str
     of_all: bool = False  # times what the series is over: the metric is for one
     scale: float = 1.0
+    load: float = math.inf  # of a core: where the load generator uses more, what it measures is itself
 
     def lines(self, told: dict[str, Any]) -> Lines:
         """Return the points of each server."""
-        points = {system: metrics.get(self.metric, []) for system, metrics in told["points"].items()}
-        return {
-            system: [(x, y * self.scale * (x if self.of_all else 1)) for x, y in pairs if y > 0]
-            for system, pairs in points.items()
-            if pairs
-        }
+        points = {system: self._points(metrics) for system, metrics in told["points"].items()}
+        return {system: pairs for system, pairs in points.items() if pairs}
+
+    def _points(self, metrics: dict[str, list[tuple[float, float]]]) -> list[tuple[float, float]]:
+        used = dict(metrics.get("load_cpu_share", []))
+        points = [(x, y) for x, y in metrics.get(self.metric, []) if y > 0 and used.get(x, 0.0) <= self.load]
+        return [(x, y * self.scale * (x if self.of_all else 1)) for x, y in points]
 
 
 PICTURES = (
@@ -60,7 +65,13 @@ PICTURES = (
         "deliveries/s",
     ),
     Picture(
-        "delay.png", "paced-load", "delay_p99_ms", "Delay in a room of 100, 99th percentile", "messages/s", "p99, ms"
+        "delay.png",
+        "paced-load",
+        "delay_p99_ms",
+        "Delay in a room of 100, 99th percentile",
+        "messages/s",
+        "p99, ms",
+        load=0.97,
     ),
     Picture(
         "memory.png",
@@ -97,6 +108,7 @@ def _draw(picture: Picture, lines: Lines, origin: str, path: Path) -> None:
     axes.set_ylabel(picture.y, fontsize=11)
     axes.set_xticks(sorted({x for points in lines.values() for x, _ in points}))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if _decades(lines) < FEW_DECADES else (1,)))
     axes.yaxis.set_major_formatter(lambda value, _: _short(value))
     axes.minorticks_off()
     axes.grid(color="#dddddd", linewidth=0.8)
@@ -107,6 +119,11 @@ def _draw(picture: Picture, lines: Lines, origin: str, path: Path) -> None:
     _label(axes, lines)
     figure.savefig(path)
     plt.close(figure)
+
+
+def _decades(lines: Lines) -> float:
+    heights = [y for points in lines.values() for _, y in points]
+    return math.log10(max(heights) / min(heights))
 
 
 def _short(value: float) -> str:
