@@ -184,7 +184,7 @@ class Desk:
     def take_saying(self, kind: type[Said | Acted], texts: list[str], number: int = 0) -> None:
         """Gather what is said, all or nothing of it; with `number` it is a numbered post."""
         member, said = self._member, self._said
-        protocol.check_text(max(texts, key=len, default=""))
+        protocol.check_text(max(texts, key=len))
         self._house.order.refuse_muted(member.name)
         room = self._room()
         if said and said[-1].is_continued_by(kind, number):

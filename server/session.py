@@ -169,14 +169,17 @@ class Session:
         """Say what was read, as much of it at once as a client may say."""
         while lines:
             count = self._slow_down(min(len(lines), RUN_LINES))
-            texts = [line for line in lines[:count] if line]
-            try:
-                self._member.last_active = time.monotonic()
-                self._desk.take_saying(Said, texts)
-            except ProtocolError:  # line by line then, so that each has its own answer
-                for text in texts:
-                    self._take_line(text)
+            if texts := [line for line in lines[:count] if line]:
+                self._say_at_once(texts)
             lines = lines[count:]
+
+    def _say_at_once(self, texts: list[str]) -> None:
+        try:
+            self._member.last_active = time.monotonic()
+            self._desk.take_saying(Said, texts)
+        except ProtocolError:  # line by line then, so that each has its own answer
+            for text in texts:
+                self._take_line(text)
 
     def _take_line(self, line: str) -> None:
         if not line:
