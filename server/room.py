@@ -1,8 +1,10 @@
 """A room is a log, and a member is a place in it."""
 
-from collections import deque
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
+from operator import attrgetter
 from threading import Event
 from typing import NamedTuple, Protocol
 
@@ -71,17 +73,22 @@ class TailPage(NamedTuple):
     """Lines as they were sent together: either each has a SEQ, or none has one since they are not kept."""
 
     data: bytes
+    end: int  # the place behind them
     last: int  # the room's last SEQ with them
     kept: int  # how many of them have a SEQ: all or none
+
+
+_END, _LAST = attrgetter("end"), attrgetter("last")
 
 
 class Tail:
     """The end of a room's log. A place in it is a number of bytes since the log was opened, where a line begins."""
 
-    __slots__ = ("end", "floor", "pages", "seq", "start")
+    __slots__ = ("_numbered", "end", "floor", "pages", "seq", "start")
 
     def __init__(self, seq: int) -> None:
-        self.pages: deque[TailPage] = deque()
+        self.pages: list[TailPage] = []  # a list, so that a place is found by bisection
+        self._numbered: list[TailPage] = []  # those with SEQs: between two of them a thousand may have come and gone
         self.start = 0  # the place of the oldest line here
         self.end = 0  # the place of the next line
         self.seq = seq  # of the last line
@@ -91,47 +98,45 @@ class Tail:
         """Add lines, of which as many are `kept`, each with the next SEQ."""
         self.seq += kept
         self.end += len(data)
-        self.pages.append(TailPage(data, self.seq, kept))
+        page = TailPage(data, self.end, self.seq, kept)
+        self.pages.append(page)
+        if kept:
+            self._numbered.append(page)
 
     def trim(self) -> None:
         """Forget the oldest lines beyond the limits."""
-        while len(self.pages) > TAIL_PAGES or self.end - self.start > TAIL_BYTES:
-            dropped = self.pages.popleft()
-            self.start += len(dropped.data)
-            self.floor = dropped.last
+        dropped = max(0, len(self.pages) - TAIL_PAGES)
+        if self.end - self.start > TAIL_BYTES:
+            dropped = max(dropped, 1 + bisect_left(self.pages, self.end - TAIL_BYTES, key=_END))
+        if dropped:
+            self.start, self.floor = self.pages[dropped - 1].end, self.pages[dropped - 1].last
+            del self.pages[:dropped]
+            del self._numbered[: bisect_right(self._numbered, self.floor, key=_LAST)]
 
     def forget(self) -> None:
         """Drop every line."""
         self.pages.clear()
+        self._numbered.clear()
         self.start, self.floor = self.end, self.seq
 
     def read(self, place: int, size: int) -> bytes:
         """Return the lines from `place` on, whole pages of them until there are `size` bytes."""
         pieces: list[bytes] = []
-        before = place - self.start  # bytes that are still to be passed over
-        for page in self.pages:
-            if before >= len(page.data):
-                before -= len(page.data)
-                continue
-            pieces.append(page.data[before:])
-            size -= len(page.data) - before
-            before = 0
+        for page in islice(self.pages, bisect_right(self.pages, place, key=_END), None):
+            pieces.append(page.data[place - page.end :])
+            size -= page.end - place
+            place = page.end
             if size <= 0:
                 break
         return b"".join(pieces)
 
     def seq_at(self, place: int) -> int:
         """Return the last SEQ before `place`."""
-        if place == self.end:
-            return self.seq
-        before = place - self.start
-        seq = self.floor
-        for page in self.pages:
-            if before < len(page.data):
-                return seq + (page.data.count(b"\n", 0, before) if page.kept else 0)
-            before -= len(page.data)
-            seq = page.last
-        return seq
+        index = bisect_right(self.pages, place, key=_END)
+        seq = self.pages[index - 1].last if index else self.floor
+        if index == len(self.pages) or not (page := self.pages[index]).kept:
+            return seq
+        return seq + page.data.count(b"\n", 0, place - page.end + len(page.data))
 
     def kept(self, after: int, upto: int, size: int) -> tuple[bytes, int]:
         """Return the kept lines with after < SEQ <= upto until there are `size` bytes, and the SEQ of the last of them.
@@ -139,13 +144,12 @@ class Tail:
         `after` must not be below the floor, and `upto` not above the last SEQ.
         """
         pieces: list[bytes] = []
-        for page in self.pages:
+        for page in islice(self._numbered, bisect_right(self._numbered, after, key=_LAST), None):
             if after >= upto or size <= 0:
                 break
-            if page.kept and after < page.last:
-                pieces.append(cut_lines(page.data, page.last - page.kept + 1, page.last, after, upto))
-                size -= len(pieces[-1])
-                after = min(page.last, upto)
+            pieces.append(cut_lines(page.data, page.last - page.kept + 1, page.last, after, upto))
+            size -= len(pieces[-1])
+            after = min(page.last, upto)
         return b"".join(pieces), after
 
 
