@@ -11,6 +11,8 @@ from server.channel import Channel
 from tls import Tls
 
 _HANDSHAKE = 0x16  # the first byte of every TLS connection: RFC 8446, section 5.1
+HANDSHAKE_READS = 8  # of a handshake, which go on at once; most have two
+DRIP_SECONDS = 0.1  # before each one more: bytes that come one by one would wake a thread for each
 _TLS_ONLY = "here one speaks TLS; use chat_client.py --tls, or openssl s_client instead of nc"
 PIECE_BYTES = 4_096  # that are fed at once: in 4 ms at most, when they are nothing but changes of keys
 NOT_TLS = Error("tls-needed", _TLS_ONLY).encode() + Bye(_TLS_ONLY).encode()
@@ -35,8 +37,11 @@ class TlsChannel(Channel):
     def open(self, seconds: float) -> None:
         """Shake hands; whoever does not speak TLS is told so. Session thread only, before anything is sent."""
         until = time.monotonic() + seconds
-        heard = b""
+        heard, reads = b"", 0
         while not self._shake_hands():
+            reads += 1
+            if reads > HANDSHAKE_READS:
+                time.sleep(DRIP_SECONDS)  # it ends with the time for the handshake
             try:
                 data = self._recv_until(until)
             except TimeoutError:

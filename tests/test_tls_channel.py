@@ -18,8 +18,10 @@ from benchmarks.forgery import Forger, KeyUpdater, Renegotiator
 from chat_server import ChatServer
 from protocol import TEXT_CHARS
 from server.certificate import Certificate
+from server.channel import Channel
 from server.limits import Limits
 from server.sqlite_journal import SqliteJournal
+from server.tls_channel import DRIP_SECONDS, HANDSHAKE_READS
 from tests.certificates import Authority, Identity, careless, trusting
 from tests.wire import FAST, PATIENCE_SECONDS, Wire, eventually, serving
 
@@ -157,6 +159,20 @@ def test_a_silent_handshake_ends_while_others_chat(identity: Identity, log: Path
             assert rest(silent) == b""
             assert alice.sync() == []
     assert "no TLS handshake within 0.3 s" in log.read_text()
+
+
+def test_a_handshake_that_drips_is_read_seldom(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some reads each waits first, so that bytes that come one by one do not keep the server busy."""
+    waits: list[float] = []
+    monkeypatch.setattr("server.tls_channel.time.sleep", waits.append)
+    bytes_ = iter([b"\x16", b"\x03", b"\x01", b"\x3f", *[b"\xff"] * 16, b""])
+    monkeypatch.setattr(Channel, "recv", lambda *_: next(bytes_))
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
+        channel = Certificate(identity.path, identity.path).channel(listener.accept()[0])
+        with pytest.raises(ssl.SSLError):
+            channel.open(PATIENCE_SECONDS)
+        channel.close()
+    assert waits == [DRIP_SECONDS] * (21 - HANDSHAKE_READS)
 
 
 def test_a_slow_handshake_has_no_more_time(identity: Identity) -> None:
