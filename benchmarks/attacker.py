@@ -188,13 +188,18 @@ def endless_lines(crowd: Crowd) -> None:
 
 
 def stalled_readers(crowd: Crowd) -> None:
-    """50 in the lobby and one in each of 20 rooms who never read, while 5 in the lobby and one in each room talk."""
-    stalled = crowd.open(70, named=True, buffer=4_096)
-    crowd.add(25, named=True)
-    rooms = [crowd.new_name() for _ in range(20)]
-    for members in (stalled[50:], crowd.sockets[5:]):
-        for connection, room in zip(members, rooms, strict=False):
-            crowd.send(connection, f"/join {room}\n".encode())
+    """14 in each of 5 rooms, the lobby and 4 others, who never read, while 15 others talk in each."""
+    rooms = ["lobby", *(crowd.new_name() for _ in range(4))]
+    stalled: list[socket.socket] = []
+    for number, _ in zip(range(15), crowd.steps(), strict=False):  # not all at once: that is another attack
+        for room in rooms:
+            newcomers = crowd.open(1, named=True)
+            crowd.sockets += newcomers
+            if number < 14:
+                newcomers += crowd.open(1, named=True, buffer=4_096)
+                stalled += newcomers[1:]
+            for connection in newcomers:
+                crowd.send(connection, f"/join {room}\n".encode() * (room != "lobby"))
     talk(crowd)
     crowd.sockets += stalled
 
@@ -318,7 +323,7 @@ class Flood:
 
 
 def stopped(crowd: Crowd) -> None:
-    """Stop a client with SIGSTOP while 5 in the lobby talk."""
+    """Stop a client with SIGSTOP while 30 in the lobby talk."""
     with tempfile.TemporaryDirectory() as folder:
         files = ["--config", folder, "--log-file", str(Path(folder) / "log")]
         command = [sys.executable, "-m", "benchmarks.far_client", "{}:{}".format(*crowd.address), "--tail", *files]
@@ -326,7 +331,8 @@ def stopped(crowd: Crowd) -> None:
         try:
             _wait_for_a_tail(crowd)
             client.send_signal(signal.SIGSTOP)
-            crowd.add(5, named=True)
+            for _, _ in zip(range(15), crowd.steps(), strict=False):
+                crowd.add(2, named=True)
             talk(crowd)
         finally:
             client.kill()

@@ -5,7 +5,8 @@ import socket
 import struct
 
 RECV_BYTES = 256  # a read while little arrives: more than most lines, and held by every client who is silent
-RECV_BYTES_BUSY = 65_536  # a read while much arrives
+RECV_BYTES_BUSY = 65_536  # a read while much arrives: after a few that were full, each four times as large
+RECV_GROWTH = 4
 KEEPALIVE_SECONDS = 60  # the kernel's own question to a peer that is silent, for peers that vanish without a word
 
 
@@ -39,8 +40,16 @@ class Channel:
             data = self._socket.recv(self._recv_bytes)
         except BlockingIOError:
             raise TimeoutError from None
-        self._recv_bytes = RECV_BYTES_BUSY if len(data) >= RECV_BYTES else RECV_BYTES
+        full = len(data) >= self._recv_bytes
+        self._recv_bytes = min(RECV_GROWTH * self._recv_bytes, RECV_BYTES_BUSY) if full else RECV_BYTES
         return data
+
+    def read_little(self) -> None:
+        """Have the next read be a small one: what cannot be carried out yet is better left where it is.
+
+        Session thread only.
+        """
+        self._recv_bytes = RECV_BYTES
 
     def _set_timeout(self, timeout: float) -> None:
         # The kernel's own time limit: one system call a read, where Python's needs a poll() before each.

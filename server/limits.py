@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from threading import Lock
 
@@ -17,6 +17,7 @@ NAMING_SECONDS = 30.0  # to name oneself; a connection that says nothing is nobo
 NAMING_BYTES = 8_192  # to name oneself; a name takes a hundred
 RATE = 10.0  # lines a second; nobody types faster, and a paste only waits
 BURST = 50  # lines in one go
+LINE_CHARS = 200  # that count as one line: what is long is read, and sent to everybody, as so many
 PING_SECONDS = 45.0  # of silence, then the server asks whether anybody is there
 SILENCE_SECONDS = 120.0  # of silence, then nobody is
 GRACE_SECONDS = 60.0  # that a lost connection keeps its name: a laptop that changes its network takes less
@@ -64,17 +65,21 @@ class Bucket:
         self._tokens = float(burst)
         self._when = clock()
 
-    def take_up_to(self, count: int) -> tuple[int, float]:
-        """Take as many of `count` tokens as there are, but at least one, which there may not be yet.
+    def take_up_to(self, count: int, costs: Iterable[int]) -> tuple[int, float]:
+        """Pay for as many of `count` things as can be paid, but at least for the first, and be it in advance.
 
-        Return how many were taken, and how many seconds to wait before using them.
+        `costs` says what each costs in tokens. Return for how many was paid, and how many seconds to wait before.
         """
         if not self._rate:
             return count, 0.0
         self._fill()
-        taken = min(count, max(1, int(self._tokens)))
-        self._tokens -= taken
-        return taken, max(0.0, -self._tokens / self._rate)
+        paid = 0
+        for cost in costs:
+            if paid and cost > self._tokens:
+                break
+            self._tokens -= cost
+            paid += 1
+        return paid, max(0.0, -self._tokens / self._rate)
 
     def try_take(self) -> float:
         """Take one token and return 0; where there is none, take none and return in how many seconds there is one."""
@@ -96,6 +101,11 @@ class Bucket:
         now = self._clock()
         self._tokens = min(self._burst, self._tokens + (now - self._when) * self._rate)
         self._when = now
+
+
+def cost_of(line: str) -> int:
+    """Return as how many lines a line counts against the rate."""
+    return 1 + len(line) // LINE_CHARS
 
 
 def take_or_refuse(bucket: Bucket, limit: str) -> None:

@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import secrets
 import time
+from collections.abc import Sequence
 
 from loguru import logger
 
@@ -27,7 +28,7 @@ from server.desk import Desk, EndedError, House
 from server.entries import RUN_LINES, Answer, Close, Finish
 from server.gate import Admission
 from server.journal import JournalError
-from server.limits import Bucket
+from server.limits import Bucket, cost_of
 from server.order import address_key
 from server.room import Member
 
@@ -99,18 +100,22 @@ class Session:
     def _serve(self) -> None:
         """Read and carry out lines; always ends by raising."""
         while True:
-            data = self._receive()
-            try:
-                lines, too_long = self._decoder.feed(data), None
-            except LineTooLongError as error:
-                lines, too_long = error.lines, error
-            self._take_lines(protocol.decode_lines(lines))
+            size, lines, too_long = self._read()
+            self._take_lines(lines)
             self._desk.hand_over()
             if too_long:
                 self._desk.answer(Error(too_long.code, too_long.text))
                 raise EndedError("kicked", too_long.text)
             if not self._member.name:
-                self._count_while_nameless(len(data))
+                self._count_while_nameless(size)
+
+    def _read(self) -> tuple[int, list[str], LineTooLongError | None]:
+        """Return how many bytes came, the lines in them, and what is wrong with what comes after these."""
+        data = self._receive()
+        try:
+            return len(data), protocol.decode_lines(self._decoder.feed(data)), None
+        except LineTooLongError as error:
+            return len(data), protocol.decode_lines(error.lines), error
 
     def _count_while_nameless(self, size: int) -> None:
         """End the session of somebody who sends on and on without saying who he is."""
@@ -162,13 +167,13 @@ class Session:
                 self._take_run(list(some))
             else:
                 for line in some:
-                    self._slow_down(1)
+                    self._slow_down([line])
                     self._take_line(line)
 
     def _take_run(self, lines: list[str]) -> None:
         """Say what was read, as much of it at once as a client may say."""
         while lines:
-            count = self._slow_down(min(len(lines), RUN_LINES))
+            count = self._slow_down(lines[:RUN_LINES])
             if texts := [line for line in lines[:count] if line]:
                 self._say_at_once(texts)
             lines = lines[count:]
@@ -200,14 +205,15 @@ class Session:
             return
         logger.info("refused {} {!r}: {}{}", address, self._member.name, error.code, more)
 
-    def _slow_down(self, count: int) -> int:
+    def _slow_down(self, lines: Sequence[str]) -> int:
         """Make a client who is too fast wait: what he sends stays where it is until it is read.
 
-        Return how many of `count` lines may go now, at least one.
+        Return how many of the lines may go now, at least one.
         """
-        count, seconds = self._bucket.take_up_to(count)
+        count, seconds = self._bucket.take_up_to(len(lines), map(cost_of, lines))
         if seconds:
             self._desk.hand_over()
+            self._channel.read_little()
             self._house.stopping.wait(seconds)
         if self._stopped:
             self._desk.hand_over()  # what was read before is still said

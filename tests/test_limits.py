@@ -3,7 +3,7 @@
 import pytest
 
 from protocol import ProtocolError
-from server.limits import LOG_KINDS, LOG_SECONDS, Bucket, Repeats, take_or_refuse
+from server.limits import LOG_KINDS, LOG_SECONDS, Bucket, Repeats, cost_of, take_or_refuse
 
 
 class Clock:
@@ -20,25 +20,40 @@ def test_a_bucket_gives_a_burst_and_then_a_rate() -> None:
     """Five at once, then one every tenth of a second; a rest fills it again."""
     clock = Clock()
     bucket = Bucket(10, 5, clock)
-    assert [bucket.take_up_to(1)[1] for _ in range(7)] == pytest.approx([0, 0, 0, 0, 0, 0.1, 0.2])
+    assert [bucket.take_up_to(1, [1])[1] for _ in range(7)] == pytest.approx([0, 0, 0, 0, 0, 0.1, 0.2])
     clock.now = 10.0
-    assert [bucket.take_up_to(1)[1] for _ in range(6)] == pytest.approx([0, 0, 0, 0, 0, 0.1])
+    assert [bucket.take_up_to(1, [1])[1] for _ in range(6)] == pytest.approx([0, 0, 0, 0, 0, 0.1])
 
 
 def test_many_at_once_are_those_that_there_are() -> None:
     """All of a burst at once, and then one at a time, each with its wait."""
     clock = Clock()
     bucket = Bucket(10, 5, clock)
-    assert [bucket.take_up_to(8), bucket.take_up_to(8)] == [(5, 0.0), (1, pytest.approx(0.1))]
+    assert [bucket.take_up_to(8, [1] * 8), bucket.take_up_to(8, [1] * 8)] == [(5, 0.0), (1, pytest.approx(0.1))]
     clock.now = 0.4
-    assert bucket.take_up_to(2) == (2, 0.0)
+    assert bucket.take_up_to(2, [1] * 2) == (2, 0.0)
 
 
 def test_no_rate_is_no_limit() -> None:
     """Rate 0 neither waits nor refuses."""
     bucket = Bucket(0, 1, Clock())
-    assert bucket.take_up_to(100) == (100, 0.0)
+    assert bucket.take_up_to(100, [1] * 100) == (100, 0.0)
     assert [bucket.try_take() for _ in range(100)] == [0.0] * 100
+
+
+def test_what_costs_more_empties_a_bucket_sooner() -> None:
+    """And what costs more than there is waits for all of it, if it is the first."""
+    clock = Clock()
+    bucket = Bucket(10, 5, clock)
+    assert bucket.take_up_to(3, [2, 2, 2]) == (2, 0.0)
+    paid, seconds = bucket.take_up_to(2, [11, 1])
+    assert paid == 1
+    assert seconds == pytest.approx(1.0)
+
+
+def test_a_long_line_counts_as_several() -> None:
+    """One, and one more for every 200 characters."""
+    assert [cost_of("x" * chars) for chars in (0, 1, 199, 200, 2_000)] == [1, 1, 1, 2, 11]
 
 
 def test_a_bucket_that_refuses_takes_nothing() -> None:
@@ -55,7 +70,7 @@ def test_a_bucket_is_full_again_after_a_rest() -> None:
     clock = Clock()
     bucket = Bucket(10, 5, clock)
     assert bucket.full
-    bucket.take_up_to(1)
+    bucket.take_up_to(1, [1])
     assert not bucket.full
     clock.now = 0.2
     assert bucket.full

@@ -506,6 +506,15 @@ def test_a_client_that_is_too_fast_loses_nothing() -> None:
         assert time.monotonic() - start > 0.2
 
 
+def test_long_lines_count_as_several() -> None:
+    """So that nobody can have thousands of characters a second be sent to everybody."""
+    with serving(limits=Limits(rate=20, burst=11)) as server, Wire(server.address, "alice") as alice:
+        start = time.monotonic()
+        alice.send("x" * TEXT_CHARS, "y" * TEXT_CHARS)
+        assert len(alice.until("/say .* y+$")) == 2
+        assert time.monotonic() - start > 0.4
+
+
 def test_in_one_read_every_line_has_its_own_answer(alice: Wire) -> None:
     """What can be said of a run is said, in order; what cannot has an error each, and commands stay in their place."""
     alice.send("a", "x" * (TEXT_CHARS + 1), "b", "", "/me c", "//d", "/ping one", "e", "y" * (TEXT_CHARS + 1))
