@@ -323,7 +323,7 @@ class Flood:
 
 
 def stopped(crowd: Crowd) -> None:
-    """Stop a client with SIGSTOP while 30 in the lobby talk."""
+    """Stop a client with SIGSTOP while 60 in the lobby talk."""
     with tempfile.TemporaryDirectory() as folder:
         files = ["--config", folder, "--log-file", str(Path(folder) / "log")]
         command = [sys.executable, "-m", "benchmarks.far_client", "{}:{}".format(*crowd.address), "--tail", *files]
@@ -332,7 +332,7 @@ def stopped(crowd: Crowd) -> None:
             _wait_for_a_tail(crowd)
             client.send_signal(signal.SIGSTOP)
             for _, _ in zip(range(15), crowd.steps(), strict=False):
-                crowd.add(2, named=True)
+                crowd.add(4, named=True)
             talk(crowd)
         finally:
             client.kill()

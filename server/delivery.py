@@ -6,8 +6,8 @@ gather meanwhile and go out together. While they are sent, more entries gather, 
 calls a line costs.
 
     start -> _run -> Sender.wait, which brings along those who are behind
-                  -> _work -> _prepare -> _number
-                           -> _keep -> journal.append
+                  -> _work -> _prepare
+                           -> _keep -> Keeper.keep -> journal.append
                            -> _carry_out -> the entry's own step -> Sender
 """
 
@@ -19,9 +19,10 @@ from dataclasses import dataclass
 
 from loguru import logger
 
-from protocol import HISTORY_LINES, Ack, Entered, Gap, Notice, Refused, Welcome, pack_run
+from protocol import HISTORY_LINES, Ack, Entered, Gap, Notice, Refused, Welcome
 from server.entries import (
     Answer,
+    Arrived,
     Close,
     Depart,
     Enter,
@@ -38,6 +39,7 @@ from server.entries import (
     Tell,
 )
 from server.journal import Journal, JournalError, Page, SessionRow
+from server.keeper import Keeper, LoneKeeper
 from server.past_reader import PastReader
 from server.room import Member, Past, Room, RoomLog, SessionState
 from server.sender import CHUNK_BYTES, Sender, release
@@ -58,9 +60,9 @@ class Batch:
     """What was taken from the queue at once, and what of it goes to the journal in one transaction."""
 
     entries: list[Entry]
-    pages: list[Page]
+    posts: list[Post]
     sessions: list[SessionRow]
-    ended: list[bytes]
+    ended: list[SessionRow]
     acks: dict[Member, int]  # the highest number to acknowledge
 
 
@@ -70,12 +72,16 @@ class Delivery:
     def __init__(
         self,
         journal: Journal,
+        keeper: Keeper | None = None,
         *,
         on_failure: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`on_failure` is called on the delivery thread if it dies of a bug; `clock` gives seconds since 1970."""
-        self._journal = journal
+        """Without a `keeper`, nobody else writes `journal`.
+
+        `on_failure` is called on the delivery thread if it dies of a bug; `clock` gives seconds since 1970.
+        """
+        self._keeper = keeper or LoneKeeper(journal, clock)
         self._on_failure = on_failure
         self._clock = clock
         self._lock = threading.Lock()  # guards the eight below
@@ -113,6 +119,7 @@ class Delivery:
             Finish: self._finish,
             Close: self._close,
             Fetched: self._fetched,
+            Arrived: self._arrived,
         }
 
     # ---------------------------------------------------------------------------------------------------- any thread
@@ -278,8 +285,7 @@ class Delivery:
         if stalled and time.monotonic() < self._retry_at:
             return False
         try:
-            if batch.pages or batch.sessions or batch.ended:
-                self._journal.append(batch.pages, batch.sessions, batch.ended)
+            self._keeper.keep(batch.posts, batch.sessions, batch.ended)
         except JournalError as error:
             self._retry_at = time.monotonic() + RETRY_SECONDS
             if not stalled:
@@ -310,7 +316,7 @@ class Delivery:
         self._forget_idle_logs()
 
     def _prepare(self, entries: list[Entry]) -> Batch:
-        """Give what was said its numbers, and gather what is to be kept."""
+        """Leave out what was taken already, and gather what is to be kept."""
         batch = Batch(entries, [], [], [], {})
         self._entries = entries
         now = int(self._clock() * 1000)
@@ -321,7 +327,8 @@ class Delivery:
                     del entry.texts[: self._accept(entry.member, entry.number, len(entry.texts), changed)]
                     batch.acks[entry.member] = accepted(entry.member)
                 if entry.texts:
-                    self._number(entry, now, batch)
+                    entry.log = self._log_of(entry.room)
+                    batch.posts.append(entry)
             elif type(entry) is Refuse:
                 entry.stands = not self._accept(entry.member, entry.number, 1, changed)
                 if not entry.stands:
@@ -330,14 +337,10 @@ class Delivery:
                 state = entry.state
                 state.name, state.color, state.room = entry.name, entry.color, entry.room
                 state.present, state.ended, state.lock = entry.present, entry.ended, entry.lock
+                state.away, state.why = entry.away, entry.why
                 changed[state] = None
         for state in changed:
-            if state.ended:
-                batch.ended.append(state.token_hash)
-            else:
-                where = (state.name, state.color, state.room)
-                row = SessionRow(state.token_hash, *where, state.accepted, state.present, now, state.lock)
-                batch.sessions.append(row)
+            (batch.ended if state.ended else batch.sessions).append(row_of(state, now))
         return batch
 
     def _accept(self, member: Member, number: int, count: int, changed: dict[SessionState, None]) -> int:
@@ -350,19 +353,10 @@ class Delivery:
             changed[member.state] = None
         return max(0, before - number + 1)
 
-    def _number(self, post: Post, now: int, batch: Batch) -> None:
-        """Give what was said its SEQs and TIME."""
-        log, room = self._log_of(post.room), post.room.name
-        first = log.number + 1
-        log.number += len(post.texts)
-        data = pack_run(post.kind, room, first, now, post.name, post.color, post.texts)
-        post.page = Page(log.key, room, first, log.number, now, data)
-        batch.pages.append(post.page)
-
     def _log_of(self, room: Room) -> RoomLog:
         log = self._logs.get(room.key)
         if log is None:
-            log = self._logs[room.key] = RoomLog(room.key, room.name, self._journal.last(room.key))
+            log = self._logs[room.key] = RoomLog(room.key, room.name, self._keeper.open(room.key))
         return log
 
     def _forget_idle_logs(self) -> None:
@@ -371,13 +365,14 @@ class Delivery:
         idle = [key for key, log in self._logs.items() if not log.in_step and not log.behind]
         for key in idle[:-IDLE_LOGS]:
             del self._logs[key]
+            self._keeper.shut(key)
         self._forget_at = 2 * len(self._logs) + IDLE_LOGS  # so that looking through them stays rare
 
     # --------------------------------------------------------------------------------------------- entry by entry
 
     def _post(self, entry: Post) -> None:
-        if entry.page:
-            self._sender.append(self._logs[entry.room.key], entry.page.data, len(entry.texts))
+        if entry.page and entry.log:
+            self._sender.append(entry.log, entry.page.data, len(entry.texts))
 
     def _refuse(self, entry: Refuse) -> None:
         if entry.stands:
@@ -388,7 +383,8 @@ class Delivery:
         self._sender.answer(entry.member, welcome.encode())
 
     def _show(self, entry: Show) -> None:
-        self._sender.append(self._log_of(entry.room), entry.event.encode())
+        if log := self._logs.get(entry.room.key):  # else nobody is there to see it
+            self._sender.append(log, entry.event.encode())
 
     def _enter(self, entry: Enter) -> None:
         log = self._log_of(entry.room)
@@ -433,6 +429,15 @@ class Delivery:
     def _fetched(self, entry: Fetched) -> None:
         self._sender.fetched(entry.member, entry.past, entry.data, entry.after)
 
+    def _arrived(self, entry: Arrived) -> None:
+        page, log = entry.page, self._logs.get(entry.page.key)
+        if log is None or page.last <= log.tail.seq:  # nobody is there, or it is there already
+            return
+        if page.first != log.tail.seq + 1:
+            self._sender.append(log, Gap(log.name, log.tail.seq + 1, page.first - 1).encode())
+            log.tail.seq = page.first - 1
+        self._sender.append(log, page.data, page.last - page.first + 1)
+
     def _fetch(self, member: Member, past: Past) -> None:
         """Have the next lines of a stretch read from the journal; they come back as an entry."""
         log, after, upto = past.log, past.after, past.upto
@@ -470,13 +475,20 @@ class Delivery:
 
 
 # What goes on while the journal cannot be written: it says nothing in a room, and who goes must not hold a descriptor.
-_PASSING = (Answer, Tell, Mark, Fetched, Finish, Close)
+_PASSING = (Answer, Tell, Mark, Fetched, Finish, Close, Arrived)
 
 
 def accepted(member: Member) -> int:
     """Return the number of a member's last post that was taken."""
     assert member.state is not None  # whoever has a name has one
     return member.state.accepted
+
+
+def row_of(state: SessionState, now: int) -> SessionRow:
+    """Return what is kept of a session; `now` is in milliseconds since 1970."""
+    where = (state.name, state.color, state.room)
+    now_he_is = (state.verifier, state.away, state.why)
+    return SessionRow(state.token_hash, *where, state.accepted, state.present, now, state.lock, *now_he_is)
 
 
 def with_gaps(room: str, pages: Sequence[Page], after: int, upto: int) -> list[bytes]:

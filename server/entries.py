@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from protocol import Acted, Event, Said
 from server.journal import Page
-from server.room import Member, Past, Room, SessionState
+from server.room import Member, Past, Room, RoomLog, SessionState
 
 RUN_LINES = 1_000  # of one run, about: 230 KB with what stands before each text
 
@@ -21,7 +21,8 @@ class Post:
     texts: list[str]  # the delivery thread takes those out that are kept already
     member: Member | None = None  # whose numbered posts they are
     number: int = 0
-    page: Page | None = None  # made by the delivery thread; None where no text is left
+    log: RoomLog | None = None  # found by the delivery thread
+    page: Page | None = None  # made by the keeper; None where no text is left
 
     def is_continued_by(self, kind: type[Said | Acted], number: int) -> bool:
         """Return whether what its author says next, as numbered post `number` or as none, belongs to this run."""
@@ -51,6 +52,8 @@ class Keep:
     present: bool = True
     ended: bool = False
     lock: str = ""  # the id of the room's, behind which he is
+    away: bool = False
+    why: str = ""  # he left
 
 
 @dataclass(slots=True)
@@ -148,4 +151,27 @@ class Fetched:
     after: int
 
 
-Entry = Post | Refuse | Keep | Greet | Show | Enter | Depart | Forget | Answer | Tell | Mark | Finish | Close | Fetched
+@dataclass(slots=True)
+class Arrived:
+    """What was said in a room, by somebody here or at another server of the same chat: the next page of its log."""
+
+    page: Page
+
+
+Entry = (
+    Post
+    | Refuse
+    | Keep
+    | Greet
+    | Show
+    | Enter
+    | Depart
+    | Forget
+    | Answer
+    | Tell
+    | Mark
+    | Finish
+    | Close
+    | Fetched
+    | Arrived
+)

@@ -44,7 +44,7 @@ def cut_lines(data: bytes, first: int, last: int, after: int, upto: int) -> byte
 
 
 class SessionRow(NamedTuple):
-    """What `/resume` brings back."""
+    """What `/resume` brings back, and what the other servers of a chat know of somebody."""
 
     token_hash: bytes
     name: str
@@ -54,6 +54,9 @@ class SessionRow(NamedTuple):
     present: bool  # nobody has seen him leave
     seen: int  # milliseconds since 1970
     lock: str = ""  # the id of the room's, behind which he is
+    verifier: str = ""  # whom he proved to be; this and what follows is for other servers of the chat alone
+    away: bool = False  # his connection is lost, and his place is held
+    why: str = ""  # he left
 
 
 class Journal(Protocol):

@@ -165,7 +165,9 @@ class SessionState:
     present: bool = True  # nobody has seen him leave
     ended: bool = False  # its owner left for good
     lock: str = ""  # the id of the room's, behind which he is; empty where it has none
-    verifier: str = ""  # whom he proved to be; of this process only, and written by the registry
+    verifier: str = ""  # whom he proved to be; not kept, and written by the registry
+    away: bool = False  # his connection is lost, and his place is held
+    why: str = ""  # he left
 
 
 @dataclass(eq=False, slots=True)
@@ -192,6 +194,7 @@ class Member:
     room: Room | None = None
     state: SessionState | None = None
     away: bool = False  # his connection is lost, and his name is held for him
+    elsewhere: str = ""  # the other server of the chat that serves him, or holds his name
     farewell: str = ""  # what he is told who was made to leave; his session ends as soon as it sees it
     verifier: str = ""  # whom he proved to be; written by his own session's thread before he has a name
     last_active: float = 0.0  # seconds of the monotonic clock; written by his own session's thread
