@@ -27,13 +27,13 @@ from typing import NoReturn, TextIO
 from loguru import logger
 
 import color
-from client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
+from client.address import DEFAULT_HOST, DEFAULT_PORT, Address, Addresses, parse_addresses
 from client.attention import Attention
 from client.channel import Channel
 from client.commands import understand
 from client.console import Console, StoppedError
 from client.desk import Desk
-from client.dialer import Dialer
+from client.dialer import AnyDialer, Dialer
 from client.identity import Identity
 from client.json_lines import to_json
 from client.options import BAD_OPTION, PROGRAM, parse_options
@@ -142,7 +142,7 @@ class Visit:
         self._options = options
         self._settings = settings
         self._mode = mode_of(options)
-        self._address: Address = options.address or parse_address(settings.settings.server or DEFAULT_HOST)
+        self._addresses: Addresses = options.address or parse_addresses(settings.settings.server or DEFAULT_HOST)
         self._console = self._open_console()
         self._dialer: Dialer  # from `_chat` on
         self._attention = Attention(settings.settings.ignored, settings.settings.notify)
@@ -196,21 +196,21 @@ class Visit:
         if self._settings.trouble:
             self._tell(self._settings.trouble)
         self._password = find_password(self._options.password_file)
-        self._dialer = Dialer(*self._address, self._trust())
+        self._dialer = AnyDialer([Dialer(*address, self._trust(address)) for address in self._addresses])
         if self._mode is not Mode.TAIL:  # which may be called anything, and owns no name
-            self._identity = Identity(self._options.config, str(self._address), self._tell)
+            self._identity = Identity(self._options.config, str(self._addresses), self._tell)
         session = self._enter(self._who())
         self._remember(session)
         self._read_lines(session)
         return NOT_SENT if self._mode is Mode.PIPE and session.refused_lines else LEFT
 
-    def _trust(self) -> Trust | None:
-        """Return how to know the server, None without TLS. Raises TrustError."""
+    def _trust(self, address: Address) -> Trust | None:
+        """Return how to know the server at an address, None without TLS. Raises TrustError."""
         if self._options.ca:
             return Authorities(self._options.ca)
         if self._options.pin:
             return Pin(self._options.pin)
-        servers, server = KnownServers(self._options.config / KNOWN_SERVERS), str(self._address)
+        servers, server = KnownServers(self._options.config / KNOWN_SERVERS), str(address)
         # With a server that spoke TLS before, nothing else will do: somebody in between could ask for it.
         return FirstUse(servers, server, self._tell) if self._options.tls or servers.knows(server) else None
 
@@ -266,7 +266,7 @@ class Visit:
         try:
             return self._dialer.connect()
         except OSError as error:
-            raise NoServerError(no_server(self._address, error)) from error
+            raise NoServerError(no_server(self._addresses, error)) from error
 
     # -------------------------------------------------------------------------------------------- staying and leaving
 
@@ -282,7 +282,7 @@ class Visit:
     def _remember(self, session: Session) -> None:
         """Start as who the person is now, and where, the next time."""
         who = session.who
-        server = str(self._address)
+        server = str(self._addresses)
 
         def change(settings: Settings) -> Settings:
             return dataclasses.replace(settings, name=who.name, color=who.color, server=server)
@@ -315,10 +315,10 @@ def not_sent(lines: Sequence[str]) -> str:
     return f"{count} not sent; the first: {lines[0]}"
 
 
-def no_server(address: Address, error: OSError) -> str:
+def no_server(addresses: Addresses, error: OSError) -> str:
     """Return a line that says what is missing and how to start it."""
-    port = "" if address.port == DEFAULT_PORT else f" --port {address.port}"
-    return f"no server at {address} ({error.strerror or error}); start one with: python3 chat_server.py{port}"
+    port = "" if addresses[0].port == DEFAULT_PORT else f" --port {addresses[0].port}"
+    return f"no server at {addresses} ({error.strerror or error}); start one with: python3 chat_server.py{port}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

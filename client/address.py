@@ -1,4 +1,4 @@
-"""Where a server listens, as people write it. Only text; any thread may call it."""
+"""Where servers listen, as people write it. Only text; any thread may call it."""
 
 from typing import NamedTuple
 
@@ -15,6 +15,20 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Addresses(tuple[Address, ...]):
+    """Where the servers of one chat listen; most chats have one."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self))
+
+
+def parse_addresses(text: str) -> Addresses:
+    """Return what `ADDRESS` or `ADDRESS,ADDRESS,…` means, each as `parse_address` takes it. Raises ValueError."""
+    return Addresses(map(parse_address, text.split(",")))
 
 
 def parse_address(text: str) -> Address:

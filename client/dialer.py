@@ -6,7 +6,8 @@ import selectors
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -86,6 +87,28 @@ class Dialer:
             reason = (error.reason or str(error)).replace("_", " ").lower()
             raise TrustError(f"the server does not speak TLS as we do, and nothing was sent: {reason}") from error
         return channel
+
+
+class AnyDialer(Dialer):
+    """Connects to one of several servers that are one chat: to the first, and then each time to the next."""
+
+    def __init__(self, dialers: Sequence[Dialer]) -> None:
+        self._dialers = deque(dialers)
+
+    def connect(self, wait: Wait = wait_here) -> Channel:
+        """Return a channel to the first server that answers, as `Dialer.connect` does; where none does, raise that.
+
+        Another server than the one we know is no reason to go on to the next.
+        """
+        failure: OSError = OSError("no address")
+        for _ in range(len(self._dialers)):
+            dialer = self._dialers[0]
+            self._dialers.rotate(-1)
+            try:
+                return dialer.connect(wait)
+            except OSError as error:
+                failure = error
+        raise failure
 
 
 def _reach(sock: socket.socket, address: tuple[Any, ...], wait: Wait) -> None:

@@ -8,7 +8,7 @@ from typing import NoReturn, TypeVar
 
 import platformdirs
 
-from client.address import DEFAULT_HOST, DEFAULT_PORT, parse_address
+from client.address import DEFAULT_HOST, DEFAULT_PORT, parse_addresses
 from client.folder import default_folder
 from client.questions import choose_color
 from client.replay import parse_since
@@ -56,9 +56,10 @@ def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "address",
         nargs="?",
-        type=_checked(parse_address),
-        metavar="HOST[:PORT]",
-        help=f"where the server listens (the last one, else {DEFAULT_HOST}:{DEFAULT_PORT}); IPv6 as [::1]:4242",
+        type=_checked(parse_addresses),
+        metavar="HOST[:PORT][,…]",
+        help=f"where the server listens (the last one, else {DEFAULT_HOST}:{DEFAULT_PORT}); IPv6 as [::1]:4242; "
+        "several, with commas between, where they are one chat",
     )
     parser.add_argument("--name", help="your name (the last one, else you are asked)")
     parser.add_argument("--color", type=_checked(choose_color), help="the name or number of your colour")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from client.address import parse_address
+from client.address import parse_addresses
 from client.folder import behind_links, locked, make_folder, open_private, replace_private
 from protocol import CHARS_IN_A_COLUMN, ROOM_COLUMNS, ProtocolError, check_color, check_name, clean, same_key
 
@@ -87,7 +87,7 @@ def _server(value: object) -> str:
     if not text:
         return ""
     try:
-        normal = str(parse_address(text))
+        normal = str(parse_addresses(text))
     except ValueError as error:
         raise _BrokenError(str(error)) from error
     if text != normal or len(text) > SERVER_CHARS or " " in text or clean(text) != text:
