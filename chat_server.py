@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import ipaddress
 import os
+import re
 import selectors
 import signal
 import socket
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from loguru import logger
 
@@ -44,10 +45,14 @@ from server.limits import (
 from server.locks import Locks
 from server.names import Names
 from server.order import Order
+from server.others import Nobody
 from server.password import Password, PasswordError, ask_and_hash, find_password
 from server.registry import Registry
 from server.session import Session
 from server.sqlite_journal import KEEP_DAYS, KEEP_LINES, SqliteJournal
+
+if TYPE_CHECKING:
+    from server.cluster.cluster import Cluster  # which needs a library that a server alone does not
 
 __version__ = "0.1.0"
 
@@ -63,6 +68,7 @@ SWITCH_SECONDS_PER_CLIENT = 0.00002
 SPARE_DESCRIPTORS = 64  # for the log, the journal, the listener and what the libraries open
 JOURNAL = "chat_journal.db"  # beside the log
 NO_JOURNAL = "none"
+CLUSTER_NAME = "chat"
 CERTIFICATE = "chat_tls.pem"  # beside the journal
 STOP_SECONDS = 3.0  # for everybody to be told and everything to be sent
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
@@ -81,33 +87,40 @@ class ChatServer:
         *,
         limits: Limits | None = None,
         journal: Journal | None = None,
+        cluster: "Cluster | None" = None,
         certificate: Certificate | None = None,
         password: Password | None = None,
         operators: Sequence[str] = (),
+        reuse_port: bool = False,
         on_crowd: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Take the address; port 0 picks a free one. Raises OSError when it cannot be had.
 
-        `journal` keeps what is said, in memory if none is given; `stop` closes it. With a `certificate` one speaks TLS,
-        with a `password` only who has it comes in. `operators` are the names of those who keep order, if they prove
-        them. `on_crowd` is called with the number of clients when it has changed; any thread.
+        `journal` keeps what is said, in memory if none is given, or `cluster` does, with all its servers; `stop` closes
+        either. With `reuse_port` other processes may listen there, too. With a `certificate` one speaks TLS, with a
+        `password` only who has it comes in. `operators` are the names of those who keep order, if they prove them.
+        `on_crowd` is called with the number of clients when it has changed; any thread.
         """
         self._on_crowd = on_crowd
         self._certificate = certificate
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        self._listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        self._listener = socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=reuse_port)
         self._listener.setblocking(False)
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
         self.failed = threading.Event()  # the server stopped by itself, of a bug
         self._stopping = threading.Event()
         self._stop_read, self._stop_write = socket.socketpair()
-        journal = journal or MemoryJournal()
+        self._cluster = cluster
+        others = cluster or Nobody()
+        journal = cluster.journal if cluster else journal or MemoryJournal()
         limits = limits or Limits()
-        delivery = Delivery(journal, on_failure=self._fail)
+        delivery = Delivery(journal, cluster.journal if cluster else None, on_failure=self._fail)
         # For who came by the name of an operator could keep order.
         names = Names(journal, kept=operators)
         order, locks = Order(journal, operators), Locks(journal)
-        registry = Registry(delivery, journal, limits, names, order, locks)
+        registry = (cluster.registry if cluster else Registry)(delivery, journal, limits, names, order, locks, others)
+        if cluster:
+            cluster.join(delivery, order, names, locks, self._list_sessions)
         self._house = House(
             gate=Gate(limits, refuse_banned=order.refuse_banned_address),
             registry=registry,
@@ -122,6 +135,7 @@ class ChatServer:
             doorman=Doorman(registry, delivery, locks),
             maker=locks.maker,
             names=names,
+            others=others,
         )
         self._lock = threading.Lock()  # guards the table of sessions
         self._sessions: dict[Session, threading.Thread] = {}
@@ -145,6 +159,8 @@ class ChatServer:
         self._house.order.load()
         self._house.names.start()
         self._house.registry.start()
+        if self._cluster:
+            self._cluster.start()
         self._house.delivery.start()
         self._acceptor.start()
 
@@ -167,6 +183,8 @@ class ChatServer:
         self._house.delivery.stop(max(0.5, deadline - time.monotonic()))
         for thread in sessions.values():
             thread.join()
+        if self._cluster:
+            self._cluster.stop()
         self._house.journal.close()
         self._stop_read.close()
         self._stop_write.close()
@@ -320,6 +338,21 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--journal", metavar="FILE", help=f"where to keep what is said ({JOURNAL} beside the log; {NO_JOURNAL}: memory)"
     )
+    options.add_argument(
+        "--cluster",
+        metavar="URL",
+        help="be one chat with all servers that have this Redis, as redis://HOST:PORT/0 (a chat of its own)",
+    )
+    options.add_argument(
+        "--cluster-name",
+        type=_cluster_name,
+        default=CLUSTER_NAME,
+        metavar="NAME",
+        help=f"which of the chats in that Redis ({CLUSTER_NAME})",
+    )
+    options.add_argument(
+        "--reuse-port", action="store_true", help="share the port with other servers on this machine, one for each core"
+    )
     options.add_argument("--fsync", action="store_true", help="what was seen survives a power cut, too (slower)")
     options.add_argument(
         "--keep-days", type=_positive, default=KEEP_DAYS, help=f"days that the past is kept ({KEEP_DAYS})"
@@ -367,6 +400,12 @@ def _at_least_one(text: str) -> int:
     if text.isascii() and text.isdigit() and 1 <= int(text) <= 1_000_000:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000000")
+
+
+def _cluster_name(text: str) -> str:
+    if re.fullmatch("[A-Za-z0-9._-]{1,64}", text):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is not a name of 1 to 64 letters, digits, '.', '_' and '-'")
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -433,6 +472,21 @@ def open_certificate(options: argparse.Namespace) -> Certificate | None:
     return None
 
 
+def open_cluster(options: argparse.Namespace) -> "Cluster | None":
+    """Return the part in a chat of many servers that the options ask for, None without one. Raises JournalError."""
+    if not options.cluster:
+        return None
+    if options.journal:
+        raise JournalError("--cluster keeps what is said in Redis; give that, or --journal, not both")
+    try:
+        from server.cluster.cluster import Cluster
+    except ImportError as error:
+        raise JournalError(
+            f"--cluster needs a library that is not here ({error}); pip install 'chat-room[cluster]'"
+        ) from error
+    return Cluster(options.cluster, options.cluster_name, keep_days=options.keep_days, keep_lines=options.keep_lines)
+
+
 def open_journal(options: argparse.Namespace) -> Journal:
     """Return the journal that the options ask for. Raises JournalError."""
     if options.journal == NO_JOURNAL:
@@ -467,7 +521,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if certificate:
             signal.pthread_sigmask(signal.SIG_BLOCK, RELOAD_SIGNALS)
         password = find_password(options.password_file, os.environ)
-        journal = open_journal(options)
+        cluster = open_cluster(options)
+        journal = None if cluster else open_journal(options)
     except (LogFileError, CertificateError, PasswordError, JournalError) as error:
         return _complain(str(error))
     try:
@@ -476,15 +531,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.port,
             limits=limits_of(options),
             journal=journal,
+            cluster=cluster,
+            reuse_port=options.reuse_port,
             certificate=certificate,
             operators=options.operators,
             password=password,
             on_crowd=share_interpreter,
         )
     except OSError as error:
-        journal.close()
+        if journal:
+            journal.close()
         return _complain(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
     warnings = (
+        cluster.warning if cluster else "",
         raise_descriptor_limit(options.max_clients),
         password.warning if password else "",
         exposure(server.address[0], encrypted=certificate is not None, guarded=password is not None),

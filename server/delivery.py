@@ -324,7 +324,9 @@ class Delivery:
         for entry in entries:
             if type(entry) is Post:
                 if entry.member is not None:
-                    del entry.texts[: self._accept(entry.member, entry.number, len(entry.texts), changed)]
+                    taken = self._accept(entry.member, entry.number, len(entry.texts), changed)
+                    del entry.texts[:taken]
+                    entry.number += taken
                     batch.acks[entry.member] = accepted(entry.member)
                 if entry.texts:
                     entry.log = self._log_of(entry.room)

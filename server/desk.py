@@ -35,6 +35,7 @@ from server.journal import Journal
 from server.limits import CHANGES_AT_ONCE, Bucket, Limits, Repeats, take_or_refuse
 from server.names import Names, is_proof
 from server.order import Order, address_key, because, check_why
+from server.others import Others
 from server.password import Password
 from server.registry import Registry
 from server.room import Member, Room
@@ -73,6 +74,7 @@ class House:
     guests: Callable[[], "Sequence[Guest]"]  # all that there are, with or without a name
     maker: Callable[[str], str]  # of a locked room, by its key: whom he proved to be; empty for nobody
     names: Names
+    others: Others
 
 
 class EndedError(Exception):
@@ -302,7 +304,11 @@ class Desk:
         me = self._member
         data = Told(int(time.time() * 1000), me.name, me.color, to.name, text).encode()
         refusal = Error("too-fast", f"{to.name} has much to read just now; try again in a minute").encode()
-        self._house.delivery.post(Tell(me, to, data, refusal))
+        told = Tell(me, to, data, refusal)
+        if to.elsewhere:
+            self._house.others.tell(told)
+        else:
+            self._house.delivery.post(told)
 
     def _history(self, command: protocol.History) -> None:
         if not 1 <= command.count <= protocol.HISTORY_LINES_MAX:

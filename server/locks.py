@@ -106,6 +106,16 @@ class Locks:
             self.drop(lock)
             raise
 
+    def note(self, key: str, fact: str | None) -> None:
+        """Take over what another server has put on a room, or taken off. Raises JournalError."""
+        lock = _lock(key, fact) if fact else None
+        if (before := self.of(key)) is not None:
+            self.drop(before)
+        if lock is not None:
+            with self._lock:
+                self._locks[key] = lock
+                self._looks.take(key, lock)
+
     def drop(self, lock: Lock) -> None:
         """Take a lock off, if it is still on; `keep` has the journal forget it."""
         with self._lock:

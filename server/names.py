@@ -123,6 +123,16 @@ class Names:
         with self._lock:
             return same_key(name) in self._names
 
+    def note(self, key: str, fact: str | None) -> None:
+        """Take over whose a name is, as another server keeps it."""
+        told = json.loads(fact) if fact else None
+        with self._lock:
+            if key in self._names:
+                self._give_up(self._names[key])
+            self._unkept.pop(key, None)
+            if told:
+                self._add(told["name"], told["verifier"], told["used"])
+
     def keep(self) -> None:
         """Have the journal keep what changed; what it cannot write now is written the next time."""
         if not self._unkept:  # a look without the lock: who changes something calls this after it

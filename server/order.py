@@ -175,6 +175,17 @@ class Order:
             self._drop(kind, key)
         return sentence.whom
 
+    def note(self, kind: str, key: str, fact: str | None) -> Sentence | None:
+        """Take over what another server has passed or lifted, and return it if it was passed. Raises JournalError."""
+        with self._writing:
+            for known in self._sentences:
+                if known == kind and fact is None and key in self._sentences[known]:
+                    self._take_out(known, key)
+                elif known == kind and fact is not None:
+                    self._put(known, key, sentence := _parse(kind, key, fact))
+                    return sentence
+        return None
+
     # ---------------------------------------------------------------------------------------------------- the tables
 
     def _now(self) -> int:
@@ -193,6 +204,9 @@ class Order:
 
     def _drop(self, kind: Kind, key: str) -> None:
         self._journal.keep_fact(kind, key, None)
+        self._take_out(kind, key)
+
+    def _take_out(self, kind: Kind, key: str) -> None:
         with self._lock:
             del self._sentences[kind][key]
             if kind == "ban" and not address_key(key):

@@ -38,6 +38,7 @@ from server.locks import Lock, Locks, locked, mistakable
 from server.looks import Looks
 from server.names import Names
 from server.order import Order
+from server.others import Nobody, Others
 from server.room import Member, Nowhere, Room, SessionState
 
 TOKEN_HASH_BYTES = 16  # of BLAKE2b; a token is 128 random bits, so it needs no salt
@@ -67,17 +68,22 @@ class Registry:
         names: Names | None = None,
         order: Order | None = None,
         locks: Locks | None = None,
+        others: Others | None = None,
         *,
         clock: Callable[[], float] = time.time,
         uptime: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`names` says whose a name is; `clock` gives seconds since 1970, `uptime` seconds for idle times and grace."""
+        """`names` says whose a name is, `others` are the servers that share the chat.
+
+        `clock` gives seconds since 1970, `uptime` seconds for idle times and grace.
+        """
         self._delivery = delivery
         self._journal = journal
         self._limits = limits
         self._order = order or Order(journal)
         self._locks = locks or Locks(journal)
         self._owned = names or Names(journal)
+        self._others = others or Nobody()
         self._clock = clock
         self._uptime = uptime
         self._lock = threading.Lock()  # guards all below, and of each member what `Member` says
@@ -124,9 +130,10 @@ class Registry:
     def come(self, member: Member, name: str, color: str, token: str) -> None:
         """Give `name` to a member who has none, and bring him to the lobby; with `token` he may come back.
 
-        Raises ProtocolError `name-taken`, `not-allowed` or `server-stopping`.
+        Raises ProtocolError `name-taken`, `not-allowed` or `server-stopping`, and JournalError.
         """
-        with self._step():
+        self._others.watch(LOBBY)
+        with self._claiming(member, name, token_hash(token), ""), self._step():
             self._refuse_when_stopping()
             self._order.refuse_banned(name)
             self._claim(member, name)
@@ -144,9 +151,12 @@ class Registry:
         """
         state = self._state_of(token_hash(token))
         member.verifier = member.verifier or state.verifier
-        with self._step():
+        self._others.watch(same_key(state.room), seq if key == same_key(state.room) else 0)
+        self._others.watch(LOBBY)
+        self._order.refuse_banned(state.name)
+        with self._claiming(member, state.name, state.token_hash, ""), self._step():
             self._refuse_when_stopping()
-            self._order.refuse_banned(state.name)
+            self._order.refuse_banned(state.name)  # once more: what came before had to wait for the others
             before = self._present.get(state.token_hash)
             if before is None:
                 self._return(member, state, token, key, seq)
@@ -157,10 +167,13 @@ class Registry:
     def _state_of(self, hashed: bytes) -> SessionState:
         with self._lock:
             state = self._states.get(hashed)
-        row = self._journal.session(hashed) if state is None else None
-        if row is not None:
+            here = self._present.get(hashed)
+        if state is None or (self._others.exist and (here is None or here.elsewhere)):
+            row = self._journal.session(hashed)
             with self._lock:
-                state = self._states.setdefault(hashed, _state(row))
+                if row is not None:
+                    state = self._states.setdefault(hashed, state_of(row))
+                    learn(state, row)  # nobody here has written it meanwhile
         if state is None or state.ended:
             raise ProtocolError("resume-unknown", "this session is over or not known here; say /name NAME [COLOR]")
         return state
@@ -168,8 +181,16 @@ class Registry:
     def rename(self, member: Member, name: str, color: str) -> None:
         """Change a member's name, or only its colour, and show it to his room.
 
-        Raises ProtocolError `name-taken`, and `not-allowed` for a banned name and for who is muted under the old one.
+        Raises ProtocolError `name-taken`, and `not-allowed` for a banned name and for who is muted under the old one,
+        and JournalError.
         """
+        if member.state is None or same_key(member.name) == same_key(name):
+            self._rename(member, name, color)
+            return
+        with self._claiming(member, name, member.state.token_hash, member.name):
+            self._rename(member, name, color)
+
+    def _rename(self, member: Member, name: str, color: str) -> None:
         with self._step():
             room, old = self._room_of(member), member.name
             if (name, color) == (old, member.color):
@@ -194,8 +215,10 @@ class Registry:
 
         `lock` is what he has opened; `new` says that the room must not be there. Raises ProtocolError `room-locked`
         where by now there is another, `not-allowed` where he is there already, or somebody is where it is to be new,
-        `room-invalid` where it looks like another, `too-many` where there can be no more, `server-stopping`.
+        `room-invalid` where it looks like another, `too-many` where there can be no more, `server-stopping`, and
+        JournalError.
         """
+        self._others.watch(same_key(name))
         with self._step():
             self._refuse_when_stopping()
             here = self._room_of(member)
@@ -265,10 +288,13 @@ class Registry:
                 return "", None
             check(member)
             room = member.room
+            if member.elsewhere:
+                self._others.expel(member, deed)
+                return member.name, room
             member.farewell = f"you were {deed}"  # first, so that his session knows why he is nowhere
             self._leave(member, "kicked", for_good=True)
             if room is not None:
-                self._show(room, Notice(f"{member.name} was {deed}"))
+                self._note(room, f"{member.name} was {deed}")
         member.outlet.end_reading()
         return member.name, room
 
@@ -278,7 +304,7 @@ class Registry:
             member = self._names.get(same_key(name))
             room = member.room if member else None
             if member and room:
-                self._show(room, Notice(f"{member.name} was {deed}"))
+                self._note(room, f"{member.name} was {deed}")
             return room
 
     def lose(self, member: Member) -> None:
@@ -290,8 +316,8 @@ class Registry:
                 self._leave(member, "lost")
                 return
             self._queue(Depart(member))
-            self._keep(member, member.room)  # he was last seen now
             self._hold(member)
+            self._keep(member, member.room)  # he was last seen now
 
     def find(self, name: str) -> Member:
         """Return the member called `name` who can be told something. Raises ProtocolError `no-such-person`."""
@@ -349,12 +375,31 @@ class Registry:
         if len(self._away) == 1:  # else the thread waits for somebody whose time is over earlier
             self._changed.notify_all()
 
+    @contextmanager
+    def _claiming(self, member: Member, name: str, hashed: bytes, kept: str) -> Iterator[None]:
+        """Ask the other servers for a name first, and give it up for the one he had, `kept`, where it is not had."""
+        with self._lock:
+            holder = self._names.get(same_key(name))
+            gives_way = holder is not None and holder.away and self._owned.owns(name, member.verifier)
+            rival = holder.state.token_hash if holder and holder.state and gives_way else b""
+        if not self._others.claim(name, hashed, rival):
+            raise ProtocolError("name-taken", f"{name} is taken, or looks like a name that is; choose another name")
+        try:
+            yield
+        except ProtocolError:
+            self._others.disclaim(hashed, kept)
+            raise
+
+    def _note(self, room: Room, text: str) -> None:
+        self._show(room, Notice(text))
+        self._others.note(room.key, text)
+
     def _hold_place(self, row: SessionRow) -> None:
         """Have somebody be here, away, as he was when the server ended."""
         room = self._room_again(row.room, row.lock)
         self._open(room)
         member = Member(Nowhere(), room=room, last_active=self._uptime(), closed=True)
-        state = self._states[row.token_hash] = _state(row)
+        state = self._states[row.token_hash] = state_of(row)
         self._seat(member, state, row.name, row.color)
         self._give_name(member)
         room.members[same_key(row.name)] = member
@@ -365,7 +410,7 @@ class Registry:
         while (member := self._next_lost()) is not None:
             try:
                 with self._step():
-                    if member.away:
+                    if member.away and not member.elsewhere:
                         self._leave(member, "lost")
             except Exception:  # noqa: BLE001  # a bug must not keep all others here for ever
                 logger.exception("{!r} could not be let go", member.name)
@@ -390,7 +435,8 @@ class Registry:
         member.name, member.color, member.state = name, color, state
         self._present[state.token_hash] = member
         state.verifier = member.verifier
-        self._owned.take(name, member.verifier)
+        if not member.elsewhere:
+            self._owned.take(name, member.verifier)
 
     def _move(self, member: Member, room: Room, after: int | None = None) -> None:
         """Bring a member who is in no room to one."""
@@ -398,7 +444,8 @@ class Registry:
         room.members[same_key(member.name)] = member
         member.room = room
         self._show_presence(room, Joined(room.name, self._now(), member.name, member.color))
-        self._queue(Enter(member, room, len(room.members), after, self._locks.flags(room.key)))
+        if not member.elsewhere:
+            self._queue(Enter(member, room, len(room.members), after, self._locks.flags(room.key)))
         self._keep(member, room)
 
     def _return(self, member: Member, state: SessionState, token: str, key: str, seq: int) -> None:
@@ -422,6 +469,7 @@ class Registry:
         self._give_name(member)
         room.members[same_key(member.name)] = member
         self._queue(Greet(member, member.name, member.color, token))
+        self._keep(member, room)
         after = seq if key == room.key else None
         self._queue(Enter(member, room, len(room.members), after, self._locks.flags(room.key)))
 
@@ -436,14 +484,17 @@ class Registry:
         assert state is not None  # whoever is in a room has one
         del self._present[state.token_hash]
         if for_good:
-            self._keep(member, room, present=False, ended=True)
+            self._keep(member, room, present=False, ended=True, why=why)
         elif not self._stopping:  # who is here at the stop is here after the start
-            self._keep(member, room, present=False)
+            self._keep(member, room, present=False, why=why)
 
-    def _keep(self, member: Member, room: Room, *, present: bool = True, ended: bool = False) -> None:
+    def _keep(self, member: Member, room: Room, *, present: bool = True, ended: bool = False, why: str = "") -> None:
+        if member.elsewhere:
+            return  # the server that serves him does
         assert member.state is not None  # whoever is in a room has one
         lock = self._locks.id(room.key)
-        self._queue(Keep(member.state, member.name, member.color, room.name, present, ended, lock))
+        where = (member.name, member.color, room.name)
+        self._queue(Keep(member.state, *where, present, ended, lock, member.away, why))
 
     def _refuse_when_stopping(self) -> None:
         if self._stopping:
@@ -532,8 +583,16 @@ class Registry:
         self._queue(Show(room, event))
 
 
-def _state(row: SessionRow) -> SessionState:
-    return SessionState(row.token_hash, row.name, row.color, row.room, row.accepted, lock=row.lock)
+def learn(state: SessionState, row: SessionRow) -> None:
+    """Have a state be as another server, or the journal, knows it."""
+    state.name, state.color, state.room, state.lock = row.name, row.color, row.room, row.lock
+    state.accepted = max(state.accepted, row.accepted)
+
+
+def state_of(row: SessionRow) -> SessionState:
+    """Return what is known of a session."""
+    where = (row.name, row.color, row.room)
+    return SessionState(row.token_hash, *where, row.accepted, lock=row.lock, verifier=row.verifier)
 
 
 def token_hash(token: str) -> bytes:

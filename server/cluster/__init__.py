@@ -1,0 +1,1 @@
+"""Many servers, one chat: what they share stands in Redis."""

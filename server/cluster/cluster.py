@@ -1,0 +1,364 @@
+"""The part of a server in a chat of many: what it tells the others, what it hears of them, and its lease.
+
+Three threads of its own:
+
+    follower    waits for what comes into the rooms that somebody here is in, for news of all and orders for this server
+    messenger   carries what must not make anybody wait: private messages, orders for other servers, notices
+    lease       renews the lease of this server, and has it adopt the people of those that have none any more
+"""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import Protocol
+
+from loguru import logger
+
+from protocol import Error
+from server.cluster.journal import KEEP_DAYS, KEEP_LINES, ClusterJournal, page_of, row_of, seq_of
+from server.cluster.link import Argument, Link, Reader
+from server.cluster.registry import ClusterRegistry
+from server.cluster.rooms import Rooms
+from server.delivery import Delivery
+from server.entries import Answer, Arrived, Tell
+from server.journal import Journal, JournalError, SessionRow
+from server.limits import Limits
+from server.locks import FACTS as LOCK
+from server.locks import Locks
+from server.looks import looks_of
+from server.names import Names
+from server.order import Order
+from server.others import Others
+from server.room import Member
+
+LEASE_SECONDS = 15.0  # that the others wait for a server of which nothing is heard
+RENEWALS = 5  # of a lease while it lasts
+RETRY_SECONDS = 0.5  # between two tries to reach a Redis that is away
+READ_SECONDS = 10.0  # of waiting for what comes; then the same again
+READ_ENTRIES = 100  # at once of a stream
+GONE = Error("no-such-person", "the server that this person was on is gone; try again in a minute").encode()
+
+
+class Guest(Protocol):
+    """Whoever is connected, with or without a name."""
+
+    @property
+    def address_key(self) -> str:
+        """What is banned with his address."""
+
+    def expel(self, deed: str) -> None:
+        """Make him leave for good, unless he is an operator."""
+
+
+class Cluster:
+    """The `server.others.Others` of a server that has some. Made, joined, started and stopped by one thread."""
+
+    exist = True
+
+    def __init__(
+        self,
+        url: str,
+        chat: str,
+        *,
+        keep_days: float = KEEP_DAYS,
+        keep_lines: int = KEEP_LINES,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
+        """Reach Redis and find this chat there, or begin it. Raises JournalError, with what to do.
+
+        All servers of a chat need the same `lease_seconds`.
+        """
+        self._lease_seconds = lease_seconds
+        self.id = secrets.token_hex(8)
+        self._link = Link(url, chat, self.id)
+        self._link.begin(secrets.token_hex(16))
+        self.warning = self._link.forgetful
+        self._rooms = Rooms(self._link, lambda: self._messages.put(self._poke))
+        self.journal = ClusterJournal(self._link, self._rooms, keep_days=keep_days, keep_lines=keep_lines)
+        self._reader = Reader(url, READ_SECONDS)
+        self._news = self._link.key("news")
+        self._inbox = self._link.key(f"inbox:{self.id}")
+        self._room_prefix = self._link.key("room:")
+        # What the follower has read; before anything is known of the chat, so that nothing falls between.
+        self._places = {self._news: self._last_news(), self._inbox: "0-0"}
+        self._messages: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._stopping = threading.Event()
+        self._steady_since = 0.0  # seconds of the monotonic clock: since when the lease holds without a break
+        self._threads = [
+            threading.Thread(target=work, name=name)  # joined by stop
+            for work, name in ((self._follow, "follower"), (self._carry, "messenger"), (self._keep_lease, "lease"))
+        ]
+        self._registry: ClusterRegistry
+        self._delivery: Delivery
+        self._order: Order
+        self._names: Names
+        self._locks: Locks
+        self._guests: Callable[[], Sequence[Guest]]
+
+    def _last_news(self) -> str:
+        entries = self._link.ask("XREVRANGE", self._news, "+", "-", "COUNT", 1)
+        return str(entries[0][0].decode()) if entries else "0-0"
+
+    def registry(
+        self, delivery: Delivery, journal: Journal, limits: Limits, names: Names, order: Order, locks: Locks, _: Others
+    ) -> ClusterRegistry:
+        """Return the registry of this server. To be called once."""
+        self._registry = ClusterRegistry(delivery, journal, limits, names, order, locks, self)
+        return self._registry
+
+    def join(
+        self,
+        delivery: Delivery,
+        order: Order,
+        names: Names,
+        locks: Locks,
+        guests: Callable[[], Sequence[Guest]],
+    ) -> None:
+        """Take what this server consists of."""
+        self._delivery, self._order, self._names = delivery, order, names
+        self._locks, self._guests = locks, guests
+
+    def start(self) -> None:
+        """Have the others know of this server, know of their people, and start the threads. Raises JournalError."""
+        self._link.renew(self._lease_seconds)
+        self._steady_since = time.monotonic()
+        self._look_around()
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Leave the people of this server to the others, and join every thread. Idempotent."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        try:
+            self._poke()
+        except JournalError:
+            self._reader.interrupt()
+        self._messages.put(None)
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+        try:
+            self._link.ask("DEL", self._link.key(f"lease:{self.id}"), self._inbox)
+        except JournalError as error:
+            logger.error("{}; the others wait for {:g} s", error, self._lease_seconds)
+        self._reader.close()
+        self._link.close()
+
+    # ------------------------------------------------------------------------------------------------ as the others
+
+    def claim(self, name: str, token_hash: bytes, rival: bytes = b"") -> bool:
+        """Have a session be served here, and a name with all that looks like it be its own; return whether it is."""
+        return bool(self._link.run("CLAIM", token_hash.hex(), rival.hex(), *looks_of(name)))
+
+    def disclaim(self, token_hash: bytes, name: str) -> None:
+        """Give up what was claimed but `name`; without one, give up the session as well."""
+        self._link.run("DISCLAIM", token_hash.hex(), *(looks_of(name) if name else ()))
+
+    def watch(self, key: str, seq: int = 0) -> None:
+        """See to it that what is said in a room comes from when somebody enters it, who has it up to `seq`."""
+        self._rooms.watch(key, seq)
+
+    def tell(self, told: Tell) -> None:
+        """Have the server that serves `told.to` bring it to him, or back what he could not be told."""
+        self._messages.put(lambda: self._send_told(told))
+
+    def expel(self, member: Member, deed: str) -> None:
+        """Have the server that serves a member make him leave."""
+        home, token = member.elsewhere, _token(member)
+        self._messages.put(lambda: self._send(home, "do", "expel", "token", token, "deed", deed))
+
+    def note(self, key: str, text: str) -> None:
+        """Have the others show a notice to all in a room."""
+        self._messages.put(lambda: self._link.run("NOTE", key, text))
+
+    # ------------------------------------------------------------------------------------------------ the messenger
+
+    def _carry(self) -> None:
+        while (message := self._messages.get()) is not None:
+            try:
+                message()
+            except JournalError as error:
+                logger.error("{}; a message to another server is lost", error)
+            except Exception:  # noqa: BLE001  # a bug must not end the thread that all others need
+                logger.exception("a message to another server is lost")
+
+    def _send(self, server: str, *fields: Argument) -> bool:
+        return bool(self._link.run("SEND", server, *fields))
+
+    def _send_told(self, told: Tell) -> None:
+        fields = ("from", _token(told.sender), "to", _token(told.to), "data", told.data, "refusal", told.refusal)
+        try:
+            arrived = self._send(told.to.elsewhere, "do", "tell", "back", self.id, *fields)
+        except JournalError:
+            arrived = False
+        if not arrived:
+            self._delivery.post(Answer(told.sender, GONE))
+
+    def _poke(self) -> None:
+        """Have the follower look anew which rooms are wanted."""
+        self._link.ask("XADD", self._inbox, "MAXLEN", "~", 1_000, "*", "do", "look")
+
+    # ------------------------------------------------------------------------------------------------- the follower
+
+    def _follow(self) -> None:
+        away = False
+        while not self._stopping.is_set():
+            places = {self._room_prefix + key: f"0-{seq}" for key, seq in self._rooms.places().items()}
+            try:
+                found = self._reader.read(self._places | places, READ_ENTRIES)
+                away = False
+            except Exception as error:  # noqa: BLE001  # whatever it is: the thread must go on, and so must its log
+                if not away and not self._stopping.is_set():
+                    logger.error("cannot read what the other servers say: {}; trying again", error)
+                away = True
+                self._stopping.wait(RETRY_SECONDS)
+                continue
+            for stream, entries in found.items():
+                self._take(stream, entries)
+            self._delivery.wait_for_space()
+
+    def _take(self, stream: str, entries: list[tuple[str, dict[bytes, bytes]]]) -> None:
+        try:
+            if stream.startswith(self._room_prefix):
+                self._take_lines(stream.removeprefix(self._room_prefix), entries)
+                return
+            for id_, fields in entries:
+                self._places[stream] = id_
+                take = self._take_order if stream == self._inbox else self._take_news
+                take({field.decode(): value for field, value in fields.items()})
+        except Exception:  # noqa: BLE001  # a bug, or data of another version: the rest must go on
+            logger.exception("something that came from the other servers is left out")
+
+    def _take_lines(self, key: str, entries: list[tuple[str, dict[bytes, bytes]]]) -> None:
+        try:
+            self._delivery.post(*(Arrived(page_of(key, id_, fields)) for id_, fields in entries))
+        finally:
+            self._rooms.read(key, seq_of(entries[-1][0]))  # after it: who waits for that comes after these lines
+        self._registry.note_speakers({fields[b"name"].decode() for _, fields in entries})
+
+    def _take_news(self, news: dict[str, bytes]) -> None:
+        if news["by"].decode() == self.id:
+            return
+        if "token" in news:
+            self._take_person(news["token"].decode(), news["home"].decode(), news["who"], held="held" in news)
+        elif "kind" in news:
+            fact = news.get("fact")
+            self._take_fact(news["kind"].decode(), news["key"].decode(), fact.decode() if fact else None)
+        else:
+            self._registry.show_notice(news["room"].decode(), news["text"].decode())
+
+    def _take_person(self, token: str, home: str, who: bytes, *, held: bool) -> None:
+        if held and self._registry.serves(bytes.fromhex(token)):
+            return  # we were taken for dead, and the thread of the lease takes back what is ours
+        if home and home != self.id:
+            self._registry.mirror(row_of(token, who, None), home)
+        elif not home:
+            self._registry.unmirror(bytes.fromhex(token), row_of(token, who, None).why if who else "lost")
+
+    def _take_fact(self, kind: str, key: str, fact: str | None) -> None:
+        if kind == LOCK:
+            self._locks.note(key, fact)
+        elif kind == "name":
+            self._names.note(key, fact)
+        elif (sentence := self._order.note(kind, key, fact)) is not None and kind == "ban":
+            for guest in self._guests():
+                if guest.address_key == sentence.whom:
+                    guest.expel(f"banned {sentence}")
+
+    def _take_order(self, order: dict[str, bytes]) -> None:
+        do = order["do"].decode()
+        if do == "tell":
+            self._bring(order)
+        elif do == "answer" and (member := self._member(order["to"])) is not None:
+            self._delivery.post(Answer(member, order["data"]))
+        elif do == "expel" and (member := self._member(order["token"])) is not None and not member.elsewhere:
+            self._registry.expel(member, order["deed"].decode())
+
+    def _bring(self, order: dict[str, bytes]) -> None:
+        """Bring somebody here a private message, and its author a copy, or why it did not arrive."""
+        member = self._member(order["to"])
+        arrived = member is not None and not member.elsewhere and not member.away
+        if member is not None and arrived:
+            self._delivery.post(Tell(member, member, order["data"], b""))
+        data = order["data"] if arrived else order["refusal"]
+        back, author = order["back"].decode(), order["from"].decode()
+        self._messages.put(lambda: self._send(back, "do", "answer", "to", author, "data", data))
+
+    def _member(self, token: bytes) -> Member | None:
+        return self._registry.find_session(bytes.fromhex(token.decode()))
+
+    # --------------------------------------------------------------------------------------------------- the lease
+
+    def _keep_lease(self) -> None:
+        usual = self._lease_seconds / RENEWALS
+        seconds = usual
+        while not self._stopping.wait(seconds):
+            try:
+                self._renew()
+                seconds = usual
+            except JournalError as error:
+                if seconds != RETRY_SECONDS:
+                    logger.error("{}; trying again", error)
+                self._steady_since = 0.0
+                seconds = RETRY_SECONDS
+            except Exception:  # noqa: BLE001  # a bug must not end the thread that all others need
+                logger.exception("the lease could not be seen to")
+
+    def _renew(self) -> None:
+        had, dead = self._link.renew(self._lease_seconds)
+        now = time.monotonic()
+        if not self._steady_since:
+            logger.info("Redis can be reached again")
+            self._steady_since = now
+        if not had:
+            logger.warning("the lease of this server had run out; taking back what is ours")
+            self._steady_since = now
+            self._take_back()
+        if (
+            now - self._steady_since >= self._lease_seconds
+        ):  # who was cut off gives the others their time to come back, too
+            for server in dead:
+                self._adopt(server)
+        self.journal.purge()
+
+    def _take_back(self) -> None:
+        """Have the others know again who is here, and know again who is there."""
+        lost = []
+        for member in self._registry.own():
+            if self._link.run("TAKE_BACK", _token(member), *looks_of(member.name)):
+                self._registry.keep_again(member)
+            else:
+                lost.append(member)
+        self._look_around()  # by which those are let go who are at another server now
+        for member in lost:
+            self._registry.drop(member)
+
+    def _adopt(self, server: str) -> None:
+        found = self._link.run("ADOPT", server)
+        people = [_row(*found[at : at + 3]) for at in range(0, len(found), 3)]
+        logger.info("server {} is gone; holding the places of {} people", server, len(people))
+        for row in people:
+            self._registry.adopt(row)
+
+    def _look_around(self) -> None:
+        """Know of everybody who is at another server, and of nobody else."""
+        _, *found = self._link.run("SNAPSHOT")
+        there = [found[at : at + 4] for at in range(0, len(found), 4)]
+        elsewhere = [(_row(token, who, accepted), home.decode()) for token, home, who, accepted in there]
+        elsewhere = [(row, home) for row, home in elsewhere if home != self.id]
+        for row, home in elsewhere:
+            self._registry.mirror(row, home)
+        self._registry.forget_others({row.token_hash for row, _ in elsewhere})
+
+
+def _row(token: bytes, who: bytes, accepted: bytes) -> SessionRow:
+    return row_of(token.decode(), who, accepted)
+
+
+def _token(member: Member) -> str:
+    assert member.state is not None  # whoever has a name has one
+    return member.state.token_hash.hex()
