@@ -26,6 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from server.journal import Journal
 from server.sqlite_journal import SqliteJournal
 from tests.wire import ROOT, ServerProcess
 
@@ -184,27 +185,46 @@ class Story:
     def play(self) -> Outcome:
         """Return what came of it. Raises TimeoutError with what is missing, if it does not come to an end."""
         with ExitStack() as stack:
-            proxy = stack.enter_context(Proxy(self._rng))
-            server = self._start_server(proxy)
-            try:
-                self._start_clients(proxy, stack)
-                server = self._trouble(proxy, server)
-                self._wait(self._everybody_has_everything, END_SECONDS)
-                codes = self._end_clients()
-            finally:
-                self._stopped.set()
-                server.stop()
-        return self._judge(codes)
+            address = self._open(stack)
+            self._start_clients(address, stack)
+            for kill in range(self._kills):
+                self._let_lines_pass()
+                self._hold_or_let_go(kill)
+                self._make_trouble(kill)
+            self._clients[0].process.send_signal(signal.SIGCONT)
+            self._let_lines_pass()
+            self._stopped.set()
+            self._wait(self._everybody_has_everything, END_SECONDS)
+            codes = self._end_clients()
+            return self._judge(codes)
 
-    def _start_server(self, proxy: Proxy) -> ServerProcess:
-        server = ServerProcess(self._folder, "--rate", "0")
-        proxy.target = server.address
-        return server
+    def _open(self, stack: ExitStack) -> str:
+        """Start what is to be killed, until the stack ends; return where the clients find it."""
+        self._proxy = stack.enter_context(Proxy(self._rng))
+        self._start_server()
+        stack.callback(lambda: self._server.stop())
+        return f"127.0.0.1:{self._proxy.port}"
 
-    def _start_clients(self, proxy: Proxy, stack: ExitStack) -> None:
+    def _start_server(self) -> None:
+        self._server = ServerProcess(self._folder, "--rate", "0")
+        self._proxy.target = self._server.address
+
+    def _hold_or_let_go(self, kill: int) -> None:
+        """Hold one client for a while."""
+        if kill % 5 in (1, 4):
+            self._clients[0].process.send_signal(signal.SIGSTOP if kill % 5 == 1 else signal.SIGCONT)
+
+    def _make_trouble(self, kill: int) -> None:  # for those who trouble others in turns
+        """Kill the server, and start another."""
+        self._proxy.target = None
+        self._server.process.kill()
+        self._server.process.communicate()
+        self._start_server()
+
+    def _start_clients(self, address: str, stack: ExitStack) -> None:
         for number in range(CLIENTS):
             name, room = f"c{number}", ROOMS[number % len(ROOMS)]
-            command = [sys.executable, str(ROOT / "chat_client.py"), f"127.0.0.1:{proxy.port}"]
+            command = [sys.executable, str(ROOT / "chat_client.py"), address]
             command += ["--name", name, "--log-file", str(self._folder / f"{name}.log"), "--timeout", "60"]
             command += ["--color", "red", *(["--room", room] if room != "lobby" else [])]
             pipe = subprocess.PIPE
@@ -228,24 +248,6 @@ class Story:
         while not self._stopped.wait(POST_SECONDS):
             for client in self._clients:
                 client.post()
-
-    def _trouble(self, proxy: Proxy, server: ServerProcess) -> ServerProcess:
-        """Kill the server again and again, and hold one client for a while. Return the server that is left."""
-        held = self._clients[0].process
-        for kill in range(self._kills):
-            self._let_lines_pass()
-            if kill % 5 == 1:
-                held.send_signal(signal.SIGSTOP)
-            proxy.target = None
-            server.process.kill()
-            server.process.communicate()
-            server = self._start_server(proxy)
-            if kill % 5 == 3:
-                held.send_signal(signal.SIGCONT)
-        held.send_signal(signal.SIGCONT)
-        self._let_lines_pass()
-        self._stopped.set()
-        return server
 
     def _let_lines_pass(self) -> None:
         goal = self._seen() + self._rng.randint(*LINES_A_KILL) * CLIENTS
@@ -282,9 +284,8 @@ class Story:
 
     def _judge(self, codes: list[int]) -> Outcome:
         lost = doubled = disordered = unkept = 0
-        journal = SqliteJournal(self._folder / "chat_journal.db")
         for room in ROOMS:
-            kept = [line.decode().split()[-1] for line in lines_kept(journal, room)]
+            kept = [line.decode().split()[-1] for line in self._kept(room)]
             expected = self._expected(room)
             unkept += len(expected ^ set(kept)) + len(kept) - len(set(kept))
             for client in self._clients:
@@ -292,25 +293,34 @@ class Story:
                     lost += len(expected - set(client.seen))
                     doubled += len(client.seen) - len(set(client.seen))
                     disordered += client.seen != kept
-        journal.close()
         posted = sum(len(client.posted) for client in self._clients)
         return Outcome(self._kills, posted, lost, doubled, disordered, unkept, codes)
 
+    def _kept(self, room: str) -> list[bytes]:
+        """Return what the journal holds of a room, when nobody says anything any more."""
+        self._server.stop()
+        journal = SqliteJournal(self._folder / "chat_journal.db")
+        try:
+            return lines_kept(journal, room)
+        finally:
+            journal.close()
 
-def lines_kept(journal: SqliteJournal, room: str) -> list[bytes]:
+
+def lines_kept(journal: Journal, room: str) -> list[bytes]:
     """Return every line that a journal holds of a room."""
     pages = journal.read(room, 0, journal.last(room), sys.maxsize)
     return b"".join(page.data for page in pages).splitlines()
 
 
-def main() -> int:
-    """Play the story and print what came of it; the exit code is 1 if the promise was broken."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(story: type[Story] = Story) -> int:
+    """Play a story and print what came of it; the exit code is 1 if the promise was broken."""
+    text = sys.modules[story.__module__].__doc__
+    options = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--kills", type=int, default=100)
     options.add_argument("--seed", type=int, default=1)
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        outcome = Story(Path(folder), given.kills, given.seed).play()
+        outcome = story(Path(folder), given.kills, given.seed).play()
     sys.stdout.write(f"{outcome}\n")
     return 0 if outcome.kept_its_promise else 1
 

@@ -1,0 +1,143 @@
+"""A Redis of a test's own, on a free port, with its data in a folder; and a network between it and a server."""
+
+import selectors
+import shutil
+import socket
+import subprocess
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+import redis
+
+from tests.wire import PATIENCE_SECONDS, eventually
+
+NEEDED = "needs redis-server, of Debian's package redis-server"
+needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason=NEEDED)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on just now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+class RedisServer:
+    """A redis-server that writes down what it is told; it can be killed and started again with what it has."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._folder = folder
+        self._options = options
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._process: subprocess.Popen[bytes]
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        files = ["--dir", str(self._folder), "--save", "", "--appendonly", "yes", "--appendfsync", "always"]
+        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", *files, *self._options]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        assert eventually(self._answers)
+
+    def _answers(self) -> bool:
+        with redis.Redis(port=self.port) as client:
+            try:
+                return bool(client.ping())
+            except redis.AuthenticationError:
+                return True
+            except redis.RedisError:
+                return False
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        self._process.kill()
+        self._process.wait(PATIENCE_SECONDS)
+
+    def client(self) -> "redis.Redis[bytes]":
+        """Return a connection of the test's own."""
+        return redis.Redis(port=self.port)
+
+
+class Cable:
+    """A network to a port of this machine that can be cut: nothing passes then, and nobody is told."""
+
+    def __init__(self, port: int) -> None:
+        self._target = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._whole = threading.Event()
+        self._whole.set()
+        self._over = threading.Event()
+        self._peers: dict[socket.socket, socket.socket] = {}
+        self._selector = selectors.DefaultSelector()
+        self._thread = threading.Thread(target=self._run, name="cable")
+
+    def __enter__(self) -> Self:
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._whole.set()
+        self._thread.join()
+        for sock in (*self._peers, self._listener):
+            sock.close()
+        self._selector.close()
+
+    def cut(self) -> None:
+        """Let nothing pass."""
+        self._whole.clear()
+
+    def mend(self) -> None:
+        """Let everything pass, with what has come meanwhile."""
+        self._whole.set()
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            ready = self._selector.select(0.02)
+            self._whole.wait()
+            for key, _ in ready:
+                sock = key.fileobj
+                assert isinstance(sock, socket.socket)
+                if sock is self._listener:
+                    self._join(sock.accept()[0])
+                elif sock in self._peers:
+                    self._pass_on(sock)
+
+    def _join(self, near: socket.socket) -> None:
+        try:
+            far = socket.create_connection(self._target)
+        except OSError:  # Redis is away
+            near.close()
+            return
+        self._peers |= {near: far, far: near}
+        for sock in (near, far):
+            self._selector.register(sock, selectors.EVENT_READ)
+
+    def _pass_on(self, source: socket.socket) -> None:
+        target = self._peers[source]
+        try:
+            data = source.recv(65_536)
+            target.sendall(data)
+        except OSError:
+            data = b""
+        if not data:
+            for sock in (source, target):
+                self._selector.unregister(sock)
+                del self._peers[sock]
+                sock.close()
