@@ -12,6 +12,7 @@ from benchmarks.crowd import Client, Crowd
 from tests.certificates import careless
 
 JOIN_SECONDS = 60.0  # for everybody to be in; who takes longer cannot play the scene
+REDIS = "redis-server"
 LULL_SECONDS = 0.3  # of quiet before the memory is looked at
 
 Result = dict[str, Any]
@@ -56,6 +57,11 @@ class Usage:
         times = [process.cpu_times() for process in self._all()]
         return sum(each.user + each.system for each in times)
 
+    def redis_seconds(self) -> float | None:
+        """Return the CPU time of a Redis among them, None where there is none."""
+        redis = [process for process in self._all() if process.name() == REDIS]
+        return sum(process.cpu_times().user + process.cpu_times().system for process in redis) if redis else None
+
     def threads(self) -> int:
         """Return how many threads there are."""
         return sum(process.num_threads() for process in self._all())
@@ -74,6 +80,7 @@ class Window:
 
     def __init__(self, crowd: Crowd, usage: Usage) -> None:
         self._crowd, self._usage = crowd, usage
+        self._redis = usage.redis_seconds()
         self._start = self._look()
 
     def _look(self) -> tuple[float, int, int, float, float]:
@@ -83,7 +90,11 @@ class Window:
     def result(self, hearers: float) -> Result:
         """Return the rates up to now, where each message arrives at so many `hearers`."""
         seconds, messages, size, cpu, own = (now - then for now, then in zip(self._look(), self._start, strict=True))
+        redis = self._usage.redis_seconds()
         return {
+            "redis_us_per_message": None
+            if redis is None or self._redis is None or not messages
+            else (redis - self._redis) / (messages / hearers) * 1e6,
             "messages_per_second": messages / hearers / seconds,
             "deliveries_per_second": messages / seconds,
             "bytes_per_second": size / seconds,

@@ -20,6 +20,7 @@ COLUMNS = {  # heading, unit divided by, digits
     "bytes_per_second": ("MB/s", 1e6, 1),
     "kept_share": ("kept %", 0.01, 0),
     "cpu_us_per_delivery": ("CPU µs/d", 1, 3),
+    "redis_us_per_message": ("Redis µs/m", 1, 1),
     "delay_p50_ms": ("p50 ms", 1, 2),
     "delay_p99_ms": ("p99 ms", 1, 2),
     "delay_p99.9_ms": ("p99.9", 1, 2),

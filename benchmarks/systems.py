@@ -76,6 +76,10 @@ def _module(name: str) -> Callable[[Path, int], list[str]]:
     return lambda _, __: [sys.executable, "-m", f"benchmarks.{name}"]
 
 
+def _many(servers: int) -> Callable[[Path, int], list[str]]:
+    return lambda _, __: [sys.executable, "-m", "benchmarks.many_servers", str(servers)]
+
+
 def _configured(name: str, *command: str) -> Callable[[Path, int], list[str]]:
     """Return a command after which comes the configuration, made from its template."""
 
@@ -115,6 +119,7 @@ SYSTEMS = {
         System("ours", _ours()),
         System("ours-memory", _ours("--journal", "none")),
         System("ours-tls", _ours("--tls-self-signed"), tls=True),
+        *(System(f"cluster-{count}", _many(count), program=_daemon("redis-server")) for count in (1, 2, 4)),
         System("floor", _module("floor")),
         System(
             "ngircd",

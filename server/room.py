@@ -219,12 +219,13 @@ class Member:
 class RoomLog:
     """A room as the delivery thread knows it: the log, and who receives it."""
 
-    __slots__ = ("ahead", "batch", "behind", "in_step", "key", "name", "number", "sent_at", "tail")
+    __slots__ = ("ahead", "batch", "behind", "in_step", "kept", "key", "name", "number", "sent_at", "tail")
 
     def __init__(self, key: str, name: str, last: int) -> None:
         self.key = key
         self.name = name
         self.number = last  # the last SEQ given away
+        self.kept = last  # the last SEQ that is known to be kept; where others give them away, it may not be here yet
         self.tail = Tail(last)
         self.batch: list[bytes] = []  # in the tail, but not yet sent to those in step
         self.sent_at = 0.0  # seconds of the monotonic clock, when the last batch began to be sent

@@ -167,8 +167,10 @@ class Sender:
         if log is None:
             return
         self._flush_to(member)
-        if member in log.behind and member.seq < log.tail.seq:
-            member.past.append(Past(b"", log, member.seq, log.tail.seq))
+        seq = member.seq if member in log.behind else log.tail.seq
+        upto = max(log.tail.seq, log.kept)  # what he said just before may have to come back first
+        if seq < upto:
+            member.past.append(Past(b"", log, seq, upto))
         log.in_step.pop(member, None)
         log.behind.discard(member)
         member.log = None
@@ -319,8 +321,8 @@ class Sender:
         chunk, past.head = past.head, b""
         if past.log is None or past.after >= past.upto:
             member.past.pop(0)
-        elif past.after >= past.log.tail.floor:
-            lines, past.after = past.log.tail.kept(past.after, past.upto, CHUNK_BYTES)
+        elif past.log.tail.floor <= past.after < past.log.tail.seq:
+            lines, past.after = past.log.tail.kept(past.after, min(past.upto, past.log.tail.seq), CHUNK_BYTES)
             chunk += lines
         elif not chunk:  # what is here goes first
             self._fetching.add(member)

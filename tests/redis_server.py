@@ -27,9 +27,10 @@ def free_port() -> int:
 class RedisServer:
     """A redis-server that writes down what it is told; it can be killed and started again with what it has."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        self._folder = folder
-        self._options = options
+    def __init__(self, folder: Path, *options: str, program: tuple[str, ...] = ()) -> None:
+        """`program` is to be run instead of a Redis that keeps its data."""
+        files = ("--dir", str(folder), "--save", "", "--appendonly", "yes", "--appendfsync", "always")
+        self._command = program or ("redis-server", "--bind", "127.0.0.1", *files, *options)
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes]
@@ -45,8 +46,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        files = ["--dir", str(self._folder), "--save", "", "--appendonly", "yes", "--appendfsync", "always"]
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", *files, *self._options]
+        command = [*self._command, "--port", str(self.port)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         assert eventually(self._answers)
 

@@ -15,7 +15,7 @@ from loguru import logger
 
 from client import connection
 from client.connection import Backoff, Connection, UselessError
-from client.dialer import Dialer
+from client.dialer import AnyDialer, Dialer
 from protocol import LINE_BYTES, Event, Exit, Hello, Me, Notice, Pong, Say, Welcome
 from tests.fake_server import WAIT_SECONDS, FakePeer, FakeServer
 
@@ -400,9 +400,29 @@ def test_close_may_be_called_again_and_before_start() -> None:
         assert server.accept().receive() == ""
 
 
+def unused_port() -> int:
+    """Return a port at which nobody is any more."""
+    with FakeServer() as gone:
+        return gone.port
+
+
 def test_connect_to_nobody_raises() -> None:
     """OSError, at once."""
-    with FakeServer() as gone:
-        port = gone.port
     with pytest.raises(ConnectionRefusedError):
-        Dialer(HOST, port).connect()
+        Dialer(HOST, unused_port()).connect()
+
+
+def test_of_several_servers_the_next_is_tried() -> None:
+    """First in the order in which they are named; each time that one is needed from the one after the last."""
+    with FakeServer() as first, FakeServer() as second:
+        dialer = AnyDialer([Dialer(HOST, port) for port in (unused_port(), first.port, second.port)])
+        for server in (first, second, first):
+            dialer.connect().close()
+            server.accept().close()
+
+
+def test_where_none_of_several_servers_answers() -> None:
+    """The error is the last one's."""
+    dialer = AnyDialer([Dialer(HOST, unused_port()), Dialer(HOST, unused_port())])
+    with pytest.raises(ConnectionRefusedError):
+        dialer.connect()

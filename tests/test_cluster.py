@@ -373,6 +373,41 @@ def test_chats_of_different_names_do_not_meet(url: str) -> None:
         assert alice.sync() == []
 
 
+@pytest.mark.parametrize("scheme", ["redis+cluster", "redis+sentinel"])
+def test_other_ways_to_redis(tmp_path: Path, scheme: str) -> None:
+    """A Redis Cluster, in which a chat is in one slot, and one whose master a Sentinel knows."""
+    with ExitStack() as stack:
+        target = stack.enter_context(clustered(tmp_path) if scheme == "redis+cluster" else watched(tmp_path))
+        cluster = Cluster(f"{scheme}://{target}", "chat", lease_seconds=LEASE_SECONDS)
+        with serving(cluster=cluster) as server, Wire(server.address, "alice") as alice:
+            alice.send("/post 1 hi", "/join ops", "there", "/history")
+            alice.until("/say lobby 1 .* hi")
+            alice.until("/say ops 1 .* there")
+            alice.until("/end history")
+
+
+@contextmanager
+def clustered(folder: Path) -> Iterator[str]:
+    """Run a Redis Cluster of one node."""
+    with RedisServer(folder, "--cluster-enabled", "yes") as server:
+        client = server.client()
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+        assert eventually(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
+        yield f"127.0.0.1:{server.port}"
+
+
+@contextmanager
+def watched(folder: Path) -> Iterator[str]:
+    """Run a Redis and a Sentinel that knows it as `mine`."""
+    sentinel = folder / "sentinel"
+    sentinel.mkdir()
+    config = sentinel / "sentinel.conf"
+    with RedisServer(folder) as master:
+        config.write_text(f"sentinel monitor mine 127.0.0.1 {master.port} 1\n", encoding="utf-8")
+        with RedisServer(sentinel, program=("redis-server", str(config), "--sentinel")) as server:
+            yield f"127.0.0.1:{server.port}/mine"
+
+
 # ---------------------------------------------------------------------------------------------------- the past
 
 
@@ -399,6 +434,6 @@ def test_what_is_too_old_or_too_much_is_gone(redis_server: RedisServer, url: str
 
 @pytest.mark.timeout(180)
 def test_nothing_is_lost_and_nothing_doubled_over_three_servers(tmp_path: Path) -> None:
-    """Servers killed in turn, Redis killed and started again, a network cut: everybody has everything once, in order."""
+    """Servers killed in turn, Redis killed and started again, a network cut: everybody has everything once."""
     outcome = ClusterStory(tmp_path, kills=6, seed=7).play()
     assert outcome.kept_its_promise, outcome

@@ -59,8 +59,11 @@ class ClusterJournal:
             arguments += [row.token_hash.hex(), row.accepted, int(row.present), to_json(row), looks]
         for row in ended:
             arguments += [row.token_hash.hex(), to_json(row)]
-        self._link.run("APPEND", *arguments)
+        lasts = dict(_pairs(self._link.run("APPEND", *arguments)))
         self._batch += 1
+        for post in posts:
+            assert post.log is not None  # the delivery thread has found it
+            post.log.kept = max(post.log.kept, int(lasts[post.room.key.encode()]))
 
     def open(self, key: str) -> int:
         """Return the SEQ of a room's last line; what is said there comes from now on."""

@@ -85,17 +85,20 @@ return ''
 """
 
 # ARGV: the number of the batch, how many posts, sessions and ended sessions it has, and then all of them.
+# Return of the rooms in which something is said: key, and the SEQ of the last line.
 APPEND = """
-local batch = tonumber(ARGV[3])
-if tonumber(redis.call('HGET', P..'batch', me) or '0') >= batch then return 0 end
-local at = 7
+local batch, at = tonumber(ARGV[3]), 7
+local kept = tonumber(redis.call('HGET', P..'batch', me) or '0') >= batch
 local function take() at = at + 1; return ARGV[at - 1] end
+local lasts = {}
 local clock = redis.call('TIME')
 local now = num(clock[1] * 1000 + math.floor(clock[2] / 1000))
 
 local function post()
   local key, room, kind, name, color = take(), take(), take(), take(), take()
   local token, number, count, texts = take(), tonumber(take()), tonumber(take()), take()
+  lasts[key] = true
+  if kept then return end
   if number > 0 then
     local accepted = tonumber(redis.call('HGET', P..'accepted', token) or '0')
     local last = number + count - 1
@@ -133,16 +136,22 @@ local function ended()
   local token, who = take(), take()
   if redis.call('HGET', P..'home', token) ~= me then return end
   redis.call('HDEL', P..'who', token)
-  redis.call('HDEL', P..'accepted', token)
-  redis.call('ZREM', P..'seen', token)
+  redis.call('ZADD', P..'seen', now, token)  -- what was accepted stays for a while: a server cut off may have it, too
   go(token, who)
 end
 
 for _ = 1, ARGV[4] do post() end
-for _ = 1, ARGV[5] do session() end
-for _ = 1, ARGV[6] do ended() end
-redis.call('HSET', P..'batch', me, num(batch))
-return 1
+if not kept then
+  for _ = 1, ARGV[5] do session() end
+  for _ = 1, ARGV[6] do ended() end
+  redis.call('HSET', P..'batch', me, num(batch))
+end
+local told = {}
+for key in pairs(lasts) do
+  table.insert(told, key)
+  table.insert(told, redis.call('HGET', P..'last', key) or '0')
+end
+return told
 """
 
 # ARGV: token, the token of somebody who has to give way, or nothing, and the looks of a name. Return whether it is his.
