@@ -4,7 +4,6 @@ It starts a Redis of its own and COUNT chat servers that share the port, says wh
 and ends all of them when it is ended. Redis writes down what it is told, and has it on the disk once a second.
 """
 
-import contextlib
 import signal
 import socket
 import subprocess
@@ -43,7 +42,7 @@ def program(*command: str, folder: Path, ready: bytes) -> Iterator[None]:
 
 def main() -> None:
     """Run them until SIGTERM."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     count, *options = sys.argv[1:]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -61,8 +60,8 @@ def main() -> None:
             command = (*server, "--cluster", url, *UNLIMITED, *options)
             stack.enter_context(program(*command, folder=own, ready=b"listening on"))
         print(f"listening on {HOST}:{port}", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.sigwait({signal.SIGTERM})
+        while True:
+            signal.pause()
 
 
 if __name__ == "__main__":

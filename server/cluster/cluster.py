@@ -74,9 +74,11 @@ class Cluster:
         self.id = secrets.token_hex(8)
         self._link = Link(url, chat, self.id)
         self._link.begin(secrets.token_hex(16))
+        keeping, self._lease = (Link(url, chat, self.id, beside=self._link) for _ in range(2))
+        self._links = (self._link, keeping, self._lease)
         self.warning = self._link.forgetful
         self._rooms = Rooms(self._link, lambda: self._messages.put(self._poke))
-        self.journal = ClusterJournal(self._link, self._rooms, keep_days=keep_days, keep_lines=keep_lines)
+        self.journal = ClusterJournal(self._link, keeping, self._rooms, keep_days=keep_days, keep_lines=keep_lines)
         self._reader = Reader(url, READ_SECONDS)
         self._news = self._link.key("news")
         self._inbox = self._link.key(f"inbox:{self.id}")
@@ -122,7 +124,7 @@ class Cluster:
 
     def start(self) -> None:
         """Have the others know of this server, know of their people, and start the threads. Raises JournalError."""
-        self._link.renew(self._lease_seconds)
+        self._lease.renew(self._lease_seconds)
         self._steady_since = time.monotonic()
         self._look_around()
         for thread in self._threads:
@@ -146,7 +148,8 @@ class Cluster:
         except JournalError as error:
             logger.error("{}; the others wait for {:g} s", error, self._lease_seconds)
         self._reader.close()
-        self._link.close()
+        for link in self._links:
+            link.close()
 
     # ------------------------------------------------------------------------------------------------ as the others
 
@@ -309,7 +312,7 @@ class Cluster:
                 logger.exception("the lease could not be seen to")
 
     def _renew(self) -> None:
-        had, dead = self._link.renew(self._lease_seconds)
+        had, dead = self._lease.renew(self._lease_seconds)
         now = time.monotonic()
         if not self._steady_since:
             logger.info("Redis can be reached again")

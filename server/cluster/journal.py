@@ -31,14 +31,16 @@ class ClusterJournal:
     def __init__(
         self,
         link: Link,
+        keeping: Link,
         rooms: Rooms,
         *,
         keep_days: float = KEEP_DAYS,
         keep_lines: int = KEEP_LINES,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`clock` gives seconds since 1970."""
+        """Keep through a link for that alone, `keeping`; `clock` gives seconds since 1970."""
         self._link = link
+        self._keeping = keeping
         self._rooms = rooms
         self._keep_seconds = keep_days * 86_400
         self._keep_lines = keep_lines
@@ -59,7 +61,7 @@ class ClusterJournal:
             arguments += [row.token_hash.hex(), row.accepted, int(row.present), to_json(row), looks]
         for row in ended:
             arguments += [row.token_hash.hex(), to_json(row)]
-        lasts = dict(_pairs(self._link.run("APPEND", *arguments)))
+        lasts = dict(_pairs(self._keeping.run("APPEND", *arguments)))
         self._batch += 1
         for post in posts:
             assert post.log is not None  # the delivery thread has found it

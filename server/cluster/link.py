@@ -17,6 +17,10 @@ from server.journal import JournalError
 
 ASK_SECONDS = 2.0  # for an answer; nobody waits longer for a Redis that is away, and then nobody at all
 OLDEST = (7, 0)  # of Redis, in which these scripts are tested
+AT_ONCE = (
+    16  # who ask at the same time, each on a connection: Redis answers one after the other, and holds each of them
+)
+QUEUE_SECONDS = 10.0  # for those before oneself; when thousands come at once that is longer than an answer takes
 HEADROOM = 0.9  # of maxmemory that may be used at the start
 
 Argument = str | bytes | int | float
@@ -29,15 +33,20 @@ class Link:
     that is waits for a Redis that is away.
     """
 
-    def __init__(self, url: str, chat: str, server: str) -> None:
-        """`chat` is the name of the chat, `server` the identity of this server. Nothing is connected yet."""
+    def __init__(self, url: str, chat: str, server: str, beside: "Link | None" = None) -> None:
+        """`chat` is the name of the chat, `server` the identity of this server. Nothing is connected yet.
+
+        With a link `beside`, one knows of the other whether Redis can be reached; who has a link of his own waits for
+        nobody who uses another.
+        """
         self.url = without_password(url)
         self.prefix = f"{{chat:{chat}}}:"
         self.server = server
         with self._told():
             self._redis: Any = connect(url, ASK_SECONDS)
             self._scripts = {name: self._redis.register_script(text) for name, text in scripts.complete().items()}
-        self._reachable = threading.Event()
+        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._reachable: threading.Event = beside._reachable if beside else threading.Event()
         self._reachable.set()
 
     def key(self, name: str) -> str:
@@ -46,19 +55,25 @@ class Link:
 
     def run(self, script: str, *arguments: Argument) -> Any:
         """Run one of `scripts` and return what it does."""
-        self._refuse_when_away()
-        with self._told():
+        with self._place(), self._told():
             return self._scripts[script]([self.key("meta")], [self.prefix, self.server, *arguments])
 
     def ask(self, *command: Argument) -> Any:
         """Have Redis carry out a command."""
-        self._refuse_when_away()
-        with self._told():
+        with self._place(), self._told():
             return self._redis.execute_command(*command)
 
-    def _refuse_when_away(self) -> None:
-        if not self._reachable.is_set():
-            raise JournalError(f"cannot reach Redis at {self.url}; trying again")
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Wait until not too many ask."""
+        if not self._places.acquire(timeout=QUEUE_SECONDS):
+            raise JournalError(f"too many wait for Redis at {self.url}; trying again")
+        try:
+            if not self._reachable.is_set():
+                raise JournalError(f"cannot reach Redis at {self.url}; trying again")
+            yield
+        finally:
+            self._places.release()
 
     def renew(self, seconds: float) -> tuple[bool, list[str]]:
         """Renew the lease of this server; return whether it had one, and which servers have none any more."""
