@@ -4,11 +4,9 @@ main -> ChatServer.start -> _accept_loop -> _welcome -> a thread with a server.s
      -> waits for SIGINT or SIGTERM -> ChatServer.stop
 """
 
-import argparse
 import contextlib
 import ipaddress
 import os
-import re
 import selectors
 import signal
 import socket
@@ -16,48 +14,31 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from loguru import logger
 
 from logfile import LogFileError, log_to
-from protocol import Bye, Error, ProtocolError, check_name
-from server.certificate import Certificate, CertificateError, self_signed
+from protocol import Bye, Error, ProtocolError
+from server.certificate import Certificate, CertificateError
 from server.channel import Channel
+from server.company import Alone, Company
 from server.delivery import Delivery
 from server.desk import House
 from server.doorman import Doorman
 from server.gate import Admission, Gate
-from server.journal import Journal, JournalError, MemoryJournal
-from server.limits import (
-    BURST,
-    CLIENTS,
-    CLIENTS_PER_ADDRESS,
-    GRACE_SECONDS,
-    RATE,
-    ROOMS,
-    UNNAMED,
-    Limits,
-    Repeats,
-)
+from server.journal import JournalError, MemoryJournal
+from server.limits import Limits, Repeats
 from server.locks import Locks
 from server.names import Names
+from server.options import HOST, PORT, limits_of, open_certificate, open_company, parser
 from server.order import Order
-from server.others import Nobody
 from server.password import Password, PasswordError, ask_and_hash, find_password
-from server.registry import Registry
 from server.session import Session
-from server.sqlite_journal import KEEP_DAYS, KEEP_LINES, SqliteJournal
-
-if TYPE_CHECKING:
-    from server.cluster.cluster import Cluster  # which needs a library that a server alone does not
 
 __version__ = "0.1.0"
 
-HOST = "127.0.0.1"  # nobody else's machine, until its owner says so
-PORT = 4242
 BACKLOG = 1_024  # connections that wait for accept
 SESSION_STACK_BYTES = 262_144  # of a client's thread; address space, of which an idle one touches some 10 KB
 # After so long, each thread that waits for the interpreter's lock asks the one that has it to give way: soon, so that
@@ -66,10 +47,6 @@ SESSION_STACK_BYTES = 262_144  # of a client's thread; address space, of which a
 SWITCH_SECONDS = 0.001
 SWITCH_SECONDS_PER_CLIENT = 0.00002
 SPARE_DESCRIPTORS = 64  # for the log, the journal, the listener and what the libraries open
-JOURNAL = "chat_journal.db"  # beside the log
-NO_JOURNAL = "none"
-CLUSTER_NAME = "chat"
-CERTIFICATE = "chat_tls.pem"  # beside the journal
 STOP_SECONDS = 3.0  # for everybody to be told and everything to be sent
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 RELOAD_SIGNALS = {signal.SIGHUP}  # of the certificate; without one, it is as with any program
@@ -86,8 +63,7 @@ class ChatServer:
         port: int = PORT,
         *,
         limits: Limits | None = None,
-        journal: Journal | None = None,
-        cluster: "Cluster | None" = None,
+        company: Company | None = None,
         certificate: Certificate | None = None,
         password: Password | None = None,
         operators: Sequence[str] = (),
@@ -96,10 +72,10 @@ class ChatServer:
     ) -> None:
         """Take the address; port 0 picks a free one. Raises OSError when it cannot be had.
 
-        `journal` keeps what is said, in memory if none is given, or `cluster` does, with all its servers; `stop` closes
-        either. With `reuse_port` other processes may listen there, too. With a `certificate` one speaks TLS, with a
-        `password` only who has it comes in. `operators` are the names of those who keep order, if they prove them.
-        `on_crowd` is called with the number of clients when it has changed; any thread.
+        What is said is kept by `company`, which `stop` leaves; in memory if none is given. With `reuse_port` other
+        processes may listen there, too. With a `certificate` one speaks TLS, with a `password` only who has it comes
+        in. `operators` are the names of those who keep order, if they prove them. `on_crowd` is called with the number
+        of clients when it has changed; any thread.
         """
         self._on_crowd = on_crowd
         self._certificate = certificate
@@ -110,17 +86,13 @@ class ChatServer:
         self.failed = threading.Event()  # the server stopped by itself, of a bug
         self._stopping = threading.Event()
         self._stop_read, self._stop_write = socket.socketpair()
-        self._cluster = cluster
-        others = cluster or Nobody()
-        journal = cluster.journal if cluster else journal or MemoryJournal()
-        limits = limits or Limits()
-        delivery = Delivery(journal, cluster.journal if cluster else None, on_failure=self._fail)
+        self._company = company or Alone(MemoryJournal())
+        journal, limits = self._company.journal, limits or Limits()
+        delivery = Delivery(journal, self._company.keeper, on_failure=self._fail)
         # For who came by the name of an operator could keep order.
         names = Names(journal, kept=operators)
         order, locks = Order(journal, operators), Locks(journal)
-        registry = (cluster.registry if cluster else Registry)(delivery, journal, limits, names, order, locks, others)
-        if cluster:
-            cluster.join(delivery, order, names, locks, self._list_sessions)
+        registry = self._company.registry(delivery, limits, names, order, locks, self._list_sessions)
         self._house = House(
             gate=Gate(limits, refuse_banned=order.refuse_banned_address),
             registry=registry,
@@ -135,7 +107,7 @@ class ChatServer:
             doorman=Doorman(registry, delivery, locks),
             maker=locks.maker,
             names=names,
-            others=others,
+            others=self._company,
         )
         self._lock = threading.Lock()  # guards the table of sessions
         self._sessions: dict[Session, threading.Thread] = {}
@@ -159,8 +131,7 @@ class ChatServer:
         self._house.order.load()
         self._house.names.start()
         self._house.registry.start()
-        if self._cluster:
-            self._cluster.start()
+        self._company.start()
         self._house.delivery.start()
         self._acceptor.start()
 
@@ -183,9 +154,7 @@ class ChatServer:
         self._house.delivery.stop(max(0.5, deadline - time.monotonic()))
         for thread in sessions.values():
             thread.join()
-        if self._cluster:
-            self._cluster.stop()
-        self._house.journal.close()
+        self._company.stop()
         self._stop_read.close()
         self._stop_write.close()
 
@@ -301,137 +270,7 @@ class ChatServer:
         self._on_crowd(people)
 
 
-# ---------------------------------------------------------------------------------------------------- the command line
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    options = argparse.ArgumentParser(prog="chat_server.py", description="Start a chat room.", allow_abbrev=False)
-    options.add_argument("--host", default=HOST, help=f"address to listen on ({HOST}; 0.0.0.0 opens it to the network)")
-    options.add_argument("--port", type=_port, default=PORT, help=f"port to listen on ({PORT}; 0 picks a free one)")
-    options.add_argument("--log-file", type=Path, default=Path("chat_server.log"), help="the log (chat_server.log)")
-    options.add_argument(
-        "--max-clients", type=_at_least_one, default=CLIENTS, help=f"how many may be connected ({CLIENTS})"
-    )
-    options.add_argument(
-        "--max-per-address",
-        type=_at_least_one,
-        default=CLIENTS_PER_ADDRESS,
-        help=f"how many of them from one address, but this machine ({CLIENTS_PER_ADDRESS})",
-    )
-    options.add_argument(
-        "--max-unnamed",
-        type=_at_least_one,
-        default=UNNAMED,
-        help=f"how many of them may not have said yet who they are ({UNNAMED})",
-    )
-    options.add_argument(
-        "--max-rooms", type=_at_least_one, default=ROOMS, help=f"how many rooms there may be ({ROOMS})"
-    )
-    options.add_argument(
-        "--rate",
-        type=_rate,
-        default=RATE,
-        help=f"lines a second before a client is slowed down ({RATE:g}; 0: no limit)",
-    )
-    options.add_argument("--burst", type=_at_least_one, default=BURST, help=f"lines in one go before that ({BURST})")
-    options.add_argument(
-        "--journal", metavar="FILE", help=f"where to keep what is said ({JOURNAL} beside the log; {NO_JOURNAL}: memory)"
-    )
-    options.add_argument(
-        "--cluster",
-        metavar="URL",
-        help="be one chat with all servers that have this Redis, as redis://HOST:PORT/0 (a chat of its own)",
-    )
-    options.add_argument(
-        "--cluster-name",
-        type=_cluster_name,
-        default=CLUSTER_NAME,
-        metavar="NAME",
-        help=f"which of the chats in that Redis ({CLUSTER_NAME})",
-    )
-    options.add_argument(
-        "--reuse-port", action="store_true", help="share the port with other servers on this machine, one for each core"
-    )
-    options.add_argument("--fsync", action="store_true", help="what was seen survives a power cut, too (slower)")
-    options.add_argument(
-        "--keep-days", type=_positive, default=KEEP_DAYS, help=f"days that the past is kept ({KEEP_DAYS})"
-    )
-    options.add_argument(
-        "--keep-lines", type=_at_least_one, default=KEEP_LINES, help=f"lines of a room that are kept ({KEEP_LINES})"
-    )
-    options.add_argument(
-        "--grace",
-        type=_seconds,
-        default=GRACE_SECONDS,
-        help=f"seconds that a lost connection keeps its name ({GRACE_SECONDS:g})",
-    )
-    options.add_argument(
-        "--operators",
-        type=_names,
-        default=(),
-        metavar="NAME,…",
-        help="who keeps order: may /kick, /ban and /mute, under a name proven to be theirs (nobody)",
-    )
-    options.add_argument("--tls-cert", type=Path, metavar="FILE", help="speak TLS with this certificate, in PEM")
-    options.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, in PEM (in the certificate's file)")
-    options.add_argument(
-        "--tls-self-signed",
-        action="store_true",
-        help=f"speak TLS with a certificate of its own, made the first time ({CERTIFICATE} beside the journal)",
-    )
-    options.add_argument(
-        "--password-file", type=Path, metavar="FILE", help="only who has the password in FILE comes in (CHAT_PASSWORD)"
-    )
-    options.add_argument(
-        "--hash-password", action="store_true", help="ask for a password, print what to put into that file, and end"
-    )
-    options.add_argument("--version", action="version", version=f"chat-room {__version__}")
-    return options
-
-
-def _port(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text) <= 65_535:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not a port; choose one from 0 to 65535")
-
-
-def _at_least_one(text: str) -> int:
-    if text.isascii() and text.isdigit() and 1 <= int(text) <= 1_000_000:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000000")
-
-
-def _cluster_name(text: str) -> str:
-    if re.fullmatch("[A-Za-z0-9._-]{1,64}", text):
-        return text
-    raise argparse.ArgumentTypeError(f"{text!r} is not a name of 1 to 64 letters, digits, '.', '_' and '-'")
-
-
-def _names(text: str) -> tuple[str, ...]:
-    try:
-        return tuple(check_name(name) for name in text.split(","))
-    except ProtocolError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} are not names with commas between: {error.text}") from None
-
-
-def _rate(text: str) -> float:
-    return _number(text, 0, 1e6, "lines a second")
-
-
-def _positive(text: str) -> float:
-    return _number(text, 0.001, 36_500, "days")
-
-
-def _seconds(text: str) -> float:
-    return _number(text, 0, 86_400, "seconds")
-
-
-def _number(text: str, least: float, most: float, unit: str) -> float:
-    with contextlib.suppress(ValueError):
-        if least <= (number := float(text)) <= most:
-            return number
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number of {unit} from {least:g} to {most:g}")
+# ---------------------------------------------------------------------------------------------------- the front door
 
 
 def raise_descriptor_limit(clients: int) -> str:
@@ -453,64 +292,9 @@ def raise_descriptor_limit(clients: int) -> str:
     )
 
 
-def journal_path(options: argparse.Namespace) -> Path:
-    """Return where the journal is, or would be if there were one."""
-    given = options.journal and options.journal != NO_JOURNAL
-    return Path(options.journal) if given else options.log_file.with_name(JOURNAL)
-
-
-def open_certificate(options: argparse.Namespace) -> Certificate | None:
-    """Return the certificate that the options ask for, None without TLS. Raises CertificateError."""
-    if options.tls_self_signed:
-        if options.tls_cert or options.tls_key:
-            raise CertificateError("--tls-self-signed makes a certificate; give it, or --tls-cert, not both")
-        return self_signed(journal_path(options).with_name(CERTIFICATE), options.host)
-    if options.tls_cert:
-        return Certificate(options.tls_cert, options.tls_key or options.tls_cert)
-    if options.tls_key:
-        raise CertificateError("--tls-key is the key of a certificate; give that with --tls-cert")
-    return None
-
-
-def open_cluster(options: argparse.Namespace) -> "Cluster | None":
-    """Return the part in a chat of many servers that the options ask for, None without one. Raises JournalError."""
-    if not options.cluster:
-        return None
-    if options.journal:
-        raise JournalError("--cluster keeps what is said in Redis; give that, or --journal, not both")
-    try:
-        from server.cluster.cluster import Cluster
-    except ImportError as error:
-        raise JournalError(
-            f"--cluster needs a library that is not here ({error}); pip install 'chat-room[cluster]'"
-        ) from error
-    return Cluster(options.cluster, options.cluster_name, keep_days=options.keep_days, keep_lines=options.keep_lines)
-
-
-def open_journal(options: argparse.Namespace) -> Journal:
-    """Return the journal that the options ask for. Raises JournalError."""
-    if options.journal == NO_JOURNAL:
-        return MemoryJournal()
-    path = journal_path(options)
-    return SqliteJournal(path, fsync=options.fsync, keep_days=options.keep_days, keep_lines=options.keep_lines)
-
-
-def limits_of(options: argparse.Namespace) -> Limits:
-    """Return the limits that the options ask for."""
-    return Limits(
-        clients=options.max_clients,
-        clients_per_address=options.max_per_address,
-        unnamed=options.max_unnamed,
-        rate=options.rate,
-        burst=options.burst,
-        grace_seconds=options.grace,
-        rooms=options.max_rooms,
-    )
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server until SIGINT or SIGTERM. Return the exit code: 0, 1 after a bug, 2 when it cannot start."""
-    options = parser().parse_args(arguments)
+    options = parser(__version__).parse_args(arguments)
     if options.hash_password:
         return print_hash()
     # Blocked in every thread that is started from here on, and taken by sigwait: no handler runs at a bad moment.
@@ -521,8 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if certificate:
             signal.pthread_sigmask(signal.SIG_BLOCK, RELOAD_SIGNALS)
         password = find_password(options.password_file, os.environ)
-        cluster = open_cluster(options)
-        journal = None if cluster else open_journal(options)
+        company = open_company(options)
     except (LogFileError, CertificateError, PasswordError, JournalError) as error:
         return _complain(str(error))
     try:
@@ -530,8 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.host,
             options.port,
             limits=limits_of(options),
-            journal=journal,
-            cluster=cluster,
+            company=company,
             reuse_port=options.reuse_port,
             certificate=certificate,
             operators=options.operators,
@@ -539,11 +321,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             on_crowd=share_interpreter,
         )
     except OSError as error:
-        if journal:
-            journal.close()
+        company.stop()
         return _complain(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
     warnings = (
-        cluster.warning if cluster else "",
+        company.warning,
         raise_descriptor_limit(options.max_clients),
         password.warning if password else "",
         exposure(server.address[0], encrypted=certificate is not None, guarded=password is not None),

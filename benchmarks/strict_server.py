@@ -6,15 +6,14 @@ import sys
 
 import chat_server
 from server.limits import Limits
-
-_limits_of = chat_server.limits_of
+from server.options import limits_of
 
 
 def strict_limits_of(options: argparse.Namespace) -> Limits:
     """Return the limits that the options ask for, with nobody exempt."""
-    return dataclasses.replace(_limits_of(options), loopback_exempt=False)
+    return dataclasses.replace(limits_of(options), loopback_exempt=False)
 
 
 if __name__ == "__main__":
-    chat_server.limits_of = strict_limits_of
+    chat_server.limits_of = strict_limits_of  # type: ignore[attr-defined]
     sys.exit(chat_server.main())

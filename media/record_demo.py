@@ -201,9 +201,10 @@ class Window(Terminal):
 class Server:
     """The server, which can be killed and started again; a context manager that leaves no process behind."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         """Start it on a free port. Raises RuntimeError if it does not start."""
         self._folder = folder
+        self._options = options
         self._process = self._start(port="0")
         assert self._process.stdout is not None
         start, _, self.address = self._process.stdout.readline().strip().rpartition(" ")
@@ -229,7 +230,7 @@ class Server:
         self._process = self._start(port=self.address.rpartition(":")[2])
 
     def _start(self, port: str) -> subprocess.Popen[str]:
-        options = ["--port", port, "--log-file", str(self._folder / "server.log")]
+        options = ["--port", port, "--log-file", str(self._folder / "server.log"), *self._options]
         command = [sys.executable, str(ROOT / "chat_server.py"), *options]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -469,7 +470,7 @@ class Reel:
         return "\n".join([*rules, *self._keyframes])
 
 
-def draw(recording: Recording) -> str:
+def draw(recording: Recording, title: str = "Two people in the chat room") -> str:
     """Return the picture."""
     sheet, reel = Sheet(), Reel(recording.length, recording.still)
     windows = [
@@ -480,7 +481,7 @@ def draw(recording: Recording) -> str:
     body = "\n".join([sheet.draw(), *windows])
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {WINDOW_HEIGHT}" width="{width}" '
-        f'height="{WINDOW_HEIGHT}" fill="{INK}" role="img">\n<title>Two people in the chat room</title>\n'
+        f'height="{WINDOW_HEIGHT}" fill="{INK}" role="img">\n<title>{title}</title>\n'
         f"<style>{STYLE}{reel.draw()}\n</style>\n{body}\n</svg>\n"
     )
 

@@ -39,7 +39,7 @@ from server.entries import (
     Tell,
 )
 from server.journal import Journal, JournalError, Page, SessionRow
-from server.keeper import Keeper, LoneKeeper
+from server.keeper import Keeper
 from server.past_reader import PastReader
 from server.room import Member, Past, Room, RoomLog, SessionState
 from server.sender import CHUNK_BYTES, Sender, release
@@ -72,16 +72,16 @@ class Delivery:
     def __init__(
         self,
         journal: Journal,
-        keeper: Keeper | None = None,
+        keeper: Keeper,
         *,
         on_failure: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Without a `keeper`, nobody else writes `journal`.
+        """Have `keeper` keep what is said, and read the past from `journal`.
 
         `on_failure` is called on the delivery thread if it dies of a bug; `clock` gives seconds since 1970.
         """
-        self._keeper = keeper or LoneKeeper(journal, clock)
+        self._keeper = keeper
         self._on_failure = on_failure
         self._clock = clock
         self._lock = threading.Lock()  # guards the eight below

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from threading import Event as Flag
-from typing import Any, Protocol
+from typing import Any
 
 from loguru import logger
 
@@ -34,7 +34,7 @@ from server.gate import Admission, Gate
 from server.journal import Journal
 from server.limits import CHANGES_AT_ONCE, Bucket, Limits, Repeats, take_or_refuse
 from server.names import Names, is_proof
-from server.order import Order, address_key, because, check_why
+from server.order import Guest, Order, address_key, because, check_why
 from server.others import Others
 from server.password import Password
 from server.registry import Registry
@@ -44,17 +44,6 @@ HISTORY_BYTES = protocol.HISTORY_LINES_MAX * protocol.LINE_BYTES  # more than an
 PIECE_LINES = 100  # of a long answer; the next piece waits until this one was taken
 TOKEN_BYTES = 16  # 128 random bits
 NONCE_BYTES = 16  # 128 random bits
-
-
-class Guest(Protocol):
-    """Whoever is connected, with or without a name."""
-
-    @property
-    def address_key(self) -> str:
-        """What is banned with his address."""
-
-    def expel(self, deed: str) -> None:
-        """Make him leave for good, unless he is an operator. Any thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +60,7 @@ class House:
     password: Password | None  # None: anybody may come in
     doorman: Doorman
     order: Order
-    guests: Callable[[], "Sequence[Guest]"]  # all that there are, with or without a name
+    guests: Callable[[], Sequence[Guest]]  # all that there are, with or without a name
     maker: Callable[[str], str]  # of a locked room, by its key: whom he proved to be; empty for nobody
     names: Names
     others: Others

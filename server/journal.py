@@ -60,19 +60,13 @@ class SessionRow(NamedTuple):
 
 
 class Journal(Protocol):
-    """What a journal promises. `append` is for the delivery thread, the rest for any; errors are JournalErrors."""
-
-    def append(self, pages: Sequence[Page], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
-        """Keep `pages` and `sessions` and forget the sessions `ended`: all of it, or none and raise.
-
-        May be called again with what it raised for.
-        """
+    """What a journal promises to those who read, and keep facts. For any thread; errors are JournalErrors."""
 
     def last(self, key: str) -> int:
-        """Return the SEQ of the last line of a room, 0 where there is none. Never waits."""
+        """Return the SEQ of the last line of a room, 0 where there is none."""
 
     def spelling(self, key: str) -> str | None:
-        """Return how a room that has a past is written. Never waits."""
+        """Return how a room that has a past is written."""
 
     def read(self, key: str, after: int, upto: int, size: int) -> list[Page]:
         """Return the lines of a room with after < SEQ <= upto that are still kept, oldest first.
@@ -94,6 +88,16 @@ class Journal(Protocol):
 
     def close(self) -> None:
         """Keep everything for good and give up what is held. Idempotent."""
+
+
+class OwnJournal(Journal, Protocol):
+    """A journal that one server has for itself. Its `last` and `spelling` never wait."""
+
+    def append(self, pages: Sequence[Page], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
+        """Keep `pages` and `sessions` and forget the sessions `ended`: all of it, or none and raise JournalError.
+
+        For the delivery thread alone. May be called again with what it raised for.
+        """
 
 
 def until_size(pages: Iterable[Page], size: int) -> list[Page]:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from protocol import pack_run
 from server.entries import Post
-from server.journal import Journal, Page, SessionRow
+from server.journal import OwnJournal, Page, SessionRow
 from server.room import RoomLog
 
 
@@ -30,7 +30,7 @@ class Keeper(Protocol):
 class LoneKeeper:
     """The keeper of the only server of a chat: it counts."""
 
-    def __init__(self, journal: Journal, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, journal: OwnJournal, clock: Callable[[], float] = time.time) -> None:
         """`clock` gives seconds since 1970."""
         self._journal = journal
         self._clock = clock

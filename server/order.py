@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from protocol import ProtocolError, check_name, same_key
 from server.journal import Journal, JournalError
@@ -40,6 +40,17 @@ class Sentence(NamedTuple):
     def __str__(self) -> str:
         """Return how it goes on after `banned` or `muted`."""
         return f"by {self.by} until {self.end}{because(self.why)}"
+
+
+class Guest(Protocol):
+    """Whoever is connected, with or without a name."""
+
+    @property
+    def address_key(self) -> str:
+        """What is banned with his address."""
+
+    def expel(self, deed: str) -> None:
+        """Make him leave for good, unless he is an operator. Any thread."""
 
 
 class Order:

@@ -20,6 +20,7 @@ import pytest
 import chat_server
 from chat_server import ChatServer
 from server.limits import Limits
+from server.options import limits_of, parser
 from tests.wire import FAST, PATIENCE_SECONDS, ROOT, ServerProcess, Wire, eventually, logged, serving
 
 COMMAND = [sys.executable, str(ROOT / "chat_server.py")]
@@ -130,8 +131,8 @@ def test_the_options_are_the_limits() -> None:
         "7",
     ]
     expected = Limits(clients=1, clients_per_address=2, unnamed=3, rooms=4, rate=5, burst=6, grace_seconds=7)
-    assert chat_server.limits_of(chat_server.parser().parse_args(given)) == expected
-    assert chat_server.limits_of(chat_server.parser().parse_args([])) == Limits()
+    assert limits_of(parser("1").parse_args(given)) == expected
+    assert limits_of(parser("1").parse_args([])) == Limits()
 
 
 @pytest.mark.parametrize(("option", "text"), [("--help", "--max-clients"), ("--version", chat_server.__version__)])

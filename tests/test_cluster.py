@@ -40,7 +40,7 @@ def cluster(*urls: str, **options: object) -> Iterator[list[ChatServer]]:
     """Run a server of one chat for each URL."""
     with ExitStack() as stack:
         yield [
-            stack.enter_context(serving(cluster=Cluster(url, "chat", lease_seconds=LEASE_SECONDS), **options))
+            stack.enter_context(serving(company=Cluster(url, "chat", lease_seconds=LEASE_SECONDS), **options))
             for url in urls
         ]
 
@@ -284,7 +284,7 @@ def test_redis_is_away_for_a_while(tmp_path: Path) -> None:
 
 
 def _is_steady(servers: list[ChatServer]) -> bool:
-    return all(server._cluster is not None and server._cluster._steady_since > 0 for server in servers)
+    return all(isinstance(server._company, Cluster) and server._company._steady_since > 0 for server in servers)
 
 
 def test_a_server_that_was_cut_off_takes_its_people_back(redis_server: RedisServer, url: str) -> None:
@@ -363,8 +363,8 @@ def test_other_data(redis_server: RedisServer, url: str, key: str, value: str, w
 def test_chats_of_different_names_do_not_meet(url: str) -> None:
     """In one Redis there may be many."""
     with (
-        serving(cluster=Cluster(url, "one")) as one,
-        serving(cluster=Cluster(url, "two")) as two,
+        serving(company=Cluster(url, "one")) as one,
+        serving(company=Cluster(url, "two")) as two,
         Wire(one.address, "alice") as alice,
         Wire(two.address, "alice") as other,
     ):
@@ -379,7 +379,7 @@ def test_other_ways_to_redis(tmp_path: Path, scheme: str) -> None:
     with ExitStack() as stack:
         target = stack.enter_context(clustered(tmp_path) if scheme == "redis+cluster" else watched(tmp_path))
         cluster = Cluster(f"{scheme}://{target}", "chat", lease_seconds=LEASE_SECONDS)
-        with serving(cluster=cluster) as server, Wire(server.address, "alice") as alice:
+        with serving(company=cluster) as server, Wire(server.address, "alice") as alice:
             alice.send("/post 1 hi", "/join ops", "there", "/history")
             alice.until("/say lobby 1 .* hi")
             alice.until("/say ops 1 .* there")
@@ -413,7 +413,7 @@ def watched(folder: Path) -> Iterator[str]:
 
 def test_what_is_too_old_or_too_much_is_gone(redis_server: RedisServer, url: str) -> None:
     """It shows as a gap."""
-    with serving(cluster=Cluster(url, "chat", keep_lines=3)) as server, Wire(server.address, "alice") as alice:
+    with serving(company=Cluster(url, "chat", keep_lines=3)) as server, Wire(server.address, "alice") as alice:
         for number in range(300):
             alice.send(str(number))
         alice.until("/say .* 299$")

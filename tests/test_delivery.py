@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,8 @@ from server import sender
 from server.channel import Channel
 from server.delivery import Delivery, with_gaps
 from server.entries import RUN_LINES, Answer, Close, Depart, Enter, Finish, Mark, Post, Show
-from server.journal import MemoryJournal, Page, SessionRow
+from server.journal import MemoryJournal, OwnJournal, Page, SessionRow
+from server.keeper import LoneKeeper
 from server.room import TAIL_PAGES, Member, Room
 from server.sender import OUTBOX_BYTES, PAST_STRETCHES
 from tests.wire import PATIENCE_SECONDS, eventually
@@ -48,10 +50,16 @@ class ListOutlet:
         return b"".join(self.sent).decode().splitlines()
 
 
+def lone_delivery(journal: OwnJournal, **options: Any) -> Delivery:
+    """Return the delivery of a server alone."""
+    clock = options.get("clock", time.time)
+    return Delivery(journal, LoneKeeper(journal, clock), **options)
+
+
 @contextmanager
 def delivering() -> Iterator[Delivery]:
     """Run a delivery thread whose clock stands at one second; it is gone at the end."""
-    delivery = Delivery(MemoryJournal(), clock=lambda: 1.0)
+    delivery = lone_delivery(MemoryJournal(), clock=lambda: 1.0)
     delivery.start()
     try:
         yield delivery
@@ -408,7 +416,7 @@ def test_close_waits_for_what_is_left(reader: Reader) -> None:
 
 def test_stop_gives_up_on_those_who_do_not_read(reader: Reader) -> None:
     """A stop has an end, and says so to whoever waits for an answer to be taken."""
-    delivery = Delivery(MemoryJournal())
+    delivery = lone_delivery(MemoryJournal())
     delivery.start()
     delivery.post(Enter(reader.member, ROOM, 1))
     delivery.say(filler(ROOM, 900))
@@ -441,7 +449,7 @@ def test_a_broken_journal_ends_the_server_loudly() -> None:
             raise ZeroDivisionError
 
     failed = threading.Event()
-    delivery = Delivery(Broken(), on_failure=failed.set)
+    delivery = lone_delivery(Broken(), on_failure=failed.set)
     (member, outlet), waiting = person(), threading.Event()
     delivery.queue(post(ROOM, "a"), Mark(member, waiting), Close(member))
     delivery.start()
@@ -455,7 +463,7 @@ def test_a_broken_journal_ends_the_server_loudly() -> None:
 def test_all_rooms_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who speaks in another room waits as well, until what is pending is taken."""
     monkeypatch.setattr("server.delivery.PENDING_LINES_OF_ALL", 10)
-    delivery = Delivery(MemoryJournal())
+    delivery = lone_delivery(MemoryJournal())
     delivery.say([post(ROOM, str(number)) for number in range(10)])
     waiting = threading.Thread(target=delivery.say, args=([post(Room("new", "new"), "late")],))
     waiting.start()
@@ -476,7 +484,7 @@ def test_what_waits_is_kept_in_parts() -> None:
             kept.append(sum(page.last - page.first + 1 for page in pages))
             super().append(pages, sessions, ended)
 
-    delivery = Delivery(CountingJournal(), clock=lambda: 1.0)
+    delivery = lone_delivery(CountingJournal(), clock=lambda: 1.0)
     member, outlet = person()
     run = ["x"] * RUN_LINES
     delivery.queue(Enter(member, ROOM, 1), *(Post(ROOM, Said, "bob", "red", run.copy()) for _ in range(25)))

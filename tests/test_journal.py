@@ -20,9 +20,9 @@ from server.journal import (
     MEMORY_LINES,
     MEMORY_ROOMS,
     SESSION_SECONDS,
-    Journal,
     JournalError,
     MemoryJournal,
+    OwnJournal,
     Page,
     SessionRow,
 )
@@ -48,11 +48,11 @@ def lines_in(pages: Iterable[Page]) -> list[bytes]:
     return [line for page in pages for line in page.data.splitlines(keepends=True)]
 
 
-def read(journal: Journal, key: str, after: int, upto: int) -> list[bytes]:
+def read(journal: OwnJournal, key: str, after: int, upto: int) -> list[bytes]:
     return lines_in(journal.read(key, after, upto, BIG))
 
 
-def seqs(journal: Journal, key: str, after: int, upto: int) -> list[int]:
+def seqs(journal: OwnJournal, key: str, after: int, upto: int) -> list[int]:
     return list(map(seq_of, read(journal, key, after, upto)))
 
 
@@ -76,7 +76,7 @@ def in_file(path: Path, now: float = 1.0, keep_days: float = 1, keep_lines: int 
 
 
 @pytest.fixture(params=["memory", "file"])
-def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OwnJournal]:
     if request.param == "memory":
         yield MemoryJournal()
         return
@@ -87,7 +87,7 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]
 # -------------------------------------------------------------------------------------------------- both journals
 
 
-def test_read_between_two_places(journal: Journal) -> None:
+def test_read_between_two_places(journal: OwnJournal) -> None:
     """`read` returns the lines after one SEQ up to another, oldest first, as they were given."""
     lines = [line("ops", seq) for seq in range(1, 11)]
     journal.append(lines[:6], [], [])
@@ -95,7 +95,7 @@ def test_read_between_two_places(journal: Journal) -> None:
     assert read(journal, "ops", 3, 7) == lines_in(lines[3:7])
 
 
-def test_read_cuts_pages(journal: Journal) -> None:
+def test_read_cuts_pages(journal: OwnJournal) -> None:
     """A page of many lines gives those that are asked for."""
     pages = [page("ops", first, ["a", "b €", "c"]) for first in (1, 4, 7)]
     for one in pages:
@@ -104,7 +104,7 @@ def test_read_cuts_pages(journal: Journal) -> None:
     assert [(page.first, page.last) for page in journal.read("ops", 2, 7, BIG)] == [(3, 3), (4, 6), (7, 7)]
 
 
-def test_read_ends_with_the_page_that_reaches_the_size(journal: Journal) -> None:
+def test_read_ends_with_the_page_that_reaches_the_size(journal: OwnJournal) -> None:
     """The oldest come, so that reading on from the last one misses nothing."""
     pages = [page("ops", first, ["a", "b"]) for first in (1, 3, 5, 7)]
     for one in pages:
@@ -114,19 +114,19 @@ def test_read_ends_with_the_page_that_reaches_the_size(journal: Journal) -> None
         assert journal.read("ops", 2, 9, wanted) == pages[1 : 1 + count]
 
 
-def test_rooms_are_apart(journal: Journal) -> None:
+def test_rooms_are_apart(journal: OwnJournal) -> None:
     """Each room has its own lines and its own last SEQ."""
     journal.append([line("ops", 1), line("lobby", 1), line("ops", 2)], [], [])
     assert (journal.last("ops"), journal.last("lobby"), journal.last("nowhere")) == (2, 1, 0)
 
 
-def test_a_room_keeps_its_spelling(journal: Journal) -> None:
+def test_a_room_keeps_its_spelling(journal: OwnJournal) -> None:
     """The journal knows how a room is written."""
     journal.append([line("ops", 1)._replace(room="Ops")], [], [])
     assert (journal.spelling("ops"), journal.spelling("nowhere")) == ("Ops", None)
 
 
-def test_facts_are_kept_by_kind_and_key(journal: Journal) -> None:
+def test_facts_are_kept_by_kind_and_key(journal: OwnJournal) -> None:
     """The last one counts, and none is none; other kinds know nothing of it."""
     journal.keep_fact("ban", "bob", "one")
     journal.keep_fact("ban", "bob", "two")
@@ -144,7 +144,7 @@ def test_facts_survive_the_server(tmp_path: Path) -> None:
         assert journal.facts("ban") == {"bob": "one"}
 
 
-def test_a_session_is_found_until_it_ends(journal: Journal) -> None:
+def test_a_session_is_found_until_it_ends(journal: OwnJournal) -> None:
     """It is found as it was last kept, and no more when it ended."""
     journal.append([], [ROW], [])
     journal.append([], [ROW._replace(accepted=8)], [])
@@ -345,7 +345,7 @@ class AgainstAModel(RuleBasedStateMachine):
         self.sessions: dict[bytes, SessionRow] = {}
         self.journal = self.open()
 
-    def open(self) -> Journal:
+    def open(self) -> OwnJournal:
         return MemoryJournal()
 
     @rule(said=st.lists(st.tuples(rooms, st.text("ab €", max_size=5)), max_size=5), number=st.integers(0, 2))
@@ -386,7 +386,7 @@ class FileAgainstAModel(AgainstAModel):
     folder = Path()
     count = 0
 
-    def open(self) -> Journal:
+    def open(self) -> OwnJournal:
         FileAgainstAModel.count += 1
         self.path = self.folder / f"{FileAgainstAModel.count}.db"
         return SqliteJournal(self.path, clock=lambda: 1.0)

@@ -20,6 +20,7 @@ from loguru import logger
 
 from chat_server import ChatServer
 from protocol import LineDecoder
+from server.company import Alone
 from server.limits import Limits
 
 ROOT = Path(__file__).parents[1]
@@ -110,9 +111,11 @@ class Wire:
 
 @contextmanager
 def serving(**options: Any) -> Iterator[ChatServer]:
-    """Run a server in this process; none of its threads outlives it, nor those of a journal that it is given."""
+    """Run a server in this process, alone with its `journal` if one is given; none of their threads outlives it."""
     before = threading.active_count()
     options.setdefault("limits", FAST)
+    if journal := options.pop("journal", None):
+        options["company"] = Alone(journal)
     with ChatServer("127.0.0.1", 0, **options) as server:
         yield server
     assert threading.active_count() <= before, threading.enumerate()

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import Protocol
 
 from loguru import logger
 
@@ -23,33 +22,22 @@ from server.cluster.registry import ClusterRegistry
 from server.cluster.rooms import Rooms
 from server.delivery import Delivery
 from server.entries import Answer, Arrived, Tell
-from server.journal import Journal, JournalError, SessionRow
+from server.journal import JournalError, SessionRow
 from server.limits import Limits
 from server.locks import FACTS as LOCK
 from server.locks import Locks
 from server.looks import looks_of
 from server.names import Names
-from server.order import Order
-from server.others import Others
+from server.order import Guest, Order
 from server.room import Member
 
 LEASE_SECONDS = 15.0  # that the others wait for a server of which nothing is heard
 RENEWALS = 5  # of a lease while it lasts
 RETRY_SECONDS = 0.5  # between two tries to reach a Redis that is away
 READ_SECONDS = 10.0  # of waiting for what comes; then the same again
+GATHER_SECONDS = 0.002  # between two reads: each names every room that is followed, and what comes meanwhile gathers
 READ_ENTRIES = 100  # at once of a stream
 GONE = Error("no-such-person", "the server that this person was on is gone; try again in a minute").encode()
-
-
-class Guest(Protocol):
-    """Whoever is connected, with or without a name."""
-
-    @property
-    def address_key(self) -> str:
-        """What is banned with his address."""
-
-    def expel(self, deed: str) -> None:
-        """Make him leave for good, unless he is an operator."""
 
 
 class Cluster:
@@ -103,24 +91,25 @@ class Cluster:
         entries = self._link.ask("XREVRANGE", self._news, "+", "-", "COUNT", 1)
         return str(entries[0][0].decode()) if entries else "0-0"
 
-    def registry(
-        self, delivery: Delivery, journal: Journal, limits: Limits, names: Names, order: Order, locks: Locks, _: Others
-    ) -> ClusterRegistry:
-        """Return the registry of this server. To be called once."""
-        self._registry = ClusterRegistry(delivery, journal, limits, names, order, locks, self)
-        return self._registry
+    @property
+    def keeper(self) -> ClusterJournal:
+        """Who keeps what is said: for that is what all share."""
+        return self.journal
 
-    def join(
+    def registry(
         self,
         delivery: Delivery,
-        order: Order,
+        limits: Limits,
         names: Names,
+        order: Order,
         locks: Locks,
         guests: Callable[[], Sequence[Guest]],
-    ) -> None:
-        """Take what this server consists of."""
+    ) -> ClusterRegistry:
+        """Return the registry of a server that consists of these. To be called once."""
         self._delivery, self._order, self._names = delivery, order, names
         self._locks, self._guests = locks, guests
+        self._registry = ClusterRegistry(delivery, self.journal, limits, names, order, locks, self)
+        return self._registry
 
     def start(self) -> None:
         """Have the others know of this server, know of their people, and start the threads. Raises JournalError."""
@@ -208,12 +197,12 @@ class Cluster:
     # ------------------------------------------------------------------------------------------------- the follower
 
     def _follow(self) -> None:
-        away = False
-        while not self._stopping.is_set():
+        away, read_at = False, 0.0
+        while not self._stopping.wait(max(0.0, read_at + GATHER_SECONDS - time.monotonic())):
             places = {self._room_prefix + key: f"0-{seq}" for key, seq in self._rooms.places().items()}
             try:
                 found = self._reader.read(self._places | places, READ_ENTRIES)
-                away = False
+                away, read_at = False, time.monotonic()
             except Exception as error:  # noqa: BLE001  # whatever it is: the thread must go on, and so must its log
                 if not away and not self._stopping.is_set():
                     logger.error("cannot read what the other servers say: {}; trying again", error)
@@ -330,6 +319,8 @@ class Cluster:
 
     def _take_back(self) -> None:
         """Have the others know again who is here, and know again who is there."""
+        if self._has_missed_news():
+            logger.error("what the others passed and kept meanwhile is gone; start this server again to know all of it")
         lost = []
         for member in self._registry.own():
             if self._link.run("TAKE_BACK", _token(member), *looks_of(member.name)):
@@ -339,6 +330,11 @@ class Cluster:
         self._look_around()  # by which those are let go who are at another server now
         for member in lost:
             self._registry.drop(member)
+
+    def _has_missed_news(self) -> bool:
+        info = self._link.ask("XINFO", "STREAM", self._news)
+        dropped = info[info.index(b"max-deleted-entry-id") + 1].decode()
+        return _place(dropped) > _place(self._places[self._news])
 
     def _adopt(self, server: str) -> None:
         found = self._link.run("ADOPT", server)
@@ -360,6 +356,12 @@ class Cluster:
 
 def _row(token: bytes, who: bytes, accepted: bytes) -> SessionRow:
     return row_of(token.decode(), who, accepted)
+
+
+def _place(id_: str) -> tuple[int, int]:
+    """Return the id of an entry as it is compared."""
+    milliseconds, _, number = id_.partition("-")
+    return int(milliseconds), int(number)
 
 
 def _token(member: Member) -> str:

@@ -77,10 +77,6 @@ class ClusterJournal:
 
     # ----------------------------------------------------------------------------------------------- as a journal
 
-    def append(self, pages: Sequence[Page], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
-        """Do nothing of the kind: where there are many servers, none gives what is said its SEQs."""
-        raise NotImplementedError
-
     def last(self, key: str) -> int:
         """Return the SEQ of the last line of a room, 0 where there is none."""
         return int(self._link.ask("HGET", self._link.key("last"), key) or 0)

@@ -17,9 +17,7 @@ from server.journal import JournalError
 
 ASK_SECONDS = 2.0  # for an answer; nobody waits longer for a Redis that is away, and then nobody at all
 OLDEST = (7, 0)  # of Redis, in which these scripts are tested
-AT_ONCE = (
-    16  # who ask at the same time, each on a connection: Redis answers one after the other, and holds each of them
-)
+AT_ONCE = 16  # who ask at the same time, each on a connection; Redis answers one after the other
 QUEUE_SECONDS = 10.0  # for those before oneself; when thousands come at once that is longer than an answer takes
 HEADROOM = 0.9  # of maxmemory that may be used at the start
 

@@ -19,7 +19,7 @@ Every key of a chat begins with the same prefix, in braces, so that in a Redis C
 
 FORMAT = "1"  # of all that; a later one refuses, or converts, an earlier one
 APPLICATION = "chat-room"
-NEWS_KEPT = 100_000  # entries, some 30 MB; who missed more reads everything anew
+NEWS_KEPT = 100_000  # entries, some 30 MB: hours of them; who was cut off for longer is told to start again
 INBOX_KEPT = 10_000  # entries, for a server that is slow or gone
 
 _COMMON = f"""
