@@ -2,13 +2,14 @@
 
 Run it as `python3 media/record_cluster.py`; it needs redis-server and what `pip install -e '.[dev]'` brings. It is
 played and drawn as media/record_demo.py does: Redis, the servers and both clients are the real ones, the times too.
+The shells call the servers a, b and c; here they take whatever ports are free.
 """
 
 import contextlib
 import tempfile
 from pathlib import Path
 
-from record_demo import END, GLANCE, HERE, READ, STUDY, Recording, Server, Stage, Window, draw
+from record_demo import COMMAND, END, GLANCE, HERE, READ, STUDY, Recording, Server, Stage, Window, draw
 
 from tests.redis_server import RedisServer
 
@@ -20,6 +21,8 @@ COLORS = {"alice": "teal", "bob": "orange"}
 def play(stage: Stage) -> None:
     """Play the story."""
     alice, bob = stage.windows["alice"], stage.windows["bob"]
+    stage.pause(GLANCE)
+    stage.type((alice, f"{COMMAND} a,c"), (bob, f"{COMMAND} b,c"))
     for window in (alice, bob):
         window.start()
         stage.await_text("lobby>", window)
@@ -31,10 +34,10 @@ def play(stage: Stage) -> None:
     stage.type((alice, "let's pull its pl"))
     stage.server.kill()
     stage.await_text("reconnecting", bob)
-    stage.say(alice, "ug 🔌", GLANCE)
+    stage.say(alice, "ug 😈", GLANCE)
     stage.type((bob, "I'm on c by "))
     stage.await_text("· connected", bob)
-    stage.await_text("🔌", bob)
+    stage.await_text("😈", bob)
     stage.stand_still()
     stage.say(bob, "now, and missed nothing", READ)
     stage.await_text("missed nothing", alice)
