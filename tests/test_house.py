@@ -1,6 +1,7 @@
 """The house: which module may know which, and that the README says what the code does."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -79,6 +80,7 @@ def test_every_module_has_its_row_in_the_readme() -> None:
     assert [name for name in files if not name.endswith("__init__.py") and f"`{name}`" not in README] == []
 
 
+@functools.cache
 def functions(path: Path) -> set[str]:
     """Return the names of the functions of a file; none if it is not there."""
     if not path.exists():
