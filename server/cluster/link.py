@@ -193,9 +193,8 @@ def connect(url: str, seconds: float) -> Any:
         hosts, _, master = rest.partition("/")
         if not master:
             raise ValueError("a redis+sentinel URL ends with the name of the master")
-        return Sentinel([_host(host) for host in hosts.split(",")], sentinel_kwargs=options, **options).master_for(
-            master
-        )
+        sentinel: Any = Sentinel  # which has no types
+        return sentinel([*map(_host, hosts.split(","))], sentinel_kwargs=options, **options).master_for(master)
     return redis.Redis.from_url(url, **options)
 
 
