@@ -45,7 +45,7 @@ SESSION_STACK_BYTES = 262_144  # of a client's thread; address space, of which a
 # what is sent waits little for those who compute; but when 10,000 left at the same moment, Python's own 5 ms were 2
 # million wake-ups a second, and took minutes.
 SWITCH_SECONDS = 0.001
-SWITCH_SECONDS_PER_CLIENT = 0.000005
+SWITCH_SECONDS_PER_CLIENT = 0.00002
 SPARE_DESCRIPTORS = 64  # for the log, the journal, the listener and what the libraries open
 STOP_SECONDS = 3.0  # for everybody to be told and everything to be sent
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}

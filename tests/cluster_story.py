@@ -48,10 +48,10 @@ class ClusterStory(Story):
 
     def _make_trouble(self, kill: int) -> None:
         number = self._rng.randrange(SERVERS)
-        if kill % 6 == 2:
+        if kill % 4 == 1:
             self._redis.kill()
             self._redis.start()
-        elif kill % 6 == 5:
+        elif kill % 4 == 3:
             self._cables[number].cut()
             threading.Event().wait(CUT_SECONDS)  # this long is what is tried
             self._cables[number].mend()

@@ -423,4 +423,4 @@ def test_memory_against_a_model() -> None:
 def test_file_against_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The journal in a file does what the model does, over restarts and purges."""
     monkeypatch.setattr(FileAgainstAModel, "folder", tmp_path)
-    run_state_machine_as_test(FileAgainstAModel, settings=settings(max_examples=25, deadline=None))
+    run_state_machine_as_test(FileAgainstAModel, settings=settings(max_examples=15, deadline=None))
