@@ -32,7 +32,7 @@ def texts(lines: list[str]) -> list[str]:
 
 @pytest.mark.timeout(180)
 def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
-    """Eight clients, four kills, cuts in the middle of lines, one client held: everybody has everything exactly once."""
+    """Eight clients, four kills, cuts in the middle of lines, one client held: everybody has everything once."""
     outcome = Story(tmp_path, kills=4, seed=7).play()
     assert outcome.kept_its_promise, outcome
 
