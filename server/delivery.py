@@ -437,7 +437,7 @@ class Delivery:
             return
         if page.first != log.tail.seq + 1:
             self._sender.append(log, Gap(log.name, log.tail.seq + 1, page.first - 1).encode())
-            log.tail.seq = page.first - 1
+            log.tail.skip_to(page.first - 1)
         self._sender.append(log, page.data, page.last - page.first + 1)
 
     def _fetch(self, member: Member, past: Past) -> None:
@@ -477,7 +477,7 @@ class Delivery:
 
 
 # What goes on while the journal cannot be written: it says nothing in a room, and who goes must not hold a descriptor.
-_PASSING = (Answer, Tell, Mark, Fetched, Finish, Close, Arrived)
+_PASSING = (Answer, Tell, Mark, Fetched, Finish, Close)
 
 
 def accepted(member: Member) -> int:

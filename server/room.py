@@ -84,7 +84,7 @@ _END, _LAST = attrgetter("end"), attrgetter("last")
 class Tail:
     """The end of a room's log. A place in it is a number of bytes since the log was opened, where a line begins."""
 
-    __slots__ = ("_numbered", "end", "floor", "pages", "seq", "start")
+    __slots__ = ("_hole", "_numbered", "end", "floor", "pages", "seq", "start")
 
     def __init__(self, seq: int) -> None:
         self.pages: list[TailPage] = []  # a list, so that a place is found by bisection
@@ -93,6 +93,7 @@ class Tail:
         self.end = 0  # the place of the next line
         self.seq = seq  # of the last line
         self.floor = seq  # the lines up to this SEQ are no longer here
+        self._hole = seq  # some lines up to this SEQ never were
 
     def append(self, data: bytes, kept: int) -> None:
         """Add lines, of which as many are `kept`, each with the next SEQ."""
@@ -102,6 +103,14 @@ class Tail:
         self.pages.append(page)
         if kept:
             self._numbered.append(page)
+
+    def skip_to(self, seq: int) -> None:
+        """Go on after a SEQ: what is missing before it never comes here."""
+        self.seq = self._hole = seq
+
+    def holds(self, after: int) -> bool:
+        """Return whether the next line after a SEQ, and all that follow it, are here."""
+        return max(self.floor, self._hole) <= after < self.seq
 
     def trim(self) -> None:
         """Forget the oldest lines beyond the limits."""
@@ -141,7 +150,7 @@ class Tail:
     def kept(self, after: int, upto: int, size: int) -> tuple[bytes, int]:
         """Return the kept lines with after < SEQ <= upto until there are `size` bytes, and the SEQ of the last of them.
 
-        `after` must not be below the floor, and `upto` not above the last SEQ.
+        `holds` must be true of `after`, and `upto` not above the last SEQ.
         """
         pieces: list[bytes] = []
         for page in islice(self._numbered, bisect_right(self._numbered, after, key=_LAST), None):

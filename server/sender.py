@@ -321,7 +321,7 @@ class Sender:
         chunk, past.head = past.head, b""
         if past.log is None or past.after >= past.upto:
             member.past.pop(0)
-        elif past.log.tail.floor <= past.after < past.log.tail.seq:
+        elif past.log.tail.holds(past.after):
             lines, past.after = past.log.tail.kept(past.after, min(past.upto, past.log.tail.seq), CHUNK_BYTES)
             chunk += lines
         elif not chunk:  # what is here goes first

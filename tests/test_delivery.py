@@ -13,8 +13,8 @@ from protocol import Acted, Entered, Notice, Said
 from server import sender
 from server.channel import Channel
 from server.delivery import Delivery, with_gaps
-from server.entries import RUN_LINES, Answer, Close, Depart, Enter, Finish, Mark, Post, Show
-from server.journal import MemoryJournal, OwnJournal, Page, SessionRow
+from server.entries import RUN_LINES, Answer, Arrived, Close, Depart, Enter, Finish, Mark, Post, Show
+from server.journal import JournalError, MemoryJournal, OwnJournal, Page, SessionRow
 from server.keeper import LoneKeeper
 from server.room import TAIL_PAGES, Member, Room
 from server.sender import OUTBOX_BYTES, PAST_STRETCHES
@@ -439,6 +439,61 @@ def test_a_room_goes_on_counting_when_people_come_back() -> None:
         delivery.post(Enter(second, Room("ops", "ops"), 1), post(ROOM, "b"))
         delivery.settle(second)
         assert [line.split()[2] for line in seen.lines] == ["1", "1", "2"]
+
+
+class Shared(LoneKeeper):
+    """A keeper of one server of many: what is said comes back by `Arrived`. It cannot keep anything while `away`."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryJournal())
+        self.away = False
+        self.refused = threading.Event()
+
+    def keep(self, posts: Sequence[Post], sessions: Sequence[SessionRow], ended: Sequence[SessionRow]) -> None:
+        if self.away:
+            self.refused.set()
+            raise JournalError("away")
+
+
+def arrived(first: int, last: int) -> Arrived:
+    """Return lines of ROOM that a server of the chat has kept."""
+    data = b"".join(b"/say ops %d 1000 bob red %d\n" % (seq, seq) for seq in range(first, last + 1))
+    return Arrived(Page(ROOM.key, ROOM.name, first, last, 1_000, data))
+
+
+def test_what_arrives_keeps_its_order_while_nothing_can_be_kept() -> None:
+    """Also what was taken from the queue together with a post that could not be kept just then."""
+    keeper = Shared()
+    delivery = Delivery(MemoryJournal(), keeper)
+    member, outlet = person()
+    delivery.start()
+    delivery.post(Enter(member, ROOM, 1))
+    delivery.settle(member)
+    keeper.away = True
+    delivery.post(post(ROOM, "x"), arrived(1, 2))
+    assert keeper.refused.wait(PATIENCE_SECONDS)
+    delivery.post(arrived(3, 4))
+    keeper.away = False
+    assert eventually(lambda: any(line.startswith("/say ops 4 ") for line in outlet.lines))
+    delivery.stop(1.0)
+    assert covered([line for line in outlet.lines if line.startswith(("/say", "/gap"))]) == [1, 2, 3, 4]
+
+
+def test_a_hole_in_what_arrives_is_a_gap_for_everybody() -> None:
+    """For those who are there, and for who comes back from before it: the journal may have what is missing here."""
+    journal = MemoryJournal()
+    journal.append([arrived(first, first).page for first in range(1, 6)], [], [])
+    delivery = Delivery(journal, Shared())
+    (member, outlet), (late, seen) = person(), person()
+    delivery.start()
+    delivery.post(Enter(member, ROOM, 1))
+    delivery.settle(member)
+    delivery.post(arrived(6, 6), arrived(9, 9), Enter(late, ROOM, 2, after=4))
+    delivery.settle(late)
+    delivery.settle(member)
+    assert covered([line for line in outlet.lines if line.startswith(("/say", "/gap"))][-3:]) == [6, 7, 8, 9]
+    assert covered([line for line in seen.lines if line.startswith(("/say", "/gap"))]) == [5, 6, 7, 8, 9]
+    delivery.stop(1.0)
 
 
 def test_a_broken_journal_ends_the_server_loudly() -> None:
