@@ -168,12 +168,12 @@ class Registry:
         with self._lock:
             state = self._states.get(hashed)
             here = self._present.get(hashed)
-        if state is None or (self._others.exist and (here is None or here.elsewhere)):
+        if state is None or (self._others.exist and (here is None or here.elsewhere or here.away)):
             row = self._journal.session(hashed)
             with self._lock:
                 if row is not None:
                     state = self._states.setdefault(hashed, state_of(row))
-                    learn(state, row)  # nobody here has written it meanwhile
+                    learn(state, row)  # nobody here writes it just now
         if state is None or state.ended:
             raise ProtocolError("resume-unknown", "this session is over or not known here; say /name NAME [COLOR]")
         return state

@@ -41,7 +41,7 @@ GONE = Error("no-such-person", "the server that this person was on is gone; try 
 
 
 class Cluster:
-    """The `server.others.Others` of a server that has some. Made, joined, started and stopped by one thread."""
+    """The `server.company.Company` of a server among others. Made, started and stopped by one thread."""
 
     exist = True
 
@@ -233,7 +233,7 @@ class Cluster:
         self._registry.note_speakers({fields[b"name"].decode() for _, fields in entries})
 
     def _take_news(self, news: dict[str, bytes]) -> None:
-        if news["by"].decode() == self.id:
+        if news["by"].decode() == self.id and "held" not in news:
             return
         if "token" in news:
             self._take_person(news["token"].decode(), news["home"].decode(), news["who"], held="held" in news)
@@ -244,9 +244,11 @@ class Cluster:
             self._registry.show_notice(news["room"].decode(), news["text"].decode())
 
     def _take_person(self, token: str, home: str, who: bytes, *, held: bool) -> None:
-        if held and self._registry.serves(bytes.fromhex(token)):
+        if held and home == self.id:
+            self._registry.adopt(row_of(token, who, None))  # here, in the order in which all see it
+        elif held and self._registry.serves(bytes.fromhex(token)):
             return  # we were taken for dead, and the thread of the lease takes back what is ours
-        if home and home != self.id:
+        elif home and home != self.id:
             self._registry.mirror(row_of(token, who, None), home)
         elif not home:
             self._registry.unmirror(bytes.fromhex(token), row_of(token, who, None).why if who else "lost")
@@ -337,11 +339,8 @@ class Cluster:
         return _place(dropped) > _place(self._places[self._news])
 
     def _adopt(self, server: str) -> None:
-        found = self._link.run("ADOPT", server)
-        people = [_row(*found[at : at + 3]) for at in range(0, len(found), 3)]
-        logger.info("server {} is gone; holding the places of {} people", server, len(people))
-        for row in people:
-            self._registry.adopt(row)
+        people = self._link.run("ADOPT", server)  # who they are, the follower hears
+        logger.info("server {} is gone; holding the places of {} people", server, people)
 
     def _look_around(self) -> None:
         """Know of everybody who is at another server, and of nobody else."""

@@ -212,9 +212,9 @@ end
 return dead
 """
 
-# ARGV: a server. If it has no lease, hold the places of its people from here on; return them: token, who, accepted.
+# ARGV: a server. If it has no lease, hold the places of its people from here on; return how many they are.
 ADOPT = """
-local dead, people = ARGV[3], {}
+local dead, people = ARGV[3], 0
 if redis.call('EXISTS', P..'lease:'..dead) == 1 then return people end
 local homes = redis.call('HGETALL', P..'home')
 for i = 1, #homes, 2 do
@@ -225,9 +225,7 @@ for i = 1, #homes, 2 do
       redis.call('HSET', P..'home', token, me)
       redis.call('SADD', P..'held', token)
       news('token', token, 'home', me, 'who', who, 'held', 1)
-      table.insert(people, token)
-      table.insert(people, who)
-      table.insert(people, redis.call('HGET', P..'accepted', token) or '0')
+      people = people + 1
     else
       drop_looks(token, {})
       redis.call('HDEL', P..'home', token)
