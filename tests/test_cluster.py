@@ -13,6 +13,7 @@ from server.cluster.cluster import Cluster
 from server.cluster.link import Link, without_password
 from server.journal import JournalError
 from tests.cluster_server import LEASE_SECONDS
+from tests.cluster_story import ClusterStory
 from tests.redis_server import Cable, RedisServer, needs_redis
 from tests.test_chat_server import refused
 from tests.test_order import come_as
@@ -429,3 +430,10 @@ def test_what_is_too_old_or_too_much_is_gone(redis_server: RedisServer, url: str
         alice.send("/history 1000", "next")
         assert alice.until("/end history") == ["/gap lobby 1 300", "/end history"]
         alice.until("/say lobby 301 .* next")
+
+
+@pytest.mark.timeout(180)
+def test_nothing_is_lost_and_nothing_doubled_over_three_servers(tmp_path: Path) -> None:
+    """Servers killed in turn, Redis killed and started again, a network cut: everybody has everything once."""
+    outcome = ClusterStory(tmp_path, kills=4, seed=7).play()
+    assert outcome.kept_its_promise, outcome
