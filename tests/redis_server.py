@@ -1,6 +1,5 @@
 """A Redis of a test's own, on a free port, with its data in a folder; and a network between it and a server."""
 
-import selectors
 import shutil
 import socket
 import subprocess
@@ -12,6 +11,7 @@ from typing import Any, Self
 import pytest
 import redis
 
+from tests.relay import Relay
 from tests.wire import PATIENCE_SECONDS, eventually
 
 NEEDED = "needs redis-server, of Debian's package redis-server"
@@ -69,35 +69,20 @@ class RedisServer:
         return redis.Redis(port=self.port)
 
 
-class Cable:
+class Cable(Relay):
     """A network to a port of this machine that can be cut: nothing passes then, and nobody is told."""
 
     def __init__(self, port: int) -> None:
-        self._target = ("127.0.0.1", port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
+        super().__init__(("127.0.0.1", port))
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._whole = threading.Event()
         self._whole.set()
-        self._over = threading.Event()
-        self._peers: dict[socket.socket, socket.socket] = {}
-        self._selector = selectors.DefaultSelector()
-        self._thread = threading.Thread(target=self._run, name="cable")
-
-    def __enter__(self) -> Self:
-        self._selector.register(self._listener, selectors.EVENT_READ)
-        self._thread.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._over.set()
-        self._whole.set()
-        self._thread.join()
-        for sock in (*self._peers, self._listener):
-            sock.close()
-        self._selector.close()
+        self.mend()
+        super().__exit__(kind, error, traceback)
 
     def cut(self) -> None:
         """Let nothing pass."""
@@ -107,37 +92,10 @@ class Cable:
         """Let everything pass, with what has come meanwhile."""
         self._whole.set()
 
-    def _run(self) -> None:
-        while not self._over.is_set():
-            ready = self._selector.select(0.02)
-            self._whole.wait()
-            for key, _ in ready:
-                sock = key.fileobj
-                assert isinstance(sock, socket.socket)
-                if sock is self._listener:
-                    self._join(sock.accept()[0])
-                elif sock in self._peers:
-                    self._pass_on(sock)
-
     def _join(self, near: socket.socket) -> None:
-        try:
-            far = socket.create_connection(self._target)
-        except OSError:  # Redis is away
-            near.close()
-            return
-        self._peers |= {near: far, far: near}
-        for sock in (near, far):
-            self._selector.register(sock, selectors.EVENT_READ)
+        self._whole.wait()
+        super()._join(near)
 
-    def _pass_on(self, source: socket.socket) -> None:
-        target = self._peers[source]
-        try:
-            data = source.recv(65_536)
-            target.sendall(data)
-        except OSError:
-            data = b""
-        if not data:
-            for sock in (source, target):
-                self._selector.unregister(sock)
-                del self._peers[sock]
-                sock.close()
+    def _pass_on(self, end: socket.socket) -> None:
+        self._whole.wait()
+        super()._pass_on(end)

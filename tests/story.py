@@ -11,7 +11,6 @@ in the same order, and the journal must hold just that. It talks to loopback onl
 import argparse
 import random
 import re
-import selectors
 import signal
 import socket
 import subprocess
@@ -23,11 +22,10 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from server.journal import Journal
 from server.sqlite_journal import SqliteJournal
+from tests.relay import Relay
 from tests.wire import ROOT, ServerProcess
 
 ROOMS = ("lobby", "ops", "ünï")
@@ -40,73 +38,30 @@ END_SECONDS = 90.0  # for everybody to have everything, when nothing is killed a
 SAID = re.compile(r"^\d\d:\d\d (c\d): (\1-\d+)$")
 
 
-class Proxy:
+class Proxy(Relay):
     """Passes bytes between clients and whatever server there is, in small pieces, and cuts at random."""
 
     def __init__(self, rng: random.Random) -> None:
-        self.target: tuple[str, int] | None = None  # where the server is; None while there is none
+        super().__init__()
         self._rng = rng
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._selector = selectors.DefaultSelector()
         self._left: dict[socket.socket, int] = {}  # bytes until the cut
-        self._peers: dict[socket.socket, socket.socket] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="proxy")
-
-    def __enter__(self) -> Self:
-        self._selector.register(self._listener, selectors.EVENT_READ)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._stopping.set()
-        self._thread.join()
-        for end in list(self._peers):
-            self._cut(end)
-        self._selector.close()
-        self._listener.close()
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            for key, _ in self._selector.select(0.05):
-                if key.fileobj is self._listener:
-                    self._join(self._listener.accept()[0])
-                elif key.fileobj in self._peers:
-                    self._pass_on(key.fileobj)
-
-    def _join(self, client: socket.socket) -> None:
-        try:
-            if self.target is None:
-                raise ConnectionRefusedError
-            server = socket.create_connection(self.target, 5)
-        except OSError:
-            client.close()
-            return
-        for end, peer in ((client, server), (server, client)):
-            self._peers[end] = peer
-            self._left[end] = self._rng.randint(*CUT_BYTES)
-            self._selector.register(end, selectors.EVENT_READ)
 
     def _pass_on(self, end: socket.socket) -> None:
+        left = self._left.get(end) or self._rng.randint(*CUT_BYTES)
         try:
             data = end.recv(self._rng.randint(1, PIECE_BYTES))
-            piece = data[: self._left[end]]
+            piece = data[:left]
             self._peers[end].sendall(piece)
         except OSError:
-            self._cut(end)
-            return
-        self._left[end] -= len(piece)
+            data = piece = b""
+        self._left[end] = left - len(piece)
         if not data or not self._left[end]:
             self._cut(end)
 
     def _cut(self, end: socket.socket) -> None:
-        for socket_ in (end, self._peers[end]):
-            if self._peers.pop(socket_, None) is not None:
-                self._selector.unregister(socket_)
-                socket_.close()
+        for sock in (end, self._peers[end]):
+            self._left.pop(sock, None)
+        super()._cut(end)
 
 
 @dataclass(eq=False)
