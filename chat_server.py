@@ -23,7 +23,7 @@ from logfile import LogFileError, log_to
 from protocol import Bye, Error, ProtocolError
 from server.certificate import Certificate, CertificateError
 from server.channel import Channel
-from server.company import Alone, Company
+from server.company import Alone, Company, Parts
 from server.delivery import Delivery
 from server.desk import House
 from server.doorman import Doorman
@@ -92,7 +92,8 @@ class ChatServer:
         # For who came by the name of an operator could keep order.
         names = Names(journal, kept=operators)
         order, locks = Order(journal, operators), Locks(journal)
-        registry = self._company.registry(delivery, limits, names, order, locks, self._list_sessions)
+        parts = Parts(delivery, limits, names, order, locks, self._list_sessions)
+        registry = self._company.registry(parts)
         self._house = House(
             gate=Gate(limits, refuse_banned=order.refuse_banned_address),
             registry=registry,

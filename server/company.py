@@ -1,6 +1,7 @@
 """In whose company a server runs: alone here, among others in server/cluster/."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from server.delivery import Delivery
@@ -12,6 +13,18 @@ from server.names import Names
 from server.order import Guest, Order
 from server.others import Nobody, Others
 from server.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a server consists of, beside its registry."""
+
+    delivery: Delivery
+    limits: Limits
+    names: Names
+    order: Order
+    locks: Locks
+    guests: Callable[[], Sequence[Guest]]  # all who are connected
 
 
 class Company(Others, Protocol):
@@ -28,16 +41,8 @@ class Company(Others, Protocol):
     def keeper(self) -> Keeper:
         """Who keeps what is said."""
 
-    def registry(
-        self,
-        delivery: Delivery,
-        limits: Limits,
-        names: Names,
-        order: Order,
-        locks: Locks,
-        guests: Callable[[], Sequence[Guest]],
-    ) -> Registry:
-        """Return the registry of a server that consists of these. To be called once."""
+    def registry(self, parts: Parts) -> Registry:
+        """Return the registry of a server that consists of `parts`. To be called once."""
 
     def start(self) -> None:
         """Be in company from here on; the registry was started. Raises JournalError."""
@@ -56,17 +61,9 @@ class Alone(Nobody):
         self.journal = journal
         self.keeper = LoneKeeper(journal)
 
-    def registry(
-        self,
-        delivery: Delivery,
-        limits: Limits,
-        names: Names,
-        order: Order,
-        locks: Locks,
-        guests: Callable[[], Sequence[Guest]],  # noqa: ARG002  # nobody else bans them
-    ) -> Registry:
-        """Return the registry of a server that consists of these."""
-        return Registry(delivery, self.journal, limits, names, order, locks)
+    def registry(self, parts: Parts) -> Registry:
+        """Return the registry of a server that consists of `parts`."""
+        return Registry(parts.delivery, self.journal, parts.limits, parts.names, parts.order, parts.locks)
 
     def start(self) -> None:
         """Do nothing."""

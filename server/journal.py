@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from protocol import Acted, Said, pack_run
+
 MEMORY_LINES = 1_000  # kept of a room
 MEMORY_BYTES = 1_048_576  # kept of a room, counted as on the wire
 MEMORY_ROOMS = 10_000  # rooms of which something is kept; past that the one longest silent is forgotten
@@ -31,6 +33,14 @@ class Page(NamedTuple):
         """Return the page of those of its lines with after < SEQ <= upto, of which there must be one."""
         data = cut_lines(self.data, self.first, self.last, after, upto)
         return self._replace(first=max(self.first, after + 1), last=min(self.last, upto), data=data)
+
+
+def page_of_run(
+    key: str, room: str, first: int, time: int, kind: type[Said | Acted], name: str, color: str, texts: Sequence[str]
+) -> Page:
+    """Return what somebody says in one go, as a page of which the first line has the SEQ `first`."""
+    data = pack_run(kind, room, first, time, name, color, texts)
+    return Page(key, room, first, first + len(texts) - 1, time, data)
 
 
 def cut_lines(data: bytes, first: int, last: int, after: int, upto: int) -> bytes:

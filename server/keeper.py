@@ -4,10 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from protocol import pack_run
 from server.entries import Post
-from server.journal import OwnJournal, Page, SessionRow
-from server.room import RoomLog
+from server.journal import OwnJournal, Page, SessionRow, page_of_run
 
 
 class Keeper(Protocol):
@@ -48,7 +46,8 @@ class LoneKeeper:
         assert log is not None  # the delivery thread has found it
         first = log.number + 1
         log.number += len(post.texts)
-        post.page = page_of(log, post, first, now)
+        said = (post.kind, post.name, post.color, post.texts)
+        post.page = page_of_run(log.key, post.room.name, first, now, *said)
         return post.page
 
     def open(self, key: str) -> int:
@@ -57,10 +56,3 @@ class LoneKeeper:
 
     def shut(self, key: str) -> None:
         """Do nothing: nobody else speaks there."""
-
-
-def page_of(log: RoomLog, post: Post, first: int, now: int) -> Page:
-    """Return the lines of a post, of which the first has the SEQ `first`; `now` is in milliseconds since 1970."""
-    room = post.room.name
-    data = pack_run(post.kind, room, first, now, post.name, post.color, post.texts)
-    return Page(log.key, room, first, first + len(post.texts) - 1, now, data)

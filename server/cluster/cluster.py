@@ -10,7 +10,7 @@ Three threads of its own:
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from queue import SimpleQueue
 
 from loguru import logger
@@ -20,15 +20,11 @@ from server.cluster.journal import KEEP_DAYS, KEEP_LINES, ClusterJournal, page_o
 from server.cluster.link import Argument, Link, Reader
 from server.cluster.registry import ClusterRegistry
 from server.cluster.rooms import Rooms
-from server.delivery import Delivery
+from server.company import Parts
 from server.entries import Answer, Arrived, Tell
-from server.journal import JournalError, SessionRow
-from server.limits import Limits
+from server.journal import JournalError
 from server.locks import FACTS as LOCK
-from server.locks import Locks
 from server.looks import looks_of
-from server.names import Names
-from server.order import Guest, Order
 from server.room import Member
 
 LEASE_SECONDS = 15.0  # that the others wait for a server of which nothing is heard
@@ -80,12 +76,8 @@ class Cluster:
             threading.Thread(target=work, name=name)  # joined by stop
             for work, name in ((self._follow, "follower"), (self._carry, "messenger"), (self._keep_lease, "lease"))
         ]
+        self._parts: Parts
         self._registry: ClusterRegistry
-        self._delivery: Delivery
-        self._order: Order
-        self._names: Names
-        self._locks: Locks
-        self._guests: Callable[[], Sequence[Guest]]
 
     def _last_news(self) -> str:
         entries = self._link.ask("XREVRANGE", self._news, "+", "-", "COUNT", 1)
@@ -96,19 +88,12 @@ class Cluster:
         """Who keeps what is said: for that is what all share."""
         return self.journal
 
-    def registry(
-        self,
-        delivery: Delivery,
-        limits: Limits,
-        names: Names,
-        order: Order,
-        locks: Locks,
-        guests: Callable[[], Sequence[Guest]],
-    ) -> ClusterRegistry:
-        """Return the registry of a server that consists of these. To be called once."""
-        self._delivery, self._order, self._names = delivery, order, names
-        self._locks, self._guests = locks, guests
-        self._registry = ClusterRegistry(delivery, self.journal, limits, names, order, locks, self)
+    def registry(self, parts: Parts) -> ClusterRegistry:
+        """Return the registry of a server that consists of `parts`. To be called once."""
+        self._parts = parts
+        self._registry = ClusterRegistry(
+            parts.delivery, self.journal, parts.limits, parts.names, parts.order, parts.locks, self
+        )
         return self._registry
 
     def start(self) -> None:
@@ -188,7 +173,7 @@ class Cluster:
         except JournalError:
             arrived = False
         if not arrived:
-            self._delivery.post(Answer(told.sender, GONE))
+            self._parts.delivery.post(Answer(told.sender, GONE))
 
     def _poke(self) -> None:
         """Have the follower look anew which rooms are wanted."""
@@ -211,7 +196,7 @@ class Cluster:
                 continue
             for stream, entries in found.items():
                 self._take(stream, entries)
-            self._delivery.wait_for_space()
+            self._parts.delivery.wait_for_space()
 
     def _take(self, stream: str, entries: list[tuple[str, dict[bytes, bytes]]]) -> None:
         try:
@@ -227,7 +212,7 @@ class Cluster:
 
     def _take_lines(self, key: str, entries: list[tuple[str, dict[bytes, bytes]]]) -> None:
         try:
-            self._delivery.post(*(Arrived(page_of(key, id_, fields)) for id_, fields in entries))
+            self._parts.delivery.post(*(Arrived(page_of(key, id_, fields)) for id_, fields in entries))
         finally:
             self._rooms.read(key, seq_of(entries[-1][0]))  # after it: who waits for that comes after these lines
         self._registry.note_speakers({fields[b"name"].decode() for _, fields in entries})
@@ -255,11 +240,11 @@ class Cluster:
 
     def _take_fact(self, kind: str, key: str, fact: str | None) -> None:
         if kind == LOCK:
-            self._locks.note(key, fact)
+            self._parts.locks.note(key, fact)
         elif kind == "name":
-            self._names.note(key, fact)
-        elif (sentence := self._order.note(kind, key, fact)) is not None and kind == "ban":
-            for guest in self._guests():
+            self._parts.names.note(key, fact)
+        elif (sentence := self._parts.order.note(kind, key, fact)) is not None and kind == "ban":
+            for guest in self._parts.guests():
                 if guest.address_key == sentence.whom:
                     guest.expel(f"banned {sentence}")
 
@@ -268,7 +253,7 @@ class Cluster:
         if do == "tell":
             self._bring(order)
         elif do == "answer" and (member := self._member(order["to"])) is not None:
-            self._delivery.post(Answer(member, order["data"]))
+            self._parts.delivery.post(Answer(member, order["data"]))
         elif do == "expel" and (member := self._member(order["token"])) is not None and not member.elsewhere:
             self._registry.expel(member, order["deed"].decode())
 
@@ -277,7 +262,7 @@ class Cluster:
         member = self._member(order["to"])
         arrived = member is not None and not member.elsewhere and not member.away
         if member is not None and arrived:
-            self._delivery.post(Tell(member, member, order["data"], b""))
+            self._parts.delivery.post(Tell(member, member, order["data"], b""))
         data = order["data"] if arrived else order["refusal"]
         back, author = order["back"].decode(), order["from"].decode()
         self._messages.put(lambda: self._send(back, "do", "answer", "to", author, "data", data))
@@ -346,15 +331,11 @@ class Cluster:
         """Know of everybody who is at another server, and of nobody else."""
         _, *found = self._link.run("SNAPSHOT")
         there = [found[at : at + 4] for at in range(0, len(found), 4)]
-        elsewhere = [(_row(token, who, accepted), home.decode()) for token, home, who, accepted in there]
+        elsewhere = [(row_of(token.decode(), who, accepted), home.decode()) for token, home, who, accepted in there]
         elsewhere = [(row, home) for row, home in elsewhere if home != self.id]
         for row, home in elsewhere:
             self._registry.mirror(row, home)
         self._registry.forget_others({row.token_hash for row, _ in elsewhere})
-
-
-def _row(token: bytes, who: bytes, accepted: bytes) -> SessionRow:
-    return row_of(token.decode(), who, accepted)
 
 
 def _place(id_: str) -> tuple[int, int]:

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from protocol import Acted, Said, pack_run
+from protocol import Acted, Said
 from server.cluster.link import Link
 from server.cluster.rooms import Rooms
 from server.entries import Post
-from server.journal import SESSION_SECONDS, Page, SessionRow, until_size
+from server.journal import SESSION_SECONDS, Page, SessionRow, page_of_run, until_size
 from server.looks import looks_of
 
 KEEP_DAYS = 30  # of a room's past
@@ -172,12 +172,10 @@ def seq_of(id_: str) -> int:
 
 def page_of(key: str, id_: str, fields: dict[bytes, bytes]) -> Page:
     """Return the lines of an entry of a room's stream."""
-    last = seq_of(id_)
-    first = last - int(fields[b"count"]) + 1
+    first = seq_of(id_) - int(fields[b"count"]) + 1
     room, name, color = (fields[field].decode() for field in (b"room", b"name", b"color"))
-    time_, texts = int(fields[b"time"]), fields[b"texts"].decode().split("\n")
-    data = pack_run(_KINDS[fields[b"kind"]], room, first, time_, name, color, texts)
-    return Page(key, room, first, last, time_, data)
+    texts = fields[b"texts"].decode().split("\n")
+    return page_of_run(key, room, first, int(fields[b"time"]), _KINDS[fields[b"kind"]], name, color, texts)
 
 
 def to_json(row: SessionRow) -> str:

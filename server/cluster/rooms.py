@@ -26,9 +26,10 @@ class Rooms:
         """`on_wanted` is called when a room is wanted that was not before."""
         self._link = link
         self._on_wanted = on_wanted
-        self._lock = threading.Lock()  # guards the table, and is never held while waiting for Redis
+        self._lock = threading.Lock()  # guards the two below, and is never held while waiting for Redis
         self._moved = threading.Condition(self._lock)  # told when a room was read on
         self._rooms: dict[str, Followed] = {}  # by key
+        self._forget_at = ROOMS_KNOWN
 
     def watch(self, key: str, seq: int = 0) -> None:
         """See to it that `open` will know where a room stands now, and that at `seq` at least, if it goes so far.
@@ -78,6 +79,9 @@ class Rooms:
                 self._moved.notify_all()
 
     def _forget_some(self) -> None:
+        if len(self._rooms) < self._forget_at:
+            return
         idle = [key for key, room in self._rooms.items() if not room.wanted]
         for key in idle[:-ROOMS_KNOWN]:
             del self._rooms[key]
+        self._forget_at = 2 * len(self._rooms) + ROOMS_KNOWN  # so that looking through them stays rare
