@@ -332,11 +332,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     for warning in filter(None, warnings):
         _warn(warning)
-    try:
-        return _serve_until_signal(server, certificate)
-    except JournalError as error:
-        server.stop()
-        return _complain(str(error))
+    return _serve_until_signal(server, certificate)
 
 
 def share_interpreter(clients: int) -> None:
@@ -379,22 +375,28 @@ def _complain(text: str) -> int:
 
 def _serve_until_signal(server: ChatServer, certificate: Certificate | None) -> int:
     threading.stack_size(SESSION_STACK_BYTES)
-    with server:
-        if names := ", ".join(server.unclaimed):
-            _warn(
-                f"nobody owns the name of {names} yet; whoever is first to come under it, with our client, keeps order"
-            )
-        host, port = server.address
-        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        logger.info("listening on {}", shown)
-        print(f"listening on {shown}", flush=True)
-        if certificate:
-            logger.info("certificate SHA-256 {}", certificate.fingerprint)
-            print(f"certificate SHA-256 {certificate.fingerprint}", flush=True)
-        number = _wait_for_stop(certificate)
-        logger.info("stopping on {}", signal.Signals(number).name)
+    try:
+        with server:
+            _announce(server, certificate)
+            number = _wait_for_stop(certificate)
+            logger.info("stopping on {}", signal.Signals(number).name)
+    except JournalError as error:
+        server.stop()
+        return _complain(str(error))
     logger.info("stopped")
     return 1 if server.failed.is_set() else 0
+
+
+def _announce(server: ChatServer, certificate: Certificate | None) -> None:
+    if names := ", ".join(server.unclaimed):
+        _warn(f"nobody owns the name of {names} yet; whoever is first to come under it, with our client, keeps order")
+    host, port = server.address
+    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    logger.info("listening on {}", shown)
+    print(f"listening on {shown}", flush=True)
+    if certificate:
+        logger.info("certificate SHA-256 {}", certificate.fingerprint)
+        print(f"certificate SHA-256 {certificate.fingerprint}", flush=True)
 
 
 def _wait_for_stop(certificate: Certificate | None) -> int:

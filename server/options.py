@@ -32,9 +32,24 @@ CERTIFICATE = "chat_tls.pem"  # beside the journal
 def parser(version: str) -> argparse.ArgumentParser:
     """Return the parser of the command line of this `version`."""
     options = argparse.ArgumentParser(prog="chat_server.py", description="Start a chat room.", allow_abbrev=False)
+    for add in (_add_place, _add_limits, _add_keeping, _add_access):
+        add(options)
+    options.add_argument("--version", action="version", version=f"chat-room {version}")
+    return options
+
+
+def _add_place(options: argparse.ArgumentParser) -> None:
+    # Where it listens, and logs.
     options.add_argument("--host", default=HOST, help=f"address to listen on ({HOST}; 0.0.0.0 opens it to the network)")
     options.add_argument("--port", type=_port, default=PORT, help=f"port to listen on ({PORT}; 0 picks a free one)")
+    options.add_argument(
+        "--reuse-port", action="store_true", help="share the port with other servers on this machine, one for each core"
+    )
     options.add_argument("--log-file", type=Path, default=Path("chat_server.log"), help="the log (chat_server.log)")
+
+
+def _add_limits(options: argparse.ArgumentParser) -> None:
+    # What clients may do.
     options.add_argument(
         "--max-clients", type=_at_least_one, default=CLIENTS, help=f"how many may be connected ({CLIENTS})"
     )
@@ -61,6 +76,16 @@ def parser(version: str) -> argparse.ArgumentParser:
     )
     options.add_argument("--burst", type=_at_least_one, default=BURST, help=f"lines in one go before that ({BURST})")
     options.add_argument(
+        "--grace",
+        type=_seconds,
+        default=GRACE_SECONDS,
+        help=f"seconds that a lost connection keeps its name ({GRACE_SECONDS:g})",
+    )
+
+
+def _add_keeping(options: argparse.ArgumentParser) -> None:
+    # Where what is said is kept, and for how long.
+    options.add_argument(
         "--journal", metavar="FILE", help=f"where to keep what is said ({JOURNAL} beside the log; {NO_JOURNAL}: memory)"
     )
     options.add_argument(
@@ -75,9 +100,6 @@ def parser(version: str) -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"which of the chats in that Redis ({CLUSTER_NAME})",
     )
-    options.add_argument(
-        "--reuse-port", action="store_true", help="share the port with other servers on this machine, one for each core"
-    )
     options.add_argument("--fsync", action="store_true", help="what was seen survives a power cut, too (slower)")
     options.add_argument(
         "--keep-days", type=_positive, default=KEEP_DAYS, help=f"days that the past is kept ({KEEP_DAYS})"
@@ -85,12 +107,10 @@ def parser(version: str) -> argparse.ArgumentParser:
     options.add_argument(
         "--keep-lines", type=_at_least_one, default=KEEP_LINES, help=f"lines of a room that are kept ({KEEP_LINES})"
     )
-    options.add_argument(
-        "--grace",
-        type=_seconds,
-        default=GRACE_SECONDS,
-        help=f"seconds that a lost connection keeps its name ({GRACE_SECONDS:g})",
-    )
+
+
+def _add_access(options: argparse.ArgumentParser) -> None:
+    # Who comes in, who keeps order, and who may listen on the way.
     options.add_argument(
         "--operators",
         type=_names,
@@ -111,8 +131,6 @@ def parser(version: str) -> argparse.ArgumentParser:
     options.add_argument(
         "--hash-password", action="store_true", help="ask for a password, print what to put into that file, and end"
     )
-    options.add_argument("--version", action="version", version=f"chat-room {version}")
-    return options
 
 
 def _port(text: str) -> int:
