@@ -61,7 +61,8 @@ def hanging(row: Row, columns: int) -> int:
 def pieces(row: Row, columns: int) -> list[list[Span]]:
     """Return the rows of a screen without what makes them hang."""
     first, *others = wrap(row, columns)
-    indented = columns >= NARROW_COLUMNS and others and not others[0][0].text.strip(" ")
+    hangs = columns >= NARROW_COLUMNS and any(width(span.text) for span in row.lead)
+    indented = hangs and others and not others[0][0].text.strip(" ")
     return [first, *(spans[1:] if indented else spans for spans in others)]
 
 
