@@ -134,7 +134,7 @@ def _short(value: float) -> str:
 
 
 def _label(axes: Any, lines: Lines) -> None:
-    """Name each line at its end, none on top of another."""
+    """Name each line at its end, none on top of another, legible where a line runs through it."""
     to_axes = axes.transData + axes.transAxes.inverted()
     lowest = -1.0
     for (x, y), system in sorted(
@@ -150,6 +150,7 @@ def _label(axes: Any, lines: Lines) -> None:
             va="center",
             fontsize=10,
             fontweight="bold" if system == "ours" else "normal",
+            bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1},
         )
 
 
