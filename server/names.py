@@ -20,6 +20,7 @@ from protocol import ProtocolError, same_key
 from server.journal import Journal, JournalError
 from server.looks import Looks
 
+FACTS = "name"  # the kind of the journal's facts: by the name's key, whose it is
 NAME_DAYS = 90  # without use, then a name is anybody's: longer than a summer without classes
 NAMES_PER_OWNER = 10  # beyond that the one longest unused is given up: what one calls oneself, and one's bots
 NAMES = 100_000  # that are owned, about 70 MB; beyond that a name can be used, but not owned, and nobody loses his
@@ -75,7 +76,7 @@ class Names:
         """Read whose the names are, and who we are. Raises JournalError."""
         self.server = self._journal.facts("server").get("id") or secrets.token_hex(SERVER_ID_BYTES)
         self._journal.keep_fact("server", "id", self.server)
-        facts = [json.loads(fact) for fact in self._journal.facts("name").values()]
+        facts = [json.loads(fact) for fact in self._journal.facts(FACTS).values()]
         with self._lock:
             for fact in sorted(facts, key=lambda fact: int(fact["used"])):
                 self._add(fact["name"], fact["verifier"], fact["used"])
@@ -128,10 +129,17 @@ class Names:
         told = json.loads(fact) if fact else None
         with self._lock:
             if key in self._names:
+                if self._names[key].fact() == fact:
+                    return  # and it stays where it is, among those longer unused and those used since
                 self._give_up(self._names[key])
             self._unkept.pop(key, None)
             if told:
                 self._add(told["name"], told["verifier"], told["used"])
+
+    def kept(self) -> list[str]:
+        """Return the keys of the names that are owned, but those of which the journal does not know yet."""
+        with self._lock:
+            return [key for key in self._names if key not in self._unkept]
 
     def keep(self) -> None:
         """Have the journal keep what changed; what it cannot write now is written the next time."""
@@ -140,7 +148,7 @@ class Names:
         with self._keeping:
             try:
                 while (fact := self._next_unkept()) is not None:
-                    self._journal.keep_fact("name", *fact)
+                    self._journal.keep_fact(FACTS, *fact)
                     self._kept(*fact)
             except JournalError as error:
                 logger.error("cannot keep whose a name is: {}; trying again", error)

@@ -197,6 +197,11 @@ class Order:
                     return sentence
         return None
 
+    def kept(self) -> dict[str, list[str]]:
+        """Return the keys of the sentences that are kept, by their kind."""
+        with self._lock:
+            return {kind: list(sentences) for kind, sentences in self._sentences.items()}
+
     # ---------------------------------------------------------------------------------------------------- the tables
 
     def _now(self) -> int:

@@ -2,7 +2,8 @@
 
 Three threads of its own:
 
-    follower    waits for what comes into the rooms that somebody here is in, for news of all and orders for this server
+    follower    waits for what comes into the rooms that somebody here is in, for news of all and orders for this
+                server; after a cut, it takes back what is ours
     messenger   carries what must not make anybody wait: private messages, orders for other servers, notices
     lease       renews the lease of this server, and has it adopt the people of those that have none any more
 """
@@ -25,6 +26,7 @@ from server.entries import Answer, Arrived, Tell
 from server.journal import JournalError
 from server.locks import FACTS as LOCK
 from server.looks import looks_of
+from server.names import FACTS as NAME
 from server.room import Member
 
 LEASE_SECONDS = 15.0  # that the others wait for a server of which nothing is heard
@@ -72,6 +74,8 @@ class Cluster:
         self._messages: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._stopping = threading.Event()
         self._steady_since = 0.0  # seconds of the monotonic clock: since when the lease holds without a break
+        self._lapses = 0  # how often the lease has run out; the thread of the lease counts
+        self._lapses_mended = 0  # after how many of them the follower has taken back what is ours
         self._threads = [
             threading.Thread(target=work, name=name)  # joined by stop
             for work, name in ((self._follow, "follower"), (self._carry, "messenger"), (self._keep_lease, "lease"))
@@ -186,6 +190,7 @@ class Cluster:
         while not self._stopping.wait(max(0.0, read_at + GATHER_SECONDS - time.monotonic())):
             places = {self._room_prefix + key: f"0-{seq}" for key, seq in self._rooms.places().items()}
             try:
+                self._mend()
                 found = self._reader.read(self._places | places, READ_ENTRIES)
                 away, read_at = False, time.monotonic()
             except Exception as error:  # noqa: BLE001  # whatever it is: the thread must go on, and so must its log
@@ -241,7 +246,7 @@ class Cluster:
     def _take_fact(self, kind: str, key: str, fact: str | None) -> None:
         if kind == LOCK:
             self._parts.locks.note(key, fact)
-        elif kind == "name":
+        elif kind == NAME:
             self._parts.names.note(key, fact)
         elif (sentence := self._parts.order.note(kind, key, fact)) is not None and kind == "ban":
             for guest in self._parts.guests():
@@ -270,6 +275,55 @@ class Cluster:
     def _member(self, token: bytes) -> Member | None:
         return self._registry.find_session(bytes.fromhex(token.decode()))
 
+    # ------------------------------------------------------------------ the follower, after a cut and at the start
+
+    def _mend(self) -> None:
+        """Have the others know again who is here, and know again who is there, if the lease has run out."""
+        if (lapses := self._lapses) == self._lapses_mended:
+            return
+        lost = [member for member in self._registry.own() if not self._take_back(member)]
+        self._look_around()  # by which those are let go who are at another server now
+        for member in lost:
+            self._registry.drop(member)
+        self._lapses_mended = lapses
+
+    def _take_back(self, member: Member) -> bool:
+        ours = bool(self._link.run("TAKE_BACK", _token(member), *looks_of(member.name)))
+        if ours:
+            self._registry.keep_again(member)
+        return ours
+
+    def _look_around(self) -> None:
+        """Know of everybody who is at another server, and of nobody else.
+
+        Who is where is true at a place in the news, so these are read up to there first, and on from there afterwards.
+        """
+        missed = self._has_missed_news()
+        last, *found = self._link.run("SNAPSHOT")
+        news = self._link.ask("XRANGE", self._news, f"({self._places[self._news]}", last)
+        self._take(self._news, [(id_.decode(), fields) for id_, fields in news])
+        if missed:
+            self._learn_facts()
+        there = [found[at : at + 4] for at in range(0, len(found), 4)]
+        elsewhere = [(row_of(token.decode(), who, accepted), home.decode()) for token, home, who, accepted in there]
+        elsewhere = [(row, home) for row, home in elsewhere if home != self.id]
+        for row, home in elsewhere:
+            self._registry.mirror(row, home)
+        self._registry.forget_others({row.token_hash for row, _ in elsewhere})
+
+    def _has_missed_news(self) -> bool:
+        """Return whether news may have been dropped before they were read: then the last one that was is gone, too."""
+        place = self._places[self._news]
+        return not self._link.ask("XRANGE", self._news, place, place)
+
+    def _learn_facts(self) -> None:
+        """Know all that is kept, for some of the news that told it are gone."""
+        known = {LOCK: self._parts.locks.rooms(), NAME: self._parts.names.kept(), **self._parts.order.kept()}
+        for kind, keys in known.items():
+            facts = self.journal.facts(kind)
+            for key in {*keys, *facts}:
+                self._take_fact(kind, key, facts.get(key))
+
     # --------------------------------------------------------------------------------------------------- the lease
 
     def _keep_lease(self) -> None:
@@ -296,52 +350,18 @@ class Cluster:
         if not had:
             logger.warning("the lease of this server had run out; taking back what is ours")
             self._steady_since = now
-            self._take_back()
+            self._lapses += 1
+            self._poke()
         if (
             now - self._steady_since >= self._lease_seconds
-        ):  # who was cut off gives the others their time to come back, too
+        ):  # whoever was cut off with us has had time to come back, too
             for server in dead:
                 self._adopt(server)
         self.journal.purge()
 
-    def _take_back(self) -> None:
-        """Have the others know again who is here, and know again who is there."""
-        if self._has_missed_news():
-            logger.error("what the others passed and kept meanwhile is gone; start this server again to know all of it")
-        lost = []
-        for member in self._registry.own():
-            if self._link.run("TAKE_BACK", _token(member), *looks_of(member.name)):
-                self._registry.keep_again(member)
-            else:
-                lost.append(member)
-        self._look_around()  # by which those are let go who are at another server now
-        for member in lost:
-            self._registry.drop(member)
-
-    def _has_missed_news(self) -> bool:
-        info = self._link.ask("XINFO", "STREAM", self._news)
-        dropped = info[info.index(b"max-deleted-entry-id") + 1].decode()
-        return _place(dropped) > _place(self._places[self._news])
-
     def _adopt(self, server: str) -> None:
         people = self._link.run("ADOPT", server)  # who they are, the follower hears
         logger.info("server {} is gone; holding the places of {} people", server, people)
-
-    def _look_around(self) -> None:
-        """Know of everybody who is at another server, and of nobody else."""
-        _, *found = self._link.run("SNAPSHOT")
-        there = [found[at : at + 4] for at in range(0, len(found), 4)]
-        elsewhere = [(row_of(token.decode(), who, accepted), home.decode()) for token, home, who, accepted in there]
-        elsewhere = [(row, home) for row, home in elsewhere if home != self.id]
-        for row, home in elsewhere:
-            self._registry.mirror(row, home)
-        self._registry.forget_others({row.token_hash for row, _ in elsewhere})
-
-
-def _place(id_: str) -> tuple[int, int]:
-    """Return the id of an entry as it is compared."""
-    milliseconds, _, number = id_.partition("-")
-    return int(milliseconds), int(number)
 
 
 def _token(member: Member) -> str:
