@@ -96,6 +96,9 @@ class Journal(Protocol):
     def keep_fact(self, kind: str, key: str, fact: str | None) -> None:
         """Keep a fact instead of the one before, or none. When this returns it is kept."""
 
+    def add_fact(self, kind: str, key: str, fact: str) -> bool:
+        """Keep a fact where there is none; return whether there was none, and so it is kept."""
+
     def close(self) -> None:
         """Keep everything for good and give up what is held. Idempotent."""
 
@@ -200,6 +203,14 @@ class MemoryJournal:
                 self._facts.pop((kind, key), None)
             else:
                 self._facts[kind, key] = fact
+
+    def add_fact(self, kind: str, key: str, fact: str) -> bool:
+        """Keep a fact where there is none."""
+        with self._lock:
+            if (kind, key) in self._facts:
+                return False
+            self._facts[kind, key] = fact
+            return True
 
     def close(self) -> None:
         """Do nothing: it ends with the process."""

@@ -29,6 +29,10 @@ class Lock:
         """What no other lock has, of this room or of another."""
         return self.secret.hash.salt.hex()
 
+    def fact(self) -> str:
+        """Return what the journal keeps."""
+        return json.dumps({"maker": self.maker, "hash": str(self.secret.hash)})
+
 
 def locked(room: str) -> ProtocolError:
     """Return what everybody outside a locked room is told, whatever he tried."""
@@ -100,16 +104,23 @@ class Locks:
                 raise ProtocolError("too-many", f"{LOCKS} rooms are locked, and no more may be; /join one without KEY")
             self._locks[lock.room] = lock
             self._looks.take(lock.room, lock)
+        added = False
         try:
-            self.keep(lock.room)
-        except JournalError:
-            self.drop(lock)
-            raise
+            with self._keeping:
+                added = self._journal.add_fact(FACTS, lock.room, lock.fact())
+        finally:
+            if not added:
+                self.drop(lock)
+        if not added:
+            self.note(lock.room, self._journal.facts(FACTS).get(lock.room))
+            raise locked(lock.room)  # at another server, in this moment
 
     def note(self, key: str, fact: str | None) -> None:
         """Take over what another server has put on a room, or taken off. Raises JournalError."""
         lock = _lock(key, fact) if fact else None
         if (before := self.of(key)) is not None:
+            if before.fact() == fact:
+                return
             self.drop(before)
         if lock is not None:
             with self._lock:
@@ -127,8 +138,12 @@ class Locks:
         """Have the journal know what is on a room now. Waits for it. Raises JournalError."""
         with self._keeping:
             lock = self.of(key)
-            fact = json.dumps({"maker": lock.maker, "hash": str(lock.secret.hash)}) if lock else None
-            self._journal.keep_fact(FACTS, key, fact)
+            self._journal.keep_fact(FACTS, key, lock.fact() if lock else None)
+
+    def rooms(self) -> list[str]:
+        """Return the keys of the rooms that have one."""
+        with self._lock:
+            return list(self._locks)
 
     def crowd(self) -> list[str]:
         """Return the keys of all locked rooms where there can be no more of them, else none."""

@@ -233,6 +233,13 @@ class SqliteJournal:
                 writer.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (kind, key, fact))
         self._written.set()
 
+    def add_fact(self, kind: str, key: str, fact: str) -> bool:
+        """Keep a fact where there is none, and return whether there was none. Raises JournalError."""
+        with self._transaction() as writer:
+            added = writer.execute("INSERT OR IGNORE INTO facts VALUES (?, ?, ?)", (kind, key, fact)).rowcount == 1
+        self._written.set()
+        return added
+
     def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with self._reading() as reader:
             return reader.execute(statement, values).fetchall()

@@ -308,6 +308,34 @@ def test_a_server_that_was_cut_off_takes_its_people_back(redis_server: RedisServ
         assert len(alice.until("/end who")) == 3
 
 
+def test_a_server_that_was_cut_off_for_too_long_learns_what_is_kept(redis_server: RedisServer, url: str) -> None:
+    """Also when the news that told it are dropped by then: bans and those lifted, locks, names, and who is where."""
+    with (
+        Cable(redis_server.port) as cable,
+        cluster(url, cable.url, limits=HOLDING, operators=["op"]) as servers,
+        Wire(servers[0].address) as op,
+        Wire(servers[1].address, "bob") as bob,
+    ):
+        come_as(op, "op", b"the secret of op")
+        bob.until("/joined .* op")
+        op.send("/ban carl 1h", "/mute dora 1h")
+        order = servers[1]._house.order
+        assert eventually(lambda: order.muted("dora") is not None)
+        cable.cut()
+        assert eventually(lambda: not servers[0]._house.registry._names["bob"].elsewhere)  # adopted
+        op.send("/unban carl", "/unmute dora", "/ban erin 1h", "/mute frank 1h", "/join den key")
+        op.until("/entered den 0 1 locked")
+        redis_server.client().xtrim("{chat:chat}:news", maxlen=0)
+        cable.mend()
+        bob.until("/left lobby .* op")
+        assert eventually(lambda: order.muted("frank") is not None)
+        assert not order.muted("dora")
+        assert order.banned_name("erin")
+        assert not order.banned_name("carl")
+        bob.send("/join den")
+        assert bob.said("/error").startswith("/error room-locked")
+
+
 # ------------------------------------------------------------------------------------------------ the start
 
 

@@ -136,6 +136,16 @@ def test_facts_are_kept_by_kind_and_key(journal: OwnJournal) -> None:
     assert (journal.facts("ban"), journal.facts("mute")) == ({"bob": "two"}, {})
 
 
+def test_a_fact_is_added_where_there_is_none(journal: OwnJournal) -> None:
+    """And what is there stays as it is."""
+    assert journal.add_fact("key", "den", "one")
+    assert not journal.add_fact("key", "den", "two")
+    assert not journal.add_fact("key", "den", "one")
+    journal.keep_fact("key", "den", None)
+    assert journal.add_fact("key", "den", "three")
+    assert journal.facts("key") == {"den": "three"}
+
+
 def test_facts_survive_the_server(tmp_path: Path) -> None:
     """They are in the file when `keep_fact` returns."""
     with in_file(tmp_path / "j.db") as journal:

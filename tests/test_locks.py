@@ -93,8 +93,18 @@ def test_locks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 class Full(MemoryJournal):
     """Keeps no fact."""
 
-    def keep_fact(self, kind: str, key: str, fact: str | None) -> None:
+    def add_fact(self, kind: str, key: str, fact: str) -> bool:
         raise JournalError("full")
+
+
+def test_of_two_who_lock_a_room_at_two_servers_one_does() -> None:
+    """Neither had heard of the other; the second one takes over what is on the room."""
+    journal = MemoryJournal()
+    one, two = Locks(journal), Locks(journal)
+    one.put(first := lock())
+    with pytest.raises(ProtocolError, match="room-locked"):
+        two.put(lock())
+    assert two.id("ops") == one.id("ops") == first.id
 
 
 def test_a_lock_that_cannot_be_kept_is_none() -> None:

@@ -128,6 +128,10 @@ class ClusterJournal:
         if kind != "server":
             self._link.run("KEEP_FACT", kind, key, *(() if fact is None else (fact,)))
 
+    def add_fact(self, kind: str, key: str, fact: str) -> bool:
+        """Keep a fact where no server has kept one, and tell the others; return whether that is done."""
+        return bool(self._link.run("ADD_FACT", kind, key, fact))
+
     def close(self) -> None:
         """Do nothing: whoever made the link closes it."""
 

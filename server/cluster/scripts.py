@@ -19,7 +19,7 @@ Every key of a chat begins with the same prefix, in braces, so that in a Redis C
 
 FORMAT = "1"  # of all that; a later one refuses, or converts, an earlier one
 APPLICATION = "chat-room"
-NEWS_KEPT = 100_000  # entries, some 30 MB: hours of them; who was cut off for longer is told to start again
+NEWS_KEPT = 100_000  # entries, some 30 MB: hours of them; who was cut off for longer asks for all there is
 INBOX_KEPT = 10_000  # entries, for a server that is slow or gone
 
 _COMMON = f"""
@@ -249,6 +249,14 @@ else
 end
 """
 
+# ARGV: kind, key, fact. Return whether there was none.
+ADD_FACT = """
+local kind, key, fact = ARGV[3], ARGV[4], ARGV[5]
+if redis.call('HSETNX', P..'fact:'..kind, key, fact) == 0 then return 0 end
+news('kind', kind, 'key', key, 'fact', fact)
+return 1
+"""
+
 # ARGV: room's key, text.
 NOTE = "news('room', ARGV[3], 'text', ARGV[4])"
 
@@ -273,6 +281,6 @@ end
 
 def complete() -> dict[str, str]:
     """Return every script, by its name, as Redis takes it."""
-    writing = ("APPEND", "CLAIM", "DISCLAIM", "TAKE_BACK", "KEEP_FACT", "NOTE", "SEND")
+    writing = ("APPEND", "CLAIM", "DISCLAIM", "TAKE_BACK", "KEEP_FACT", "ADD_FACT", "NOTE", "SEND")
     keeping_house = ("BEGIN", "SNAPSHOT", "RENEW", "ADOPT", "PURGE")
     return {name: _COMMON + globals()[name] for name in (*writing, *keeping_house)}
