@@ -296,9 +296,13 @@ def test_a_server_that_was_cut_off_takes_its_people_back(redis_server: RedisServ
         came(alice, servers[1].address, "bob") as bob,
     ):
         cable.cut()
+        alice.send("/msg bob psst")  # which nobody takes out of the inbox of his server any more
         bob.send("held")
         held = servers[0]._house.registry
         assert eventually(lambda: not held._names["bob"].elsewhere)  # adopted
+        assert alice.said("/error").startswith(
+            "/error no-such-person the server that this person is on does not answer"
+        )
         cable.mend()
         assert alice.until("/say")[-1].endswith("bob green held")
         assert eventually(lambda: bool(held._names["bob"].elsewhere))  # his own server's again

@@ -8,6 +8,7 @@ Three threads of its own:
     lease       renews the lease of this server, and has it adopt the people of those that have none any more
 """
 
+import itertools
 import secrets
 import threading
 import time
@@ -36,6 +37,9 @@ READ_SECONDS = 10.0  # of waiting for what comes; then the same again
 GATHER_SECONDS = 0.002  # between two reads: each names every room that is followed, and what comes meanwhile gathers
 READ_ENTRIES = 100  # at once of a stream
 GONE = Error("no-such-person", "the server that this person was on is gone; try again in a minute").encode()
+UNANSWERED = Error(
+    "no-such-person", "the server that this person is on does not answer, so your message may not have arrived"
+).encode()
 
 
 class Cluster:
@@ -72,6 +76,10 @@ class Cluster:
         # What the follower has read; before anything is known of the chat, so that nothing falls between.
         self._places = {self._news: self._last_news(), self._inbox: "0-0"}
         self._messages: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._numbers = itertools.count(1)
+        # The private messages of which nothing is heard yet, by number: whose each is, and since when. Any thread takes
+        # one out with `pop`, which is one step, and answers it then.
+        self._unanswered: dict[int, tuple[str, float]] = {}
         self._stopping = threading.Event()
         self._steady_since = 0.0  # seconds of the monotonic clock: since when the lease holds without a break
         self._lapses = 0  # how often the lease has run out; the thread of the lease counts
@@ -171,13 +179,21 @@ class Cluster:
         return bool(self._link.run("SEND", server, *fields))
 
     def _send_told(self, told: Tell) -> None:
-        fields = ("from", _token(told.sender), "to", _token(told.to), "data", told.data, "refusal", told.refusal)
+        number, author = next(self._numbers), _token(told.sender)
+        fields = ("number", number, "to", _token(told.to), "data", told.data, "refusal", told.refusal)
+        self._unanswered[number] = (author, time.monotonic())
         try:
             arrived = self._send(told.to.elsewhere, "do", "tell", "back", self.id, *fields)
         except JournalError:
             arrived = False
         if not arrived:
-            self._parts.delivery.post(Answer(told.sender, GONE))
+            self._answer(number, GONE)
+
+    def _answer(self, number: int, data: bytes) -> None:
+        """Tell the author of a private message what came of it, once."""
+        author, _ = self._unanswered.pop(number, ("", 0.0))
+        if author and (member := self._registry.find_session(bytes.fromhex(author))) is not None:
+            self._parts.delivery.post(Answer(member, data))
 
     def _poke(self) -> None:
         """Have the follower look anew which rooms are wanted."""
@@ -257,8 +273,8 @@ class Cluster:
         do = order["do"].decode()
         if do == "tell":
             self._bring(order)
-        elif do == "answer" and (member := self._member(order["to"])) is not None:
-            self._parts.delivery.post(Answer(member, order["data"]))
+        elif do == "answer":
+            self._answer(int(order["number"]), order["data"])
         elif do == "expel" and (member := self._member(order["token"])) is not None and not member.elsewhere:
             self._registry.expel(member, order["deed"].decode())
 
@@ -269,8 +285,8 @@ class Cluster:
         if member is not None and arrived:
             self._parts.delivery.post(Tell(member, member, order["data"], b""))
         data = order["data"] if arrived else order["refusal"]
-        back, author = order["back"].decode(), order["from"].decode()
-        self._messages.put(lambda: self._send(back, "do", "answer", "to", author, "data", data))
+        back, number = order["back"].decode(), order["number"]
+        self._messages.put(lambda: self._send(back, "do", "answer", "number", number, "data", data))
 
     def _member(self, token: bytes) -> Member | None:
         return self._registry.find_session(bytes.fromhex(token.decode()))
@@ -330,6 +346,7 @@ class Cluster:
         usual = self._lease_seconds / RENEWALS
         seconds = usual
         while not self._stopping.wait(seconds):
+            self._end_waiting(time.monotonic() - self._lease_seconds)
             try:
                 self._renew()
                 seconds = usual
@@ -340,6 +357,12 @@ class Cluster:
                 seconds = RETRY_SECONDS
             except Exception:  # noqa: BLE001  # a bug must not end the thread that all others need
                 logger.exception("the lease could not be seen to")
+
+    def _end_waiting(self, since: float) -> None:
+        """Have nobody wait any longer for an answer who has since then: that server is dead, or we are cut off."""
+        for number, (_, sent_at) in list(self._unanswered.items()):
+            if sent_at <= since:
+                self._answer(number, UNANSWERED)
 
     def _renew(self) -> None:
         had, dead = self._lease.renew(self._lease_seconds)
