@@ -409,27 +409,36 @@ def test_chats_of_different_names_do_not_meet(url: str) -> None:
 def test_other_ways_to_redis(tmp_path: Path, scheme: str) -> None:
     """A Redis Cluster, in which a chat is in one slot, and one whose master a Sentinel knows."""
     with ExitStack() as stack:
-        target = stack.enter_context(clustered(tmp_path) if scheme == "redis+cluster" else watched(tmp_path))
-        cluster = Cluster(f"{scheme}://{target}", "chat", lease_seconds=LEASE_SECONDS)
+        made = clustered(tmp_path) if scheme == "redis+cluster" else watched(tmp_path)
+        target, redis_server = stack.enter_context(made)
+        url = f"{scheme}://{target}"
+        cluster = Cluster(url, "chat", lease_seconds=LEASE_SECONDS)
         with serving(company=cluster) as server, Wire(server.address, "alice") as alice:
             alice.send("/post 1 hi", "/join ops", "there", "/history")
             alice.until("/say lobby 1 .* hi")
             alice.until("/say ops 1 .* there")
             alice.until("/end history")
+            redis_server.kill()
+            with pytest.raises(JournalError, match="cannot reach Redis"):
+                Cluster(url, "chat")
+            alice.send("/post 2 held")
+            alice.until("/notice the server cannot write its journal just now")
+            redis_server.start()
+            alice.until("/say ops 2 .* held")
 
 
 @contextmanager
-def clustered(folder: Path) -> Iterator[str]:
+def clustered(folder: Path) -> Iterator[tuple[str, RedisServer]]:
     """Run a Redis Cluster of one node."""
     with RedisServer(folder, "--cluster-enabled", "yes") as server:
         client = server.client()
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
         assert eventually(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
-        yield f"127.0.0.1:{server.port}"
+        yield f"127.0.0.1:{server.port}", server
 
 
 @contextmanager
-def watched(folder: Path) -> Iterator[str]:
+def watched(folder: Path) -> Iterator[tuple[str, RedisServer]]:
     """Run a Redis and a Sentinel that knows it as `mine`."""
     sentinel = folder / "sentinel"
     sentinel.mkdir()
@@ -437,7 +446,7 @@ def watched(folder: Path) -> Iterator[str]:
     with RedisServer(folder) as master:
         config.write_text(f"sentinel monitor mine 127.0.0.1 {master.port} 1\n", encoding="utf-8")
         with RedisServer(sentinel, program=("redis-server", str(config), "--sentinel")) as server:
-            yield f"127.0.0.1:{server.port}/mine"
+            yield f"127.0.0.1:{server.port}/mine", master
 
 
 # ---------------------------------------------------------------------------------------------------- the past

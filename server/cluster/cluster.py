@@ -22,6 +22,7 @@ from server.cluster.journal import KEEP_DAYS, KEEP_LINES, ClusterJournal, page_o
 from server.cluster.link import Argument, Link, Reader
 from server.cluster.registry import ClusterRegistry
 from server.cluster.rooms import Rooms
+from server.cluster.scripts import INBOX_KEPT
 from server.company import Parts
 from server.entries import Answer, Arrived, Tell
 from server.journal import JournalError
@@ -197,7 +198,7 @@ class Cluster:
 
     def _poke(self) -> None:
         """Have the follower look anew which rooms are wanted."""
-        self._link.ask("XADD", self._inbox, "MAXLEN", "~", 1_000, "*", "do", "look")
+        self._link.ask("XADD", self._inbox, "MAXLEN", "~", INBOX_KEPT, "*", "do", "look")
 
     # ------------------------------------------------------------------------------------------------- the follower
 

@@ -9,6 +9,7 @@ from typing import Any
 import redis
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
+from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -32,7 +33,9 @@ class Link:
     """
 
     def __init__(self, url: str, chat: str, server: str, beside: "Link | None" = None) -> None:
-        """`chat` is the name of the chat, `server` the identity of this server. Nothing is connected yet.
+        """`chat` is the name of the chat, `server` the identity of this server.
+
+        Only a Redis Cluster is asked already, for its nodes; else nothing is connected yet.
 
         With a link `beside`, one knows of the other whether Redis can be reached; who has a link of his own waits for
         nobody who uses another.
@@ -40,12 +43,12 @@ class Link:
         self.url = without_password(url)
         self.prefix = f"{{chat:{chat}}}:"
         self.server = server
-        with self._told():
-            self._redis: Any = connect(url, ASK_SECONDS)
-            self._scripts = {name: self._redis.register_script(text) for name, text in scripts.complete().items()}
         self._places = threading.BoundedSemaphore(AT_ONCE)
         self._reachable: threading.Event = beside._reachable if beside else threading.Event()
         self._reachable.set()
+        with self._told():
+            self._redis: Any = connect(url, ASK_SECONDS)
+            self._scripts = {name: self._redis.register_script(text) for name, text in scripts.complete().items()}
 
     def key(self, name: str) -> str:
         """Return how a key is called in Redis."""
@@ -90,6 +93,9 @@ class Link:
         except (redis.ConnectionError, redis.TimeoutError) as error:
             if not isinstance(error, redis.AuthenticationError):
                 self._reachable.clear()
+            raise JournalError(f"cannot reach Redis at {self.url}: {error}") from error
+        except RedisClusterException as error:  # which is no RedisError: no node answers, or none has the slot
+            self._reachable.clear()
             raise JournalError(f"cannot reach Redis at {self.url}: {error}") from error
         except redis.RedisError as error:
             raise JournalError(f"Redis at {self.url} refuses: {error}") from error
