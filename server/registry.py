@@ -199,14 +199,8 @@ class Registry:
                 self._order.refuse_muted(old)
                 self._order.refuse_banned(name)
             self._claim(member, name)
-            if same_key(old) != same_key(name):
-                del self._names[same_key(old)]
-            self._looks.free(old, member)
-            self._looks.take(name, member)  # once more: some may have been those of the old one, too
+            self._exchange_name(member, room, name, color)
             self._owned.take(name, member.verifier)
-            del room.members[same_key(old)]
-            room.members[same_key(name)] = member
-            member.name, member.color = name, color
             self._show(room, Renamed(room.name, self._now(), old, color, name))
             self._keep(member, room)
 
@@ -457,7 +451,15 @@ class Registry:
         self._move(member, room, seq if key == room.key else None)
 
     def _replace(self, before: Member, member: Member, token: str, key: str, seq: int) -> None:
-        """Put a member in the place of another, who is the same person; nobody sees it."""
+        """Serve a member in the place of another, who is the same person; nobody sees it."""
+        room = self._take_place(before, member)
+        self._queue(Greet(member, member.name, member.color, token))
+        self._keep(member, room)
+        after = seq if key == room.key else None
+        self._queue(Enter(member, room, len(room.members), after, self._locks.flags(room.key)))
+
+    def _take_place(self, before: Member, member: Member) -> Room:
+        """Put a member in the place of another, who is the same person; return the room in which that is."""
         room, state = before.room, before.state
         assert room is not None  # whoever is present is in a room
         assert state is not None  # and has a state
@@ -468,10 +470,7 @@ class Registry:
         member.room, member.last_active = room, before.last_active
         self._give_name(member)
         room.members[same_key(member.name)] = member
-        self._queue(Greet(member, member.name, member.color, token))
-        self._keep(member, room)
-        after = seq if key == room.key else None
-        self._queue(Enter(member, room, len(room.members), after, self._locks.flags(room.key)))
+        return room
 
     def _leave(self, member: Member, why: str, *, for_good: bool = False) -> None:
         room, state = member.room, member.state
@@ -517,6 +516,16 @@ class Registry:
             self._owned.check(name, member.verifier)
         self._names[same_key(name)] = member
         self._looks.take(name, member)
+
+    def _exchange_name(self, member: Member, room: Room, name: str, color: str) -> None:
+        """Have a member bear another name, which is nobody else's, or the same in another spelling or colour."""
+        if same_key(member.name) != same_key(name):
+            del self._names[same_key(member.name)]
+        self._looks.free(member.name, member)
+        del room.members[same_key(member.name)]
+        member.name, member.color = name, color
+        room.members[same_key(name)] = member
+        self._give_name(member)  # its looks once more: some may have been those of the old one, too
 
     def _give_name(self, member: Member) -> None:
         """Have a member bear the name that he or his other connection had, whoever else looks like him by now."""

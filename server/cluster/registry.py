@@ -1,12 +1,9 @@
 """The registry of a server among others: it knows their people, too, as members who are elsewhere."""
 
-from protocol import Bye, Notice, Renamed, same_key
-from server.entries import Depart, Finish
+from protocol import Notice, Renamed, same_key
 from server.journal import SessionRow
 from server.registry import Registry, learn, state_of
 from server.room import Member, Nowhere
-
-ELSEWHERE = "you are back on another connection"
 
 
 class ClusterRegistry(Registry):
@@ -120,18 +117,8 @@ class ClusterRegistry(Registry):
 
     def _let_go(self, before: Member) -> Member:
         """Have somebody be elsewhere who was here until now; nobody sees it. Return him as he is from then on."""
-        room, state = before.room, before.state
-        assert room is not None  # whoever is present is in a room
-        assert state is not None  # and has a state
-        member = Member(Nowhere(), last_active=before.last_active, closed=True, verifier=before.verifier)
-        member.elsewhere = "somewhere"
-        before.room, before.away = None, False
-        self._queue(Depart(before))
-        self._queue(Finish(before, Bye(ELSEWHERE).encode()))
-        self._seat(member, state, before.name, before.color)
-        member.room = room
-        self._give_name(member)
-        room.members[same_key(member.name)] = member
+        member = Member(Nowhere(), closed=True, elsewhere="somewhere", verifier=before.verifier)
+        self._take_place(before, member)
         before.outlet.end_reading()
         return member
 
@@ -140,10 +127,5 @@ class ClusterRegistry(Registry):
         assert room is not None  # whoever is present is in a room
         if same_key(old) != same_key(name):
             self._evict(name)
-            del self._names[same_key(old)]
-        self._looks.free(old, member)
-        del room.members[same_key(old)]
-        member.name, member.color = name, color
-        room.members[same_key(name)] = member
-        self._give_name(member)
+        self._exchange_name(member, room, name, color)
         self._show(room, Renamed(room.name, self._now(), old, color, name))
