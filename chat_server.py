@@ -23,17 +23,12 @@ from logfile import LogFileError, log_to
 from protocol import Bye, Error, ProtocolError
 from server.certificate import Certificate, CertificateError
 from server.channel import Channel
-from server.company import Alone, Company, Parts
-from server.delivery import Delivery
-from server.desk import House
-from server.doorman import Doorman
-from server.gate import Admission, Gate
+from server.company import Alone, Company
+from server.gate import Admission
+from server.house import build
 from server.journal import JournalError, MemoryJournal
-from server.limits import Limits, Repeats
-from server.locks import Locks
-from server.names import Names
+from server.limits import Limits
 from server.options import HOST, PORT, limits_of, open_certificate, open_company, parser
-from server.order import Order
 from server.password import Password, PasswordError, ask_and_hash, find_password
 from server.session import Session
 
@@ -87,28 +82,14 @@ class ChatServer:
         self._stopping = threading.Event()
         self._stop_read, self._stop_write = socket.socketpair()
         self._company = company or Alone(MemoryJournal())
-        journal, limits = self._company.journal, limits or Limits()
-        delivery = Delivery(journal, self._company.keeper, on_failure=self._fail)
-        # For who came by the name of an operator could keep order.
-        names = Names(journal, kept=operators)
-        order, locks = Order(journal, operators), Locks(journal)
-        parts = Parts(delivery, limits, names, order, locks, self._list_sessions)
-        registry = self._company.registry(parts)
-        self._house = House(
-            gate=Gate(limits, refuse_banned=order.refuse_banned_address),
-            registry=registry,
-            delivery=delivery,
-            journal=journal,
-            stopping=self._stopping,
-            limits=limits,
-            repeats=Repeats(),
-            order=order,
-            guests=self._list_sessions,
+        self._house = build(
+            self._company,
+            limits or Limits(),
             password=password,
-            doorman=Doorman(registry, delivery, locks),
-            maker=locks.maker,
-            names=names,
-            others=self._company,
+            operators=operators,
+            guests=self._list_sessions,
+            stopping=self._stopping,
+            on_failure=self._fail,
         )
         self._lock = threading.Lock()  # guards the table of sessions
         self._sessions: dict[Session, threading.Thread] = {}
@@ -130,7 +111,8 @@ class ChatServer:
         Raises JournalError, before anything is started, if who was here or whose the names are cannot be read.
         """
         self._house.order.load()
-        self._house.names.start()
+        self._house.names.load()
+        self._house.locks.load()
         self._house.registry.start()
         self._company.start()
         self._house.delivery.start()

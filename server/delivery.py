@@ -67,7 +67,10 @@ class Batch:
 
 
 class Delivery:
-    """Owns the queue and the order. Its methods are for any thread. Lock order: the registry's, then this one's."""
+    """Owns the queue and the order. `start` and `stop` are for one thread, all other methods for any.
+
+    Lock order: the registry's, then this one's.
+    """
 
     def __init__(
         self,
@@ -84,7 +87,7 @@ class Delivery:
         self._keeper = keeper
         self._on_failure = on_failure
         self._clock = clock
-        self._lock = threading.Lock()  # guards the eight below
+        self._lock = threading.Lock()  # guards what follows, up to the next comment
         self._space = threading.Condition(self._lock)  # told when the queue was taken
         self._queue: list[Entry] = []
         self._counts: dict[str, int] = {}  # posts in the queue, by room
@@ -187,7 +190,10 @@ class Delivery:
 
     @property
     def stalled(self) -> bool:
-        """Whether something that was said is not in the journal because that cannot be written. After `settle`."""
+        """Whether something that was said is not in the journal because that cannot be written.
+
+        To be asked after `settle`, which waits until what was queued before is in the journal or held.
+        """
         return self._unkept is not None
 
     def wait_for_space(self) -> None:

@@ -57,7 +57,7 @@ class Locks:
         self._locks: dict[str, Lock] = {}  # by the room's key
         self._looks = Looks()  # of their rooms, which are there for who has the key, though nobody may be in them
 
-    def start(self) -> None:
+    def load(self) -> None:
         """Take up the locks that the journal keeps. Raises JournalError."""
         found = {key: _lock(key, fact) for key, fact in self._journal.facts(FACTS).items()}
         with self._lock:
@@ -112,10 +112,10 @@ class Locks:
             if not added:
                 self.drop(lock)
         if not added:
-            self.note(lock.room, self._journal.facts(FACTS).get(lock.room))
+            self.take_over(lock.room, self._journal.facts(FACTS).get(lock.room))
             raise locked(lock.room)  # at another server, in this moment
 
-    def note(self, key: str, fact: str | None) -> None:
+    def take_over(self, key: str, fact: str | None) -> None:
         """Take over what another server has put on a room, or taken off. Raises JournalError."""
         lock = _lock(key, fact) if fact else None
         if (before := self.of(key)) is not None:

@@ -52,14 +52,14 @@ class Owned:
 
 
 class Names:
-    """The names that are owned. Any thread may call any method; only `start` and `keep` read or write the journal."""
+    """The names that are owned. Any thread may call any method; only `load` and `keep` read or write the journal."""
 
     def __init__(self, journal: Journal, clock: Callable[[], float] = time.time, *, kept: Iterable[str] = ()) -> None:
         """`clock` gives seconds since 1970.
 
         A name of `kept` stays whose it is, however long he does not use it, and others that look like it are nobody's.
         """
-        self.server = ""  # the identity of this server, for which proofs are made; from `start` on
+        self.server = ""  # the identity of this server, for which proofs are made; from `load` on
         self._journal = journal
         self._clock = clock
         kept = tuple(kept)
@@ -72,7 +72,7 @@ class Names:
         self._owners: dict[str, Owner] = {}  # by verifier, who owns at least one
         self._unkept: dict[str, str | None] = {}  # facts by key, as `Journal.keep_fact` takes them
 
-    def start(self) -> None:
+    def load(self) -> None:
         """Read whose the names are, and who we are. Raises JournalError."""
         self.server = self._journal.facts("server").get("id") or secrets.token_hex(SERVER_ID_BYTES)
         self._journal.keep_fact("server", "id", self.server)
@@ -105,7 +105,7 @@ class Names:
                 self._use(name, verifier)
             elif len(self._names) < NAMES and not self._looks.like(name, self._owners.get(verifier)):
                 self._make_space(verifier)
-                self._note(self._add(name, verifier, self._now()))
+                self._mark_unkept(self._add(name, verifier, self._now()))
 
     def use(self, name: str, verifier: str) -> None:
         """Note that `verifier` uses `name`, if it is his."""
@@ -124,7 +124,7 @@ class Names:
         with self._lock:
             return same_key(name) in self._names
 
-    def note(self, key: str, fact: str | None) -> None:
+    def take_over(self, key: str, fact: str | None) -> None:
         """Take over whose a name is, as another server keeps it."""
         told = json.loads(fact) if fact else None
         with self._lock:
@@ -171,9 +171,9 @@ class Names:
             return
         owned.used = now
         self._names[same_key(name)] = self._names.pop(same_key(name))
-        self._note(owned)
+        self._mark_unkept(owned)
 
-    def _note(self, owned: Owned) -> None:
+    def _mark_unkept(self, owned: Owned) -> None:
         self._unkept[same_key(owned.name)] = owned.fact()
 
     def _make_space(self, verifier: str) -> None:

@@ -186,7 +186,7 @@ class Order:
             self._drop(kind, key)
         return sentence.whom
 
-    def note(self, kind: str, key: str, fact: str | None) -> Sentence | None:
+    def take_over(self, kind: str, key: str, fact: str | None) -> Sentence | None:
         """Take over what another server has passed or lifted, and return it if it was passed. Raises JournalError."""
         with self._writing:
             for known in self._sentences:

@@ -35,7 +35,7 @@ class Others(Protocol):
     def expel(self, member: Member, deed: str) -> None:
         """Have the server that serves a member make him leave."""
 
-    def note(self, key: str, text: str) -> None:
+    def show_notice(self, key: str, text: str) -> None:
         """Have the others show a notice to all in a room."""
 
 
@@ -60,5 +60,5 @@ class Nobody:
     def expel(self, member: Member, deed: str) -> None:
         """Do nothing: nobody is served elsewhere."""
 
-    def note(self, key: str, text: str) -> None:
+    def show_notice(self, key: str, text: str) -> None:
         """Do nothing."""

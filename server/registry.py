@@ -112,7 +112,6 @@ class Registry:
 
         Raises JournalError.
         """
-        self._locks.start()
         rows = self._journal.present()
         with self._lock:
             for row in rows:
@@ -288,7 +287,7 @@ class Registry:
             member.farewell = f"you were {deed}"  # first, so that his session knows why he is nowhere
             self._leave(member, "kicked", for_good=True)
             if room is not None:
-                self._note(room, f"{member.name} was {deed}")
+                self._show_notice(room, f"{member.name} was {deed}")
         member.outlet.end_reading()
         return member.name, room
 
@@ -298,7 +297,7 @@ class Registry:
             member = self._names.get(same_key(name))
             room = member.room if member else None
             if member and room:
-                self._note(room, f"{member.name} was {deed}")
+                self._show_notice(room, f"{member.name} was {deed}")
             return room
 
     def lose(self, member: Member) -> None:
@@ -384,9 +383,9 @@ class Registry:
             self._others.disclaim(hashed, kept)
             raise
 
-    def _note(self, room: Room, text: str) -> None:
+    def _show_notice(self, room: Room, text: str) -> None:
         self._show(room, Notice(text))
-        self._others.note(room.key, text)
+        self._others.show_notice(room.key, text)
 
     def _hold_place(self, row: SessionRow) -> None:
         """Have somebody be here, away, as he was when the server ended."""

@@ -164,7 +164,11 @@ class Tail:
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class SessionState:
-    """What outlives a connection: who one is, where, and which posts are kept. Written by the delivery thread alone."""
+    """What outlives a connection: who one is, where, and which posts are kept.
+
+    Written by the delivery thread, as what is kept; and by the registry where another server, or the journal, knows it
+    better: then its owner is not served here, so that nothing of him comes to the delivery thread.
+    """
 
     token_hash: bytes
     name: str = ""
@@ -193,7 +197,7 @@ class Past:
 class Member:
     """One client: who he is, and what he has received.
 
-    What stands above `last_active` changes under the registry's lock; what stands below `send` belongs to the delivery
+    What stands above `verifier` changes under the registry's lock; what stands below `send` belongs to the delivery
     thread.
     """
 
@@ -206,7 +210,7 @@ class Member:
     elsewhere: str = ""  # the other server of the chat that serves him, or holds his name
     farewell: str = ""  # what he is told who was made to leave; his session ends as soon as it sees it
     verifier: str = ""  # whom he proved to be; written by his own session's thread before he has a name
-    last_active: float = 0.0  # seconds of the monotonic clock; written by his own session's thread
+    last_active: float = 0.0  # seconds of the monotonic clock; written by whichever thread hears him say something
 
     send: Callable[[bytes], int] = field(init=False)
     log: "RoomLog | None" = None  # of the room he receives

@@ -28,16 +28,14 @@ TOLD_BYTES = OUTBOX_BYTES // 2  # of what others tell him: they can fill that, a
 GATHER_SECONDS = 0.01  # between two sends to a room, in which lines gather; a screen draws a picture every 16 ms
 GATHER_BYTES = 65_536  # of a room, that are sent at once
 CHUNK_BYTES = 262_144  # one send to a member who is behind, and what is read from the journal at once for him
-PAST_STRETCHES = (
-    16  # of rooms, that wait for a member, each holding a tail; who goes to and fro so often is not reading
-)
+PAST_STRETCHES = 16  # of rooms, each holding a tail, that wait for a member; who goes to and fro so often reads nothing
 PROGRESS_SECONDS = 120.0  # without taking a byte, while there are some for him: he is gone
 CLOSING_SECONDS = 5.0  # for the last bytes of one who leaves
 CHECK_SECONDS = 1.0  # between two looks at these limits, only while somebody is behind
 
 
 class Sender:
-    """Every send of the server is made here."""
+    """Every line for a member is sent here; who never becomes one is told at the door why."""
 
     def __init__(self, fetch: Callable[[Member, Past], None]) -> None:
         """`fetch` has the next lines of a stretch read, and `fetched` called with them."""

@@ -1,6 +1,6 @@
-"""A session is one client's thread: it reads lines, has his desk carry them out, and says goodbye whatever ended it.
+"""A session is one client's thread: it reads lines, has them carried out, and says goodbye whatever ended it.
 
-run -> Channel.open -> _serve -> _receive (a wait with an end) -> _take_lines -> Desk.take_saying, Desk.carry_out
+run -> Channel.open -> _serve -> _receive (a wait with an end) -> _take_lines -> Commands.take_saying, .carry_out
     -> _end: leaves the registry, sends what is left, closes
 """
 
@@ -24,9 +24,10 @@ from protocol import (
     Said,
 )
 from server.channel import Channel
-from server.desk import Desk, EndedError, House
+from server.commands import Commands, EndedError
 from server.entries import RUN_LINES, Answer, Close, Finish
 from server.gate import Admission
+from server.house import House
 from server.journal import JournalError
 from server.limits import Bucket, cost_of
 from server.order import address_key
@@ -42,8 +43,8 @@ class Session:
     __slots__ = (
         "_bucket",
         "_channel",
+        "_commands",
         "_decoder",
-        "_desk",
         "_house",
         "_member",
         "_name_by",
@@ -55,7 +56,7 @@ class Session:
         self._house = house
         self._channel = channel
         self._member = Member(channel)
-        self._desk = Desk(house, self._member, channel.address, admission)
+        self._commands = Commands(house, self._member, channel.address, admission)
         self._decoder = LineDecoder()
         limits = house.limits
         self._bucket = Bucket(limits.rate, limits.burst)
@@ -68,7 +69,7 @@ class Session:
         ended = EndedError("lost")
         try:
             self._channel.open(self._house.limits.handshake_seconds)
-            self._desk.answer(Hello(VERSION, "password" if self._desk.locked_out else "-"))
+            self._commands.answer(Hello(VERSION, "password" if self._commands.locked_out else "-"))
             self._serve()
         except EndedError as error:
             ended = error
@@ -93,7 +94,7 @@ class Session:
     def expel(self, deed: str) -> None:
         """Make whoever is here leave for good, as `Registry.expel` does, unless he is an operator. Any thread."""
         with contextlib.suppress(ProtocolError):
-            self._house.registry.expel(self._member, deed, self._desk.refuse_operator)
+            self._house.registry.expel(self._member, deed, self._commands.refuse_operator)
 
     # ------------------------------------------------------------------------------------------------- reading
 
@@ -102,9 +103,9 @@ class Session:
         while True:
             size, lines, too_long = self._read()
             self._take_lines(lines)
-            self._desk.hand_over()
+            self._commands.hand_over()
             if too_long:
-                self._desk.answer(Error(too_long.code, too_long.text))
+                self._commands.answer(Error(too_long.code, too_long.text))
                 raise EndedError("kicked", too_long.text)
             if not self._member.name:
                 self._count_while_nameless(size)
@@ -122,7 +123,7 @@ class Session:
         self._naming_bytes -= size
         if self._naming_bytes < 0:
             text = f"{self._house.limits.naming_bytes} bytes have come and no name; first say /name NAME [COLOR]"
-            self._desk.answer(Error("name-needed", text))
+            self._commands.answer(Error("name-needed", text))
             raise EndedError("kicked", text)
 
     def _receive(self) -> bytes:
@@ -181,7 +182,7 @@ class Session:
     def _say_at_once(self, texts: list[str]) -> None:
         try:
             self._member.last_active = time.monotonic()
-            self._desk.take_saying(Said, texts)
+            self._commands.take_saying(Said, texts)
         except ProtocolError:  # line by line then, so that each has its own answer
             for text in texts:
                 self._take_line(text)
@@ -190,14 +191,14 @@ class Session:
         if not line:
             return
         try:
-            self._desk.carry_out(line)
+            self._commands.carry_out(line)
         except ProtocolError as error:
             self._log_refusal(error)
-            self._desk.hand_over()
-            self._desk.answer(Error(error.code, error.text))
+            self._commands.hand_over()
+            self._commands.answer(Error(error.code, error.text))
         except JournalError as error:
             logger.error("{}", error)
-            self._desk.answer(Error("unavailable", "the server cannot use its journal just now; try again later"))
+            self._commands.answer(Error("unavailable", "the server cannot use its journal just now; try again later"))
 
     def _log_refusal(self, error: ProtocolError) -> None:
         address = self._channel.address
@@ -212,17 +213,17 @@ class Session:
         """
         count, seconds = self._bucket.take_up_to(len(lines), map(cost_of, lines))
         if seconds:
-            self._desk.hand_over()
+            self._commands.hand_over()
             self._channel.read_little()
             self._house.stopping.wait(seconds)
         if self._stopped:
-            self._desk.hand_over()  # what was read before is still said
+            self._commands.hand_over()  # what was read before is still said
         self._heed_the_end()
         return count
 
     def _heed_the_end(self) -> None:
         """End the session if another thread wants it."""
-        self._desk.heed_farewell()
+        self._commands.heed_farewell()
         if self._stopped:
             raise EndedError("stopping", STOPPING)
 
@@ -241,7 +242,7 @@ class Session:
     def _leave_registry(self, ended: EndedError) -> None:
         name = self._member.name
         if ended.why != "stopping":  # at the stop of the server that would be a write for everybody, in a hurry
-            self._desk.use_name()
+            self._commands.use_name()
         if ended.why == "lost":
             self._house.registry.lose(self._member)
         else:
@@ -264,4 +265,5 @@ def _is_said(line: str) -> bool:
     return not line.startswith("/")
 
 
+# Not for the log: people mistype.
 _EVERYDAY_ERRORS = frozenset({"unknown-command", "missing-argument", "argument-invalid", "no-such-person"})

@@ -92,8 +92,8 @@ class SqliteJournal:
         except JournalError:
             os.close(self._lock_file)
             raise
-        self._keeper = threading.Thread(target=self._keep_tidy, name="journal")  # joined by close
-        self._keeper.start()
+        self._tidier = threading.Thread(target=self._keep_tidy, name="journal")  # joined by close
+        self._tidier.start()
 
     @contextlib.contextmanager
     def _refusing(self) -> Iterator[None]:
@@ -185,9 +185,7 @@ class SqliteJournal:
                 self._writer.execute("COMMIT")
             except sqlite3.Error as error:
                 if self._writer.in_transaction:
-                    with contextlib.suppress(
-                        sqlite3.Error
-                    ):  # it is over either way; the first error is the one to tell
+                    with contextlib.suppress(sqlite3.Error):  # it is over either way; the first error is to be told
                         self._writer.execute("ROLLBACK")
                 raise JournalError(f"cannot write the journal {self._path}: {error}") from error
 
@@ -258,7 +256,7 @@ class SqliteJournal:
             return
         self._closing.set()
         self._written.set()
-        self._keeper.join()
+        self._tidier.join()
         with self._write_lock, self._read_lock:
             self._reader.close()
             self._writer.close()  # the last connection to close checkpoints and removes the write-ahead log

@@ -62,7 +62,7 @@ def test_a_lock_is_kept() -> None:
     first = Locks(journal)
     first.put(made := lock())
     later = Locks(journal)
-    later.start()
+    later.load()
     assert (later.maker("ops"), later.id("ops"), later.flags("ops")) == ("alice", made.id, "locked")
     first.drop(made)
     first.keep("ops")
@@ -121,7 +121,7 @@ def test_a_damaged_lock(fact: str) -> None:
     journal = MemoryJournal()
     journal.keep_fact(FACTS, "ops", fact)
     with pytest.raises(JournalError, match="ops"):
-        Locks(journal).start()
+        Locks(journal).load()
 
 
 # ------------------------------------------------------------------------------------------------------------ sessions
@@ -296,7 +296,7 @@ def test_a_look_alike_of_a_locked_room_is_refused_after_a_restart() -> None:
     journal = MemoryJournal()
     Locks(journal).put(made := lock())
     later = Locks(journal)
-    later.start()
+    later.load()
     assert [later.like(room) for room in ("\u043eps", "ops", "dev")] == ["ops", "", ""]
     with pytest.raises(ProtocolError, match="room-invalid"):
         later.put(lock("\u043eps"))

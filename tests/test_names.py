@@ -71,7 +71,7 @@ def names(journal: FullDisk, clock: Clock) -> Names:
 
 def started(journal: MemoryJournal, clock: Clock) -> Names:
     made = Names(journal, clock)
-    made.start()
+    made.load()
     return made
 
 
@@ -207,7 +207,7 @@ def test_one_name_too_many(names: Names, clock: Clock) -> None:
 def test_the_name_of_an_operator_stays_his(journal: FullDisk, clock: Clock) -> None:
     """Unused for years, over a restart, and whatever else he is called: who came by it could keep order."""
     names = Names(journal, clock, kept=["Op"])
-    names.start()
+    names.load()
     names.take("op", "a")
     names.take("alice", "a")
     clock.now += 2 * DAY
@@ -219,7 +219,7 @@ def test_the_name_of_an_operator_stays_his(journal: FullDisk, clock: Clock) -> N
     for _ in range(2):
         clock.now += 10 * NAME_DAYS * DAY
         names = Names(journal, clock, kept=["Op"])
-        names.start()
+        names.load()
         assert not is_free(names, "OP", "b")
         assert [name for name in ("op", "n1") if names.is_owned(name)] == ["op"]
 
@@ -227,7 +227,7 @@ def test_the_name_of_an_operator_stays_his(journal: FullDisk, clock: Clock) -> N
 def test_nobody_looks_like_an_operator(journal: FullDisk, clock: Clock) -> None:
     """Also before he came for the first time, or he could never come."""
     names = Names(journal, clock, kept=["Op"])
-    names.start()
+    names.load()
     assert [is_free(names, name, "b") for name in ("0p", "\u043ep", "OP", "opa")] == [False, False, True, True]
 
 

@@ -18,11 +18,11 @@ from queue import SimpleQueue
 from loguru import logger
 
 from protocol import Error
+from server.cluster import scripts
 from server.cluster.journal import KEEP_DAYS, KEEP_LINES, ClusterJournal, page_of, row_of, seq_of
 from server.cluster.link import Argument, Link, Reader
 from server.cluster.registry import ClusterRegistry
 from server.cluster.rooms import Rooms
-from server.cluster.scripts import INBOX_KEPT
 from server.company import Parts
 from server.entries import Answer, Arrived, Tell
 from server.journal import JournalError
@@ -142,11 +142,11 @@ class Cluster:
 
     def claim(self, name: str, token_hash: bytes, rival: bytes = b"") -> bool:
         """Have a session be served here, and a name with all that looks like it be its own; return whether it is."""
-        return bool(self._link.run("CLAIM", token_hash.hex(), rival.hex(), *looks_of(name)))
+        return bool(self._link.run(scripts.CLAIM, token_hash.hex(), rival.hex(), *looks_of(name)))
 
     def disclaim(self, token_hash: bytes, name: str) -> None:
         """Give up what was claimed but `name`; without one, give up the session as well."""
-        self._link.run("DISCLAIM", token_hash.hex(), *(looks_of(name) if name else ()))
+        self._link.run(scripts.DISCLAIM, token_hash.hex(), *(looks_of(name) if name else ()))
 
     def watch(self, key: str, seq: int = 0) -> None:
         """See to it that what is said in a room comes from when somebody enters it, who has it up to `seq`."""
@@ -161,9 +161,9 @@ class Cluster:
         home, token = member.elsewhere, _token(member)
         self._messages.put(lambda: self._send(home, "do", "expel", "token", token, "deed", deed))
 
-    def note(self, key: str, text: str) -> None:
+    def show_notice(self, key: str, text: str) -> None:
         """Have the others show a notice to all in a room."""
-        self._messages.put(lambda: self._link.run("NOTE", key, text))
+        self._messages.put(lambda: self._link.run(scripts.NOTE, key, text))
 
     # ------------------------------------------------------------------------------------------------ the messenger
 
@@ -177,7 +177,7 @@ class Cluster:
                 logger.exception("a message to another server is lost")
 
     def _send(self, server: str, *fields: Argument) -> bool:
-        return bool(self._link.run("SEND", server, *fields))
+        return bool(self._link.run(scripts.SEND, server, *fields))
 
     def _send_told(self, told: Tell) -> None:
         number, author = next(self._numbers), _token(told.sender)
@@ -198,7 +198,7 @@ class Cluster:
 
     def _poke(self) -> None:
         """Have the follower look anew which rooms are wanted."""
-        self._link.ask("XADD", self._inbox, "MAXLEN", "~", INBOX_KEPT, "*", "do", "look")
+        self._link.ask("XADD", self._inbox, "MAXLEN", "~", scripts.INBOX_KEPT, "*", "do", "look")
 
     # ------------------------------------------------------------------------------------------------- the follower
 
@@ -262,10 +262,10 @@ class Cluster:
 
     def _take_fact(self, kind: str, key: str, fact: str | None) -> None:
         if kind == LOCK:
-            self._parts.locks.note(key, fact)
+            self._parts.locks.take_over(key, fact)
         elif kind == NAME:
-            self._parts.names.note(key, fact)
-        elif (sentence := self._parts.order.note(kind, key, fact)) is not None and kind == "ban":
+            self._parts.names.take_over(key, fact)
+        elif (sentence := self._parts.order.take_over(kind, key, fact)) is not None and kind == "ban":
             for guest in self._parts.guests():
                 if guest.address_key == sentence.whom:
                     guest.expel(f"banned {sentence}")
@@ -305,7 +305,7 @@ class Cluster:
         self._lapses_mended = lapses
 
     def _take_back(self, member: Member) -> bool:
-        ours = bool(self._link.run("TAKE_BACK", _token(member), *looks_of(member.name)))
+        ours = bool(self._link.run(scripts.TAKE_BACK, _token(member), *looks_of(member.name)))
         if ours:
             self._registry.keep_again(member)
         return ours
@@ -316,7 +316,7 @@ class Cluster:
         Who is where is true at a place in the news, so these are read up to there first, and on from there afterwards.
         """
         missed = self._has_missed_news()
-        last, *found = self._link.run("SNAPSHOT")
+        last, *found = self._link.run(scripts.SNAPSHOT)
         news = self._link.ask("XRANGE", self._news, f"({self._places[self._news]}", last)
         self._take(self._news, [(id_.decode(), fields) for id_, fields in news])
         if missed:
@@ -384,7 +384,7 @@ class Cluster:
         self.journal.purge()
 
     def _adopt(self, server: str) -> None:
-        people = self._link.run("ADOPT", server)  # who they are, the follower hears
+        people = self._link.run(scripts.ADOPT, server)  # who they are, the follower hears
         logger.info("server {} is gone; holding the places of {} people", server, people)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from protocol import Acted, Said
+from server.cluster import scripts
 from server.cluster.link import Link
 from server.cluster.rooms import Rooms
 from server.entries import Post
@@ -61,7 +62,7 @@ class ClusterJournal:
             arguments += [row.token_hash.hex(), row.accepted, int(row.present), to_json(row), looks]
         for row in ended:
             arguments += [row.token_hash.hex(), to_json(row)]
-        lasts = dict(_pairs(self._keeping.run("APPEND", *arguments)))
+        lasts = dict(_pairs(self._keeping.run(scripts.APPEND, *arguments)))
         self._batch += 1
         for post in posts:
             assert post.log is not None  # the delivery thread has found it
@@ -126,11 +127,11 @@ class ClusterJournal:
     def keep_fact(self, kind: str, key: str, fact: str | None) -> None:
         """Keep a fact instead of the one before, or none, and tell the other servers."""
         if kind != "server":
-            self._link.run("KEEP_FACT", kind, key, *(() if fact is None else (fact,)))
+            self._link.run(scripts.KEEP_FACT, kind, key, *(() if fact is None else (fact,)))
 
     def add_fact(self, kind: str, key: str, fact: str) -> bool:
         """Keep a fact where no server has kept one, and tell the others; return whether that is done."""
-        return bool(self._link.run("ADD_FACT", kind, key, fact))
+        return bool(self._link.run(scripts.ADD_FACT, kind, key, fact))
 
     def close(self) -> None:
         """Do nothing: whoever made the link closes it."""
@@ -148,7 +149,7 @@ class ClusterJournal:
             link.ask("XTRIM", stream, "MINID", f"0-{max(0, int(last) - self._keep_lines)}")
             if (kept := self._first_since(stream, oldest)) is not None:
                 link.ask("XTRIM", stream, "MINID", kept)
-        link.run("PURGE", int((self._clock() - SESSION_SECONDS) * 1000))
+        link.run(scripts.PURGE, int((self._clock() - SESSION_SECONDS) * 1000))
 
     def _first_since(self, stream: str, oldest: int) -> str | None:
         """Return the id of the first entry that is not too old, or behind the last; None if the first is not."""

@@ -48,7 +48,7 @@ class Link:
         self._reachable.set()
         with self._told():
             self._redis: Any = connect(url, ASK_SECONDS)
-            self._scripts = {name: self._redis.register_script(text) for name, text in scripts.complete().items()}
+            self._scripts = {script: self._redis.register_script(scripts.complete(script)) for script in scripts.ALL}
 
     def key(self, name: str) -> str:
         """Return how a key is called in Redis."""
@@ -79,7 +79,7 @@ class Link:
     def renew(self, seconds: float) -> tuple[bool, list[str]]:
         """Renew the lease of this server; return whether it had one, and which servers have none any more."""
         self._reachable.set()
-        had, *dead = self.run("RENEW", int(seconds * 1000))
+        had, *dead = self.run(scripts.RENEW, int(seconds * 1000))
         return bool(had), [server.decode() for server in dead]
 
     def close(self) -> None:
@@ -108,7 +108,7 @@ class Link:
         """Check that this Redis is fit for a chat and holds this one, or nothing; `identity` is for a new one."""
         self._check_version()
         self._check_memory()
-        found = self.run("BEGIN", scripts.APPLICATION, scripts.FORMAT, identity).decode()
+        found = self.run(scripts.BEGIN, scripts.APPLICATION, scripts.FORMAT, identity).decode()
         if found == "foreign":
             raise JournalError(
                 f"what stands under {self.prefix} in the Redis at {self.url} is another program's; "

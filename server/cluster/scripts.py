@@ -279,8 +279,9 @@ end
 """
 
 
-def complete() -> dict[str, str]:
-    """Return every script, by its name, as Redis takes it."""
-    writing = ("APPEND", "CLAIM", "DISCLAIM", "TAKE_BACK", "KEEP_FACT", "ADD_FACT", "NOTE", "SEND")
-    keeping_house = ("BEGIN", "SNAPSHOT", "RENEW", "ADOPT", "PURGE")
-    return {name: _COMMON + globals()[name] for name in (*writing, *keeping_house)}
+ALL = (BEGIN, APPEND, CLAIM, TAKE_BACK, DISCLAIM, SNAPSHOT, RENEW, ADOPT, KEEP_FACT, ADD_FACT, NOTE, SEND, PURGE)
+
+
+def complete(script: str) -> str:
+    """Return a script as Redis takes it."""
+    return _COMMON + script

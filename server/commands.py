@@ -1,13 +1,11 @@
-"""The desk of one client: every command is carried out here, and what he says is gathered for the delivery thread.
+"""The commands of one client: each is carried out here, and what he says is gathered for the delivery thread.
 
 carry_out -> the handler of the command, at the end of this file -> answers, or a step of the registry
 """
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from threading import Event as Flag
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from loguru import logger
@@ -27,43 +25,19 @@ from protocol import (
     Said,
     Told,
 )
-from server.delivery import Delivery, with_gaps
-from server.doorman import Doorman
+from server.delivery import with_gaps
 from server.entries import Answer, Post, Refuse, Tell
-from server.gate import Admission, Gate
-from server.journal import Journal
-from server.limits import CHANGES_AT_ONCE, Bucket, Limits, Repeats, take_or_refuse
-from server.names import Names, is_proof
-from server.order import Guest, Order, address_key, because, check_why
-from server.others import Others
-from server.password import Password
-from server.registry import Registry
+from server.gate import Admission
+from server.house import House
+from server.limits import CHANGES_AT_ONCE, Bucket, take_or_refuse
+from server.names import is_proof
+from server.order import address_key, because, check_why
 from server.room import Member, Room
 
 HISTORY_BYTES = protocol.HISTORY_LINES_MAX * protocol.LINE_BYTES  # more than any answer to /history has
 PIECE_LINES = 100  # of a long answer; the next piece waits until this one was taken
 TOKEN_BYTES = 16  # 128 random bits
 NONCE_BYTES = 16  # 128 random bits
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """What all sessions share."""
-
-    gate: Gate
-    registry: Registry
-    delivery: Delivery
-    journal: Journal
-    stopping: Flag
-    limits: Limits
-    repeats: Repeats
-    password: Password | None  # None: anybody may come in
-    doorman: Doorman
-    order: Order
-    guests: Callable[[], Sequence[Guest]]  # all that there are, with or without a name
-    maker: Callable[[str], str]  # of a locked room, by its key: whom he proved to be; empty for nobody
-    names: Names
-    others: Others
 
 
 class EndedError(Exception):
@@ -75,7 +49,7 @@ class EndedError(Exception):
         self.bye = bye
 
 
-class Desk:
+class Commands:
     """Carries out the commands of one client. For his session's thread only."""
 
     __slots__ = (
@@ -381,7 +355,7 @@ class Desk:
 
     def _made_room_of(self, member: Member) -> bool:
         me = self._member
-        maker = self._house.maker(member.room.key) if member.room else ""
+        maker = self._house.locks.maker(member.room.key) if member.room else ""
         # Himself, and not his name: after an unproven maker has gone, anybody could come to own that.
         return maker == me.verifier and self._house.names.owns(me.name, me.verifier)
 
@@ -445,30 +419,30 @@ _ALLOWED_BEFORE_NAMING = (
     protocol.Pong,
     protocol.Exit,
 )
-_HANDLERS: dict[type[Command], Callable[[Desk, Any], None]] = {
-    protocol.Pass: Desk._pass,
-    protocol.Challenge: Desk._challenge,
-    protocol.Prove: Desk._prove,
-    protocol.Name: Desk._name,
-    protocol.Resume: Desk._resume,
-    protocol.Color: Desk._color,
-    protocol.Say: Desk._say,
-    protocol.Me: Desk._me,
-    protocol.Post: Desk._post,
-    protocol.Join: Desk._join,
-    protocol.Leave: Desk._leave,
-    protocol.List: Desk._list,
-    protocol.Who: Desk._who,
-    protocol.Msg: Desk._msg,
-    protocol.History: Desk._history,
-    protocol.Kick: Desk._kick,
-    protocol.Ban: Desk._ban,
-    protocol.Unban: Desk._unban,
-    protocol.Bans: Desk._bans,
-    protocol.Mute: Desk._mute,
-    protocol.Unmute: Desk._unmute,
-    protocol.Help: Desk._help,
-    protocol.Ping: Desk._ping,
-    protocol.Pong: Desk._pong,
-    protocol.Exit: Desk._exit,
+_HANDLERS: dict[type[Command], Callable[[Commands, Any], None]] = {
+    protocol.Pass: Commands._pass,
+    protocol.Challenge: Commands._challenge,
+    protocol.Prove: Commands._prove,
+    protocol.Name: Commands._name,
+    protocol.Resume: Commands._resume,
+    protocol.Color: Commands._color,
+    protocol.Say: Commands._say,
+    protocol.Me: Commands._me,
+    protocol.Post: Commands._post,
+    protocol.Join: Commands._join,
+    protocol.Leave: Commands._leave,
+    protocol.List: Commands._list,
+    protocol.Who: Commands._who,
+    protocol.Msg: Commands._msg,
+    protocol.History: Commands._history,
+    protocol.Kick: Commands._kick,
+    protocol.Ban: Commands._ban,
+    protocol.Unban: Commands._unban,
+    protocol.Bans: Commands._bans,
+    protocol.Mute: Commands._mute,
+    protocol.Unmute: Commands._unmute,
+    protocol.Help: Commands._help,
+    protocol.Ping: Commands._ping,
+    protocol.Pong: Commands._pong,
+    protocol.Exit: Commands._exit,
 }
