@@ -1,6 +1,5 @@
 """A Redis of a test's own, on a free port, with its data in a folder; and a network between it and a server."""
 
-import shutil
 import socket
 import subprocess
 import threading
@@ -8,14 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import pytest
 import redis
 
 from tests.relay import Relay
 from tests.wire import PATIENCE_SECONDS, eventually
-
-NEEDED = "needs redis-server, of Debian's package redis-server"
-needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason=NEEDED)
 
 
 def free_port() -> int:

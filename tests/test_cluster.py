@@ -1,5 +1,6 @@
 """Many servers, one chat: two and three of them on a real Redis."""
 
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,12 +15,13 @@ from server.cluster.link import Link, without_password
 from server.journal import JournalError
 from tests.cluster_server import LEASE_SECONDS
 from tests.cluster_story import ClusterStory
-from tests.redis_server import Cable, RedisServer, needs_redis
+from tests.redis_server import Cable, RedisServer
 from tests.test_chat_server import refused
 from tests.test_order import come_as
 from tests.wire import FAST, ServerProcess, Wire, eventually, serving
 
-pytestmark = needs_redis
+NEEDED = "needs redis-server, of Debian's package redis-server"
+pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason=NEEDED)
 HOLDING = replace(FAST, grace_seconds=60.0)
 
 
