@@ -391,7 +391,12 @@ class Delivery:
         self._sender.answer(entry.member, welcome.encode())
 
     def _show(self, entry: Show) -> None:
-        if log := self._logs.get(entry.room.key):  # else nobody is there to see it
+        log = self._logs.get(entry.room.key)
+        if log is None:  # nobody is there to see it
+            return
+        if log.kept > log.tail.seq:  # what was said before is still to come back
+            log.later.append((log.kept, entry.event.encode()))
+        else:
             self._sender.append(log, entry.event.encode())
 
     def _enter(self, entry: Enter) -> None:
@@ -416,7 +421,9 @@ class Delivery:
 
     def _tell(self, entry: Tell) -> None:
         told = self._sender.tell(entry.to, entry.data)
-        if not told or entry.sender is not entry.to:
+        if entry.answer is not None:
+            entry.answer(entry.data if told else entry.refusal)
+        elif not told or entry.sender is not entry.to:
             self._sender.answer(entry.sender, entry.data if told else entry.refusal)
 
     def _mark(self, entry: Mark) -> None:
@@ -445,6 +452,8 @@ class Delivery:
             self._sender.append(log, Gap(log.name, log.tail.seq + 1, page.first - 1).encode())
             log.tail.skip_to(page.first - 1)
         self._sender.append(log, page.data, page.last - page.first + 1)
+        while log.later and log.later[0][0] <= page.last:
+            self._sender.append(log, log.later.popleft()[1])
 
     def _fetch(self, member: Member, past: Past) -> None:
         """Have the next lines of a stretch read from the journal; they come back as an entry."""

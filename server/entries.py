@@ -1,6 +1,7 @@
 """What the delivery thread carries out: everything that a client is to see, or the journal to keep, is an entry."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from protocol import Acted, Event, Said
@@ -110,12 +111,16 @@ class Answer:
 
 @dataclass(slots=True)
 class Tell:
-    """A private message, for `sender` and `to`; if `to` has too much to read already, `refusal` is for `sender`."""
+    """A private message, for `sender` and `to`; if `to` has too much to read already, `refusal` is for `sender`.
+
+    With `answer`, that is called with what is for the sender, who is at another server; it never waits.
+    """
 
     sender: Member
     to: Member
     data: bytes
     refusal: bytes
+    answer: Callable[[bytes], None] | None = None
 
 
 @dataclass(slots=True)

@@ -140,10 +140,10 @@ class Locks:
             lock = self.of(key)
             self._journal.keep_fact(FACTS, key, lock.fact() if lock else None)
 
-    def rooms(self) -> list[str]:
-        """Return the keys of the rooms that have one."""
+    def facts(self) -> dict[str, str]:
+        """Return what the journal keeps, by the room's key."""
         with self._lock:
-            return list(self._locks)
+            return {key: lock.fact() for key, lock in self._locks.items()}
 
     def crowd(self) -> list[str]:
         """Return the keys of all locked rooms where there can be no more of them, else none."""

@@ -136,10 +136,10 @@ class Names:
             if told:
                 self._add(told["name"], told["verifier"], told["used"])
 
-    def kept(self) -> list[str]:
-        """Return the keys of the names that are owned, but those of which the journal does not know yet."""
+    def facts(self) -> dict[str, str]:
+        """Return what the journal keeps, by the name's key; not what it does not know yet."""
         with self._lock:
-            return [key for key in self._names if key not in self._unkept]
+            return {key: owned.fact() for key, owned in self._names.items() if key not in self._unkept}
 
     def keep(self) -> None:
         """Have the journal keep what changed; what it cannot write now is written the next time."""

@@ -21,6 +21,7 @@ BANS = 10_000  # at a time, and as many mutes: more than people pass by hand, an
 WHY_CHARS = 200  # of a reason: it is kept, and told to a whole room
 
 Kind = Literal["ban", "mute"]
+KINDS = ("ban", "mute")  # of the journal's facts: by the key of whom it concerns
 _DONE: dict[Kind, str] = {"ban": "banned", "mute": "muted"}
 
 
@@ -172,7 +173,7 @@ class Order:
             if key not in self._sentences[kind] and len(self._sentences[kind]) >= BANS:
                 raise ProtocolError("too-many", f"there are {BANS} already; lift some of those that /bans shows")
             sentence = Sentence(whom, self._now() + seconds * 1000, by, why)
-            self._journal.keep_fact(kind, key, json.dumps(sentence._asdict(), ensure_ascii=False))
+            self._journal.keep_fact(kind, key, _fact(sentence))
             self._put(kind, key, sentence)
         return sentence
 
@@ -197,10 +198,13 @@ class Order:
                     return sentence
         return None
 
-    def kept(self) -> dict[str, list[str]]:
-        """Return the keys of the sentences that are kept, by their kind."""
+    def facts(self) -> dict[str, dict[str, str]]:
+        """Return what the journal keeps, by kind and key."""
         with self._lock:
-            return {kind: list(sentences) for kind, sentences in self._sentences.items()}
+            return {
+                kind: {key: _fact(sentence) for key, sentence in sentences.items()}
+                for kind, sentences in self._sentences.items()
+            }
 
     # ---------------------------------------------------------------------------------------------------- the tables
 
@@ -257,6 +261,10 @@ def check_why(why: str) -> str:
     if len(why) > WHY_CHARS:
         raise ProtocolError("text-too-long", f"WHY has at most {WHY_CHARS} characters and this one has {len(why)}")
     return why
+
+
+def _fact(sentence: Sentence) -> str:
+    return json.dumps(sentence._asdict(), ensure_ascii=False)
 
 
 def _parse(kind: str, key: str, fact: str) -> Sentence:

@@ -9,7 +9,8 @@ from server.room import Member
 class Others(Protocol):
     """For any thread. `exist` says whether there can be any.
 
-    `claim`, `disclaim` and `watch` wait for them and raise JournalError, the rest never waits.
+    `claim` and `watch` wait for them and raise JournalError; `disclaim` and, while many do so, `tell` wait. The rest
+    never waits.
     """
 
     exist: bool
@@ -21,7 +22,7 @@ class Others(Protocol):
         """
 
     def disclaim(self, token_hash: bytes, name: str) -> None:
-        """Give up what was claimed but `name`; without one, give up the session as well."""
+        """Give up what was claimed but `name`; without one, the session as well. Also after `claim` has raised."""
 
     def watch(self, key: str, seq: int = 0) -> None:
         """See to it that what is said in a room comes from when somebody enters it, who has it up to `seq`.

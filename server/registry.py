@@ -32,7 +32,7 @@ from protocol import (
 )
 from server.delivery import Delivery
 from server.entries import Depart, Enter, Entry, Finish, Forget, Greet, Keep, Show
-from server.journal import Journal, SessionRow
+from server.journal import Journal, JournalError, SessionRow
 from server.limits import Limits
 from server.locks import Lock, Locks, locked, mistakable
 from server.looks import Looks
@@ -375,13 +375,15 @@ class Registry:
             holder = self._names.get(same_key(name))
             gives_way = holder is not None and holder.away and self._owned.owns(name, member.verifier)
             rival = holder.state.token_hash if holder and holder.state and gives_way else b""
-        if not self._others.claim(name, hashed, rival):
-            raise ProtocolError("name-taken", f"{name} is taken, or looks like a name that is; choose another name")
         try:
-            yield
-        except ProtocolError:
+            ours = self._others.claim(name, hashed, rival)
+            if ours:
+                yield
+        except (ProtocolError, JournalError):  # whose answer may have been lost, and not the claim
             self._others.disclaim(hashed, kept)
             raise
+        if not ours:
+            raise ProtocolError("name-taken", f"{name} is taken, or looks like a name that is; choose another name")
 
     def _show_notice(self, room: Room, text: str) -> None:
         self._show(room, Notice(text))

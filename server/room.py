@@ -1,6 +1,7 @@
 """A room is a log, and a member is a place in it."""
 
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -232,13 +233,14 @@ class Member:
 class RoomLog:
     """A room as the delivery thread knows it: the log, and who receives it."""
 
-    __slots__ = ("ahead", "batch", "behind", "in_step", "kept", "key", "name", "number", "sent_at", "tail")
+    __slots__ = ("ahead", "batch", "behind", "in_step", "kept", "key", "later", "name", "number", "sent_at", "tail")
 
     def __init__(self, key: str, name: str, last: int) -> None:
         self.key = key
         self.name = name
         self.number = last  # the last SEQ given away
         self.kept = last  # the last SEQ that is known to be kept; where others give them away, it may not be here yet
+        self.later: deque[tuple[int, bytes]] = deque()  # what is to be shown when the line with a SEQ has come
         self.tail = Tail(last)
         self.batch: list[bytes] = []  # in the tail, but not yet sent to those in step
         self.sent_at = 0.0  # seconds of the monotonic clock, when the last batch began to be sent

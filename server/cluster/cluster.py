@@ -1,46 +1,49 @@
 """The part of a server in a chat of many: what it tells the others, what it hears of them, and its lease.
 
-Three threads of its own:
+Four threads of its own:
 
     follower    waits for what comes into the rooms that somebody here is in, for news of all and orders for this
                 server; after a cut, it takes back what is ours
-    messenger   carries what must not make anybody wait: private messages, orders for other servers, notices
+    messenger   carries what must not make anybody wait, see there
     lease       renews the lease of this server, and has it adopt the people of those that have none any more
+    tidying     forgets what is too old
 """
 
-import itertools
 import secrets
 import threading
 import time
-from collections.abc import Callable
-from queue import SimpleQueue
+from collections.abc import Iterator, Set
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
 
 from loguru import logger
 
-from protocol import Error
 from server.cluster import scripts
+from server.cluster.claims import Claims
 from server.cluster.journal import KEEP_DAYS, KEEP_LINES, ClusterJournal, page_of, row_of, seq_of
-from server.cluster.link import Argument, Link, Reader
+from server.cluster.link import Entries, Found, Link, Reader
+from server.cluster.messenger import Messenger, token_hash
 from server.cluster.registry import ClusterRegistry
 from server.cluster.rooms import Rooms
 from server.company import Parts
-from server.entries import Answer, Arrived, Tell
+from server.entries import Answer, Arrived, Forget, Tell
 from server.journal import JournalError
 from server.locks import FACTS as LOCK
-from server.looks import looks_of
 from server.names import FACTS as NAME
+from server.order import KINDS as SENTENCES
 from server.room import Member
 
+IDENTITY_BYTES = 16  # 128 random bits
 LEASE_SECONDS = 15.0  # that the others wait for a server of which nothing is heard
 RENEWALS = 5  # of a lease while it lasts
 RETRY_SECONDS = 0.5  # between two tries to reach a Redis that is away
 READ_SECONDS = 10.0  # of waiting for what comes; then the same again
 GATHER_SECONDS = 0.002  # between two reads: each names every room that is followed, and what comes meanwhile gathers
 READ_ENTRIES = 100  # at once of a stream
-GONE = Error("no-such-person", "the server that this person was on is gone; try again in a minute").encode()
-UNANSWERED = Error(
-    "no-such-person", "the server that this person is on does not answer, so your message may not have arrived"
-).encode()
+PEOPLE_AT_ONCE = 100  # taken back in one step
+ROOMS_AT_ONCE = 1_000  # of which it is said how far they are known
+TIDY_SECONDS = 600.0  # between two looks whether it is time to forget what is old
 
 
 class Cluster:
@@ -64,11 +67,13 @@ class Cluster:
         self._lease_seconds = lease_seconds
         self.id = secrets.token_hex(8)
         self._link = Link(url, chat, self.id)
-        self._link.begin(secrets.token_hex(16))
+        self._link.begin(secrets.token_hex(IDENTITY_BYTES))
         keeping, self._lease = (Link(url, chat, self.id, beside=self._link) for _ in range(2))
         self._links = (self._link, keeping, self._lease)
         self.warning = self._link.forgetful
-        self._rooms = Rooms(self._link, lambda: self._messages.put(self._poke))
+        self._claims = Claims(self._link)
+        self._messenger = Messenger(self._link, self._answer)
+        self._rooms = Rooms(self._link, lambda: self._messenger.do(self._poke))
         self.journal = ClusterJournal(self._link, keeping, self._rooms, keep_days=keep_days, keep_lines=keep_lines)
         self._reader = Reader(url, READ_SECONDS)
         self._news = self._link.key("news")
@@ -76,18 +81,14 @@ class Cluster:
         self._room_prefix = self._link.key("room:")
         # What the follower has read; before anything is known of the chat, so that nothing falls between.
         self._places = {self._news: self._last_news(), self._inbox: "0-0"}
-        self._messages: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
-        self._numbers = itertools.count(1)
-        # The private messages of which nothing is heard yet, by number: whose each is, and since when. Any thread takes
-        # one out with `pop`, which is one step, and answers it then.
-        self._unanswered: dict[int, tuple[str, float]] = {}
+        self._identity = self.journal.facts("server")["id"]
         self._stopping = threading.Event()
         self._steady_since = 0.0  # seconds of the monotonic clock: since when the lease holds without a break
         self._lapses = 0  # how often the lease has run out; the thread of the lease counts
         self._lapses_mended = 0  # after how many of them the follower has taken back what is ours
         self._threads = [
             threading.Thread(target=work, name=name)  # joined by stop
-            for work, name in ((self._follow, "follower"), (self._carry, "messenger"), (self._keep_lease, "lease"))
+            for work, name in ((self._follow, "follower"), (self._keep_lease, "lease"), (self._tidy, "tidying"))
         ]
         self._parts: Parts
         self._registry: ClusterRegistry
@@ -114,6 +115,7 @@ class Cluster:
         self._lease.renew(self._lease_seconds)
         self._steady_since = time.monotonic()
         self._look_around()
+        self._messenger.start()
         for thread in self._threads:
             thread.start()
 
@@ -122,11 +124,12 @@ class Cluster:
         if self._stopping.is_set():
             return
         self._stopping.set()
+        self._link.trouble.set()  # which wakes the lease's thread
         try:
             self._poke()
         except JournalError:
             self._reader.interrupt()
-        self._messages.put(None)
+        self._messenger.stop()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
@@ -142,11 +145,11 @@ class Cluster:
 
     def claim(self, name: str, token_hash: bytes, rival: bytes = b"") -> bool:
         """Have a session be served here, and a name with all that looks like it be its own; return whether it is."""
-        return bool(self._link.run(scripts.CLAIM, token_hash.hex(), rival.hex(), *looks_of(name)))
+        return self._claims.claim(token_hash.hex(), name, rival.hex())
 
     def disclaim(self, token_hash: bytes, name: str) -> None:
         """Give up what was claimed but `name`; without one, give up the session as well."""
-        self._link.run(scripts.DISCLAIM, token_hash.hex(), *(looks_of(name) if name else ()))
+        self._claims.disclaim(token_hash.hex(), name)
 
     def watch(self, key: str, seq: int = 0) -> None:
         """See to it that what is said in a room comes from when somebody enters it, who has it up to `seq`."""
@@ -154,46 +157,18 @@ class Cluster:
 
     def tell(self, told: Tell) -> None:
         """Have the server that serves `told.to` bring it to him, or back what he could not be told."""
-        self._messages.put(lambda: self._send_told(told))
+        self._messenger.tell(told)
 
     def expel(self, member: Member, deed: str) -> None:
         """Have the server that serves a member make him leave."""
-        home, token = member.elsewhere, _token(member)
-        self._messages.put(lambda: self._send(home, "do", "expel", "token", token, "deed", deed))
+        self._messenger.send(member.elsewhere, "do", "expel", "token", token_hash(member).hex(), "deed", deed)
 
     def show_notice(self, key: str, text: str) -> None:
         """Have the others show a notice to all in a room."""
-        self._messages.put(lambda: self._link.run(scripts.NOTE, key, text))
+        self._messenger.do(lambda: self._link.run(scripts.NOTE, key, text))
 
-    # ------------------------------------------------------------------------------------------------ the messenger
-
-    def _carry(self) -> None:
-        while (message := self._messages.get()) is not None:
-            try:
-                message()
-            except JournalError as error:
-                logger.error("{}; a message to another server is lost", error)
-            except Exception:  # noqa: BLE001  # a bug must not end the thread that all others need
-                logger.exception("a message to another server is lost")
-
-    def _send(self, server: str, *fields: Argument) -> bool:
-        return bool(self._link.run(scripts.SEND, server, *fields))
-
-    def _send_told(self, told: Tell) -> None:
-        number, author = next(self._numbers), _token(told.sender)
-        fields = ("number", number, "to", _token(told.to), "data", told.data, "refusal", told.refusal)
-        self._unanswered[number] = (author, time.monotonic())
-        try:
-            arrived = self._send(told.to.elsewhere, "do", "tell", "back", self.id, *fields)
-        except JournalError:
-            arrived = False
-        if not arrived:
-            self._answer(number, GONE)
-
-    def _answer(self, number: int, data: bytes) -> None:
-        """Tell the author of a private message what came of it, once."""
-        author, _ = self._unanswered.pop(number, ("", 0.0))
-        if author and (member := self._registry.find_session(bytes.fromhex(author))) is not None:
+    def _answer(self, author: bytes, data: bytes) -> None:
+        if (member := self._registry.find_session(author)) is not None:
             self._parts.delivery.post(Answer(member, data))
 
     def _poke(self) -> None:
@@ -208,7 +183,7 @@ class Cluster:
             places = {self._room_prefix + key: f"0-{seq}" for key, seq in self._rooms.places().items()}
             try:
                 self._mend()
-                found = self._reader.read(self._places | places, READ_ENTRIES)
+                found = self._reader.read(places | self._places, READ_ENTRIES)
                 away, read_at = False, time.monotonic()
             except Exception as error:  # noqa: BLE001  # whatever it is: the thread must go on, and so must its log
                 if not away and not self._stopping.is_set():
@@ -216,38 +191,60 @@ class Cluster:
                 away = True
                 self._stopping.wait(RETRY_SECONDS)
                 continue
-            for stream, entries in found.items():
+            for stream, entries in self._in_order(found):
                 self._take(stream, entries)
+            if inbox := found.get(self._inbox):
+                done = [id_ for id_, _ in inbox]  # and no private message is to lie about in Redis
+                self._messenger.do(partial(self._link.ask, "XDEL", self._inbox, *done))
             self._parts.delivery.wait_for_space()
 
-    def _take(self, stream: str, entries: list[tuple[str, dict[bytes, bytes]]]) -> None:
+    def _in_order(self, found: Found) -> Iterator[tuple[str, Entries]]:
+        """Cut what was read at once, so that it comes in the order in which it happened: who says something and goes.
+
+        What happened in the same millisecond was, as a rule, one script, in which what is said comes first.
+        """
+        if self._news in found:
+            timed = [(_time_of(id_, fields), stream, id_, fields) for stream in found for id_, fields in found[stream]]
+            timed.sort(key=itemgetter(0))  # which leaves those of the same time as they are: rooms, news, inbox
+            for stream, entries in groupby(timed, key=itemgetter(1)):
+                yield stream, [(id_, fields) for _, _, id_, fields in entries]
+        else:
+            yield from found.items()
+
+    def _take(self, stream: str, entries: Entries) -> None:
         try:
             if stream.startswith(self._room_prefix):
                 self._take_lines(stream.removeprefix(self._room_prefix), entries)
                 return
             for id_, fields in entries:
                 self._places[stream] = id_
-                take = self._take_order if stream == self._inbox else self._take_news
-                take({field.decode(): value for field, value in fields.items()})
+                told = {field.decode(): value for field, value in fields.items()}
+                if stream == self._inbox:
+                    self._take_order(told)
+                else:
+                    self._take_news(id_, told)
         except Exception:  # noqa: BLE001  # a bug, or data of another version: the rest must go on
             logger.exception("something that came from the other servers is left out")
 
-    def _take_lines(self, key: str, entries: list[tuple[str, dict[bytes, bytes]]]) -> None:
+    def _take_lines(self, key: str, entries: Entries) -> None:
         try:
             self._parts.delivery.post(*(Arrived(page_of(key, id_, fields)) for id_, fields in entries))
         finally:
             self._rooms.read(key, seq_of(entries[-1][0]))  # after it: who waits for that comes after these lines
         self._registry.note_speakers({fields[b"name"].decode() for _, fields in entries})
 
-    def _take_news(self, news: dict[str, bytes]) -> None:
-        if news["by"].decode() == self.id and "held" not in news:
-            return
+    def _take_news(self, id_: str, news: dict[str, bytes]) -> None:
+        ours = news["by"].decode() == self.id
         if "token" in news:
-            self._take_person(news["token"].decode(), news["home"].decode(), news["who"], held="held" in news)
+            token, held = news["token"].decode(), "held" in news
+            if (held or not ours) and not self._claims.is_outdated(token, id_):
+                self._take_person(token, news["home"].decode(), news["who"], held=held)
+            self._claims.read(id_)
         elif "kind" in news:
-            fact = news.get("fact")
-            self._take_fact(news["kind"].decode(), news["key"].decode(), fact.decode() if fact else None)
-        else:
+            kind, fact = news["kind"].decode(), news.get("fact")
+            if not ours or kind in SENTENCES:  # which of two passed at once holds, the order here says
+                self._take_fact(kind, news["key"].decode(), fact.decode() if fact else None)
+        elif not ours:
             self._registry.show_notice(news["room"].decode(), news["text"].decode())
 
     def _take_person(self, token: str, home: str, who: bytes, *, held: bool) -> None:
@@ -258,11 +255,13 @@ class Cluster:
         elif home and home != self.id:
             self._registry.mirror(row_of(token, who, None), home)
         elif not home:
-            self._registry.unmirror(bytes.fromhex(token), row_of(token, who, None).why if who else "lost")
+            self._registry.unmirror(bytes.fromhex(token), (who and row_of(token, who, None).why) or "lost")
 
     def _take_fact(self, kind: str, key: str, fact: str | None) -> None:
         if kind == LOCK:
             self._parts.locks.take_over(key, fact)
+            if fact is None:
+                self._parts.delivery.post(Forget(key))  # what was said behind it, as where it was taken off
         elif kind == NAME:
             self._parts.names.take_over(key, fact)
         elif (sentence := self._parts.order.take_over(kind, key, fact)) is not None and kind == "ban":
@@ -275,19 +274,22 @@ class Cluster:
         if do == "tell":
             self._bring(order)
         elif do == "answer":
-            self._answer(int(order["number"]), order["data"])
+            self._messenger.answered(int(order["number"]), order["data"])
         elif do == "expel" and (member := self._member(order["token"])) is not None and not member.elsewhere:
             self._registry.expel(member, order["deed"].decode())
 
     def _bring(self, order: dict[str, bytes]) -> None:
         """Bring somebody here a private message, and its author a copy, or why it did not arrive."""
+        server, number = order["back"].decode(), order["number"]
+
+        def answer(data: bytes) -> None:
+            self._messenger.send(server, "do", "answer", "number", number, "data", data)
+
         member = self._member(order["to"])
-        arrived = member is not None and not member.elsewhere and not member.away
-        if member is not None and arrived:
-            self._parts.delivery.post(Tell(member, member, order["data"], b""))
-        data = order["data"] if arrived else order["refusal"]
-        back, number = order["back"].decode(), order["number"]
-        self._messages.put(lambda: self._send(back, "do", "answer", "number", number, "data", data))
+        if member is None or member.elsewhere or member.away:
+            answer(order["refusal"])
+        else:
+            self._parts.delivery.post(Tell(member, member, order["data"], order["refusal"], answer))
 
     def _member(self, token: bytes) -> Member | None:
         return self._registry.find_session(bytes.fromhex(token.decode()))
@@ -298,24 +300,44 @@ class Cluster:
         """Have the others know again who is here, and know again who is there, if the lease has run out."""
         if (lapses := self._lapses) == self._lapses_mended:
             return
-        lost = [member for member in self._registry.own() if not self._take_back(member)]
-        self._look_around()  # by which those are let go who are at another server now
+        self._number_on()
+        made = self._link.begin(self._identity)
+        if made:
+            logger.error("Redis has lost everything; what this server knows is kept anew")
+            self._keep_facts_again()
+        lost = self._take_back()
+        self._look_around({token_hash(member) for member in lost}, learn=not made)
         for member in lost:
             self._registry.drop(member)
         self._lapses_mended = lapses
 
-    def _take_back(self, member: Member) -> bool:
-        ours = bool(self._link.run(scripts.TAKE_BACK, _token(member), *looks_of(member.name)))
-        if ours:
-            self._registry.keep_again(member)
-        return ours
+    def _number_on(self) -> None:
+        """See to it that no SEQ is given out again which somebody here has seen, whatever Redis has lost."""
+        rooms = list(self._rooms.known().items())
+        for at in range(0, len(rooms), ROOMS_AT_ONCE):
+            known = [argument for room in rooms[at : at + ROOMS_AT_ONCE] for argument in room]
+            self._link.run(scripts.NUMBER_ON, *known)
 
-    def _look_around(self) -> None:
-        """Know of everybody who is at another server, and of nobody else.
+    def _take_back(self) -> list[Member]:
+        """Claim anew all who are here; return those who are somebody else's by now, or whose names are."""
+        people, lost = self._registry.own(), []
+        for at in range(0, len(people), PEOPLE_AT_ONCE):
+            some = people[at : at + PEOPLE_AT_ONCE]
+            ours = self._claims.take_back([(token_hash(member).hex(), member.name) for member in some])
+            for member, is_ours in zip(some, ours, strict=True):
+                if is_ours:
+                    self._registry.keep_again(member)
+                else:
+                    lost.append(member)
+        return lost
+
+    def _look_around(self, lost: Set[bytes] = frozenset(), *, learn: bool = True) -> None:
+        """Know of everybody who is at another server, and of nobody else; those here stay, but those who are `lost`.
 
         Who is where is true at a place in the news, so these are read up to there first, and on from there afterwards.
+        With `learn`, know all that is kept, if some of the news that told it are gone.
         """
-        missed = self._has_missed_news()
+        missed = learn and self._has_missed_news()
         last, *found = self._link.run(scripts.SNAPSHOT)
         news = self._link.ask("XRANGE", self._news, f"({self._places[self._news]}", last)
         self._take(self._news, [(id_.decode(), fields) for id_, fields in news])
@@ -325,7 +347,8 @@ class Cluster:
         elsewhere = [(row_of(token.decode(), who, accepted), home.decode()) for token, home, who, accepted in there]
         elsewhere = [(row, home) for row, home in elsewhere if home != self.id]
         for row, home in elsewhere:
-            self._registry.mirror(row, home)
+            if row.token_hash in lost or not self._registry.serves(row.token_hash):
+                self._registry.mirror(row, home)
         self._registry.forget_others({row.token_hash for row, _ in elsewhere})
 
     def _has_missed_news(self) -> bool:
@@ -333,37 +356,40 @@ class Cluster:
         place = self._places[self._news]
         return not self._link.ask("XRANGE", self._news, place, place)
 
+    def _facts(self) -> dict[str, dict[str, str]]:
+        """Return what is known here of all that is kept: facts, by their kind and key."""
+        return {LOCK: self._parts.locks.facts(), NAME: self._parts.names.facts(), **self._parts.order.facts()}
+
     def _learn_facts(self) -> None:
-        """Know all that is kept, for some of the news that told it are gone."""
-        known = {LOCK: self._parts.locks.rooms(), NAME: self._parts.names.kept(), **self._parts.order.kept()}
-        for kind, keys in known.items():
-            facts = self.journal.facts(kind)
-            for key in {*keys, *facts}:
-                self._take_fact(kind, key, facts.get(key))
+        for kind, known in self._facts().items():
+            kept = self.journal.facts(kind)
+            for key in {*known, *kept}:
+                self._take_fact(kind, key, kept.get(key))
+
+    def _keep_facts_again(self) -> None:
+        for kind, known in self._facts().items():
+            for key, fact in known.items():
+                self.journal.add_fact(kind, key, fact)
 
     # --------------------------------------------------------------------------------------------------- the lease
 
     def _keep_lease(self) -> None:
-        usual = self._lease_seconds / RENEWALS
-        seconds = usual
-        while not self._stopping.wait(seconds):
-            self._end_waiting(time.monotonic() - self._lease_seconds)
+        while True:
+            self._link.trouble.clear()
+            if self._stopping.is_set():  # looked at after that, so that `stop` is never missed
+                return
+            self._messenger.end_waiting(time.monotonic() - self._lease_seconds)
             try:
                 self._renew()
-                seconds = usual
+                self._link.trouble.wait(self._lease_seconds / RENEWALS)
+                continue
             except JournalError as error:
-                if seconds != RETRY_SECONDS:
+                if self._steady_since:
                     logger.error("{}; trying again", error)
                 self._steady_since = 0.0
-                seconds = RETRY_SECONDS
             except Exception:  # noqa: BLE001  # a bug must not end the thread that all others need
                 logger.exception("the lease could not be seen to")
-
-    def _end_waiting(self, since: float) -> None:
-        """Have nobody wait any longer for an answer who has since then: that server is dead, or we are cut off."""
-        for number, (_, sent_at) in list(self._unanswered.items()):
-            if sent_at <= since:
-                self._answer(number, UNANSWERED)
+            self._stopping.wait(RETRY_SECONDS)
 
     def _renew(self) -> None:
         had, dead = self._lease.renew(self._lease_seconds)
@@ -376,18 +402,27 @@ class Cluster:
             self._steady_since = now
             self._lapses += 1
             self._poke()
-        if (
-            now - self._steady_since >= self._lease_seconds
-        ):  # whoever was cut off with us has had time to come back, too
+        self._claims.retry(self._registry.serves)
+        if now - self._steady_since >= self._lease_seconds:  # who was cut off with us has had time to come back, too
             for server in dead:
                 self._adopt(server)
-        self.journal.purge()
 
     def _adopt(self, server: str) -> None:
         people = self._link.run(scripts.ADOPT, server)  # who they are, the follower hears
         logger.info("server {} is gone; holding the places of {} people", server, people)
 
+    # ------------------------------------------------------------------------------------------------------- tidying
 
-def _token(member: Member) -> str:
-    assert member.state is not None  # whoever has a name has one
-    return member.state.token_hash.hex()
+    def _tidy(self) -> None:
+        while not self._stopping.wait(TIDY_SECONDS):
+            try:
+                self.journal.purge()
+            except JournalError as error:
+                logger.error("{}; what is too old is forgotten later", error)
+            except Exception:  # noqa: BLE001  # a bug must not end the thread: then nothing would be forgotten any more
+                logger.exception("what is too old could not be forgotten")
+
+
+def _time_of(id_: str, fields: dict[bytes, bytes]) -> int:
+    """Return when something was said, or told, by the clock of Redis, in milliseconds since 1970."""
+    return int(fields[b"time"] if b"time" in fields else id_.partition("-")[0])

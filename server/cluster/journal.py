@@ -5,13 +5,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from loguru import logger
+
 from protocol import Acted, Said
 from server.cluster import scripts
+from server.cluster.claims import looks_as_text
 from server.cluster.link import Link
 from server.cluster.rooms import Rooms
 from server.entries import Post
-from server.journal import SESSION_SECONDS, Page, SessionRow, page_of_run, until_size
-from server.looks import looks_of
+from server.journal import SESSION_SECONDS, JournalError, Page, SessionRow, page_of_run, until_size
 
 KEEP_DAYS = 30  # of a room's past
 KEEP_LINES = 100_000  # of a room's past, and what more Redis finds convenient
@@ -58,7 +60,7 @@ class ClusterJournal:
         for post in posts:
             arguments += _arguments(post)
         for row in sessions:
-            looks = "\n".join(looks_of(row.name))
+            looks = looks_as_text(row.name)
             arguments += [row.token_hash.hex(), row.accepted, int(row.present), to_json(row), looks]
         for row in ended:
             arguments += [row.token_hash.hex(), to_json(row)]
@@ -141,15 +143,19 @@ class ClusterJournal:
     def purge(self) -> None:
         """Forget the lines and the sessions that are older than they are kept, if no other server did just now."""
         link = self._link
-        if not link.ask("SET", link.key("purge"), link.server, "NX", "PX", int(PURGE_SECONDS * 1000)):
-            return
+        try:
+            if not link.ask("SET", link.key("purge"), link.server, "NX", "PX", int(PURGE_SECONDS * 1000)):
+                return
+        except JournalError as error:  # a Redis that is full takes nothing: the more reason to forget something
+            logger.warning("{}; forgetting what is old all the same", error)
         oldest = int((self._clock() - self._keep_seconds) * 1000)
         for key, last in _pairs(link.ask("HGETALL", link.key("last"))):
             stream = link.key(f"room:{key.decode()}")
             link.ask("XTRIM", stream, "MINID", f"0-{max(0, int(last) - self._keep_lines)}")
             if (kept := self._first_since(stream, oldest)) is not None:
                 link.ask("XTRIM", stream, "MINID", kept)
-        link.run(scripts.PURGE, int((self._clock() - SESSION_SECONDS) * 1000))
+        while link.run(scripts.PURGE, int((self._clock() - SESSION_SECONDS) * 1000)):
+            pass  # there are more
 
     def _first_since(self, stream: str, oldest: int) -> str | None:
         """Return the id of the first entry that is not too old, or behind the last; None if the first is not."""
@@ -166,7 +172,8 @@ class ClusterJournal:
 def _arguments(post: Post) -> Iterable[str | int]:
     """Return what the script APPEND takes for a post."""
     token = post.member.state.token_hash.hex() if post.member and post.member.state else ""
-    run = (token, post.number, len(post.texts), "\n".join(post.texts))
+    known = max(post.log.kept, post.log.tail.seq) if post.log else 0
+    run = (token, post.number, len(post.texts), "\n".join(post.texts), known)
     return (post.room.key, post.room.name, _WORDS[post.kind], post.name, post.color, *run)
 
 

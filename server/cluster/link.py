@@ -23,6 +23,8 @@ QUEUE_SECONDS = 10.0  # for those before oneself; when thousands come at once th
 HEADROOM = 0.9  # of maxmemory that may be used at the start
 
 Argument = str | bytes | int | float
+Entries = list[tuple[str, dict[bytes, bytes]]]  # of a stream: ids and fields
+Found = dict[str, Entries]  # by stream
 
 
 class Link:
@@ -46,6 +48,7 @@ class Link:
         self._places = threading.BoundedSemaphore(AT_ONCE)
         self._reachable: threading.Event = beside._reachable if beside else threading.Event()
         self._reachable.set()
+        self.trouble: threading.Event = beside.trouble if beside else threading.Event()
         with self._told():
             self._redis: Any = connect(url, ASK_SECONDS)
             self._scripts = {script: self._redis.register_script(scripts.complete(script)) for script in scripts.ALL}
@@ -92,23 +95,32 @@ class Link:
             yield
         except (redis.ConnectionError, redis.TimeoutError) as error:
             if not isinstance(error, redis.AuthenticationError):
-                self._reachable.clear()
+                self._note_trouble()
             raise JournalError(f"cannot reach Redis at {self.url}: {error}") from error
         except RedisClusterException as error:  # which is no RedisError: no node answers, or none has the slot
-            self._reachable.clear()
+            self._note_trouble()
             raise JournalError(f"cannot reach Redis at {self.url}: {error}") from error
         except redis.RedisError as error:
             raise JournalError(f"Redis at {self.url} refuses: {error}") from error
-        except ValueError as error:
+        except (ValueError, TypeError) as error:  # TypeError: of an option in the URL that there is not
             raise JournalError(f"{self.url!r} is no URL of a Redis: {error}") from error
+
+    def _note_trouble(self) -> None:
+        self._reachable.clear()
+        self.trouble.set()
 
     # --------------------------------------------------------------------------------------------------- the start
 
-    def begin(self, identity: str) -> None:
-        """Check that this Redis is fit for a chat and holds this one, or nothing; `identity` is for a new one."""
+    def begin(self, identity: str) -> bool:
+        """Check that this Redis is fit for a chat and holds this one, or nothing; `identity` is for a new one.
+
+        Return whether it held nothing.
+        """
         self._check_version()
         self._check_memory()
         found = self.run(scripts.BEGIN, scripts.APPLICATION, scripts.FORMAT, identity).decode()
+        if found == "made":
+            return True
         if found == "foreign":
             raise JournalError(
                 f"what stands under {self.prefix} in the Redis at {self.url} is another program's; "
@@ -119,6 +131,7 @@ class Link:
                 f"what stands under {self.prefix} in the Redis at {self.url} has {found}, and this program knows "
                 f"format {scripts.FORMAT}; choose another --cluster-name, or the version of the program that made it"
             )
+        return False
 
     def _info(self, section: str) -> dict[str, Any]:
         with self._told():
@@ -161,8 +174,8 @@ class Reader:
         self._seconds = seconds
         self._redis: Any = connect(url, seconds + ASK_SECONDS)
 
-    def read(self, places: dict[str, str], count: int) -> dict[str, list[tuple[str, dict[bytes, bytes]]]]:
-        """Return what came after `places`: by stream, ids and fields, at most `count` a stream; empty if nothing does.
+    def read(self, places: dict[str, str], count: int) -> Found:
+        """Return what came after `places`, at most `count` entries a stream; empty if nothing does.
 
         Raises redis.RedisError.
         """

@@ -46,7 +46,8 @@ class Rooms:
                 self._forget_some()
                 self._rooms[key] = Followed(last)
             elif not room.wanted:
-                room.seq = last
+                room.seq = max(room.seq, last)  # also if Redis has lost the last lines: the next have higher numbers
+                self._rooms[key] = self._rooms.pop(key)  # the last to be forgotten
             elif not self._moved.wait_for(lambda: room.seq >= min(seq, last), CATCH_UP_SECONDS):
                 raise JournalError(f"what was said in {key!r} has not come from Redis within {CATCH_UP_SECONDS:g} s")
 
@@ -70,6 +71,11 @@ class Rooms:
         """Return the rooms that are wanted, and how far each was read."""
         with self._lock:
             return {key: room.seq for key, room in self._rooms.items() if room.wanted}
+
+    def known(self) -> dict[str, int]:
+        """Return how far each room was read, wanted or not."""
+        with self._lock:
+            return {key: room.seq for key, room in self._rooms.items()}
 
     def read(self, key: str, seq: int) -> None:
         """Note that a room was read up to a SEQ."""

@@ -10,6 +10,7 @@ Every key of a chat begins with the same prefix, in braces, so that in a Redis C
     held             set     the tokens' hashes of those whose server was taken for dead, and who have not come back yet
     seen             zset    the tokens' hashes, by when they were seen, in milliseconds since 1970
     looks, claims    hashes  by a look of a name: the token's hash of who has it; and all looks of one, by his
+    named            hash    by the token's hash: the looks of the name that was claimed last
     fact:KIND        hash    `Journal.facts`
     batch            hash    by server: the number of its last batch that is kept
     servers, lease:ID        the servers that there are, and each as long as it lives
@@ -45,8 +46,13 @@ local function keep_looks(token, looks)  -- these and no others
   for look in pairs(kept) do redis.call('HSET', P..'looks', look, token) end
   if next(kept) then redis.call('HSET', P..'claims', token, looks) end
 end
+local function last_news()  -- the id of it
+  local last = redis.call('XREVRANGE', P..'news', '+', '-', 'COUNT', 1)
+  return last[1] and last[1][1] or '0-0'
+end
 local function go(token, who)  -- nobody is here any more for a session
   drop_looks(token, {{}})
+  redis.call('HDEL', P..'named', token)
   redis.call('HDEL', P..'home', token)
   redis.call('SREM', P..'held', token)
   news('token', token, 'home', '', 'who', who)
@@ -61,6 +67,7 @@ end
 local function come(token, looks)  -- be served here, with these looks and those he had
   local claimed = redis.call('HGET', P..'claims', token)
   keep_looks(token, claimed and claimed..'\\n'..looks or looks)
+  redis.call('HSET', P..'named', token, looks)
   local home, who = redis.call('HGET', P..'home', token), redis.call('HGET', P..'who', token)
   redis.call('HSET', P..'home', token, me)
   redis.call('SREM', P..'held', token)
@@ -68,7 +75,7 @@ local function come(token, looks)  -- be served here, with these looks and those
 end
 """
 
-# Return what is wrong with the data, or nothing; and make it this chat's if there is none.
+# Return what is wrong with the data, nothing, or `made` if there was none, and it is this chat's now.
 BEGIN = """
 local kind = redis.call('TYPE', P..'meta').ok
 if kind ~= 'none' and kind ~= 'hash' then return 'foreign' end
@@ -76,6 +83,7 @@ local application = redis.call('HGET', P..'meta', 'application')
 if not application then
   if kind ~= 'none' then return 'foreign' end
   redis.call('HSET', P..'meta', 'application', ARGV[3], 'format', ARGV[4], 'id', ARGV[5])
+  return 'made'
 elseif application ~= ARGV[3] then
   return 'foreign'
 elseif redis.call('HGET', P..'meta', 'format') ~= ARGV[4] then
@@ -96,7 +104,7 @@ local now = num(clock[1] * 1000 + math.floor(clock[2] / 1000))
 
 local function post()
   local key, room, kind, name, color = take(), take(), take(), take(), take()
-  local token, number, count, texts = take(), tonumber(take()), tonumber(take()), take()
+  local token, number, count, texts, known = take(), tonumber(take()), tonumber(take()), take(), tonumber(take())
   lasts[key] = true
   if kept then return end
   if number > 0 then
@@ -109,6 +117,8 @@ local function post()
     end
     redis.call('HSET', P..'accepted', token, num(last))
   end
+  -- A Redis that has lost what it was told last must not give out again what people have seen.
+  if tonumber(redis.call('HGET', P..'last', key) or '0') < known then redis.call('HSET', P..'last', key, num(known)) end
   local seq = num(redis.call('HINCRBY', P..'last', key, num(count)))
   redis.call('HSETNX', P..'spelled', key, room)
   redis.call('XADD', P..'room:'..key, '0-'..seq,
@@ -127,7 +137,8 @@ local function session()
   if present == '0' then
     go(token, who)
   else
-    keep_looks(token, looks)
+    -- Else he has claimed another name since, and who he is then is still to come.
+    if looks == redis.call('HGET', P..'named', token) then keep_looks(token, looks) end
     if before ~= who then news('token', token, 'home', me, 'who', who) end
   end
 end
@@ -154,39 +165,57 @@ end
 return told
 """
 
-# ARGV: token, the token of somebody who has to give way, or nothing, and the looks of a name. Return whether it is his.
+# ARGV: token, the token of somebody who has to give way, or nothing, and the looks of a name.
+# Return whether it is his, and the id of the news before that.
 CLAIM = """
-local token, rival = ARGV[3], ARGV[4]
-local looks = table.concat(ARGV, '\\n', 5)
-if has_owner(looks, token, rival) then return 0 end
+local token, rival, looks = ARGV[3], ARGV[4], ARGV[5]
+local before = last_news()
+if has_owner(looks, token, rival) then return {0, before} end
 if rival ~= '' and redis.call('HEXISTS', P..'home', rival) == 1 then
   go(rival, redis.call('HGET', P..'who', rival) or '')
 end
 come(token, looks)
-return 1
+return {1, before}
 """
 
-# ARGV: token, and the looks of his name, of somebody who is connected here. Return whether he is still, or again, ours.
+# ARGV: of people who are connected here, token and the looks of his name.
+# Return the id of the news before that, and of each whether he is still, or again, ours.
 TAKE_BACK = """
-local token, looks = ARGV[3], table.concat(ARGV, '\\n', 4)
-local home = redis.call('HGET', P..'home', token)
-if home and home ~= me and redis.call('SISMEMBER', P..'held', token) == 0 then return 0 end
-if has_owner(looks, token, token) then return 0 end
-come(token, looks)
-return 1
+local found = {last_news()}
+for i = 3, #ARGV, 2 do
+  local token, looks = ARGV[i], ARGV[i + 1]
+  local home = redis.call('HGET', P..'home', token)
+  local gone = home and home ~= me and redis.call('SISMEMBER', P..'held', token) == 0
+  if gone or has_owner(looks, token, token) then
+    table.insert(found, 0)
+  else
+    come(token, looks)
+    table.insert(found, 1)
+  end
+end
+return found
 """
 
-# ARGV: token, and the looks of the name that he keeps, if there is one.
+# ARGV: token, and the looks of the name that he keeps, or nothing.
 DISCLAIM = """
-local token = ARGV[3]
+local token, looks = ARGV[3], ARGV[4]
 if redis.call('HGET', P..'home', token) ~= me then return end
-if #ARGV > 3 then keep_looks(token, table.concat(ARGV, '\\n', 4)) else go(token, '') end
+if looks == '' then return go(token, '') end
+keep_looks(token, looks)
+redis.call('HSET', P..'named', token, looks)
+"""
+
+# ARGV: of rooms, key and the SEQ of the last line that is known. Number on from there.
+NUMBER_ON = """
+for i = 3, #ARGV, 2 do
+  local last = tonumber(redis.call('HGET', P..'last', ARGV[i]) or '0')
+  if last < tonumber(ARGV[i + 1]) then redis.call('HSET', P..'last', ARGV[i], ARGV[i + 1]) end
+end
 """
 
 # Return the id of the last news, and of everybody here: token, home, who and accepted.
 SNAPSHOT = """
-local last = redis.call('XREVRANGE', P..'news', '+', '-', 'COUNT', 1)
-local all = {last[1] and last[1][1] or '0-0'}
+local all = {last_news()}
 local homes = redis.call('HGETALL', P..'home')
 for i = 1, #homes, 2 do
   local who = redis.call('HGET', P..'who', homes[i])
@@ -267,19 +296,23 @@ redis.call('XADD', P..'inbox:'..ARGV[3], 'MAXLEN', '~', {INBOX_KEPT}, '*', unpac
 return 1
 """
 
-# ARGV: milliseconds since 1970. Forget the sessions that nobody has seen since, and that nobody holds.
+# ARGV: milliseconds since 1970. Forget sessions that nobody has seen since, and that nobody holds.
+# Return whether there may be more of them.
 PURGE = """
-for _, token in ipairs(redis.call('ZRANGEBYSCORE', P..'seen', '-inf', ARGV[3], 'LIMIT', 0, 1000)) do
+local old = redis.call('ZRANGEBYSCORE', P..'seen', '-inf', ARGV[3], 'LIMIT', 0, 1000)
+for _, token in ipairs(old) do
   redis.call('ZREM', P..'seen', token)
   if redis.call('HEXISTS', P..'home', token) == 0 then
     redis.call('HDEL', P..'who', token)
     redis.call('HDEL', P..'accepted', token)
   end
 end
+return #old == 1000
 """
 
 
-ALL = (BEGIN, APPEND, CLAIM, TAKE_BACK, DISCLAIM, SNAPSHOT, RENEW, ADOPT, KEEP_FACT, ADD_FACT, NOTE, SEND, PURGE)
+_WRITING = (APPEND, CLAIM, TAKE_BACK, DISCLAIM, NUMBER_ON, KEEP_FACT, ADD_FACT, NOTE, SEND)
+ALL = (BEGIN, SNAPSHOT, RENEW, ADOPT, PURGE, *_WRITING)
 
 
 def complete(script: str) -> str:
