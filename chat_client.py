@@ -138,17 +138,18 @@ def _keeps(line: str) -> bool:
 class Visit:
     """One run of the client: ask who the person is, connect, chat and leave."""
 
-    def __init__(self, options: argparse.Namespace, settings: SettingsFile) -> None:
+    def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
-        self._settings = settings
+        self._settings = SettingsFile(options.config, self._tell)
         self._mode = mode_of(options)
-        self._addresses: Addresses = options.address or parse_addresses(settings.settings.server or DEFAULT_HOST)
         self._console = self._open_console()
-        self._dialer: Dialer  # from `_chat` on
-        self._attention = Attention(settings.settings.ignored, settings.settings.notify)
         self._identity: Identity | None = None
         self._session: Session | None = None
         self._password = ""  # of the server; in memory alone
+        # From `_chat` on:
+        self._addresses: Addresses
+        self._attention: Attention
+        self._dialer: Dialer
 
     def run(self) -> int:
         """Return the exit code."""
@@ -193,8 +194,7 @@ class Visit:
     # --------------------------------------------------------------------------------------------------- getting in
 
     def _chat(self) -> int:
-        if self._settings.trouble:
-            self._tell(self._settings.trouble)
+        self._take_settings()
         self._password = find_password(self._options.password_file)
         self._dialer = AnyDialer([Dialer(*address, self._trust(address)) for address in self._addresses])
         if self._mode is not Mode.TAIL:  # which may be called anything, and owns no name
@@ -203,6 +203,11 @@ class Visit:
         self._remember(session)
         self._read_lines(session)
         return NOT_SENT if self._mode is Mode.PIPE and session.refused_lines else LEFT
+
+    def _take_settings(self) -> None:
+        settings = self._settings.load()
+        self._addresses = self._options.address or parse_addresses(settings.server or DEFAULT_HOST)
+        self._attention = Attention(settings.ignored, settings.notify)
 
     def _trust(self, address: Address) -> Trust | None:
         """Return how to know the server at an address, None without TLS. Raises TrustError."""
@@ -334,11 +339,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(str(error))
         return NOT_STARTED
     logger.info("starting")
-    settings = SettingsFile(options.config)
-    settings.load()
     try:
         with ended_by_signals():
-            code = Visit(options, settings).run()
+            code = Visit(options).run()
     except KeyboardInterrupt:
         code = LEFT if mode_of(options).person else INTERRUPTED
     except SystemExit as ended:  # by a signal

@@ -160,29 +160,28 @@ def _parsed(data: bytes) -> dict[str, object]:
 
 
 class SettingsFile:
-    """The settings in `folder`. `settings` are those of this run, remembered or not.
+    """The settings in `folder`. `settings` are those of this run, remembered or not."""
 
-    `trouble` is what the person must be told after `load` or `change`, once; empty for nothing.
-    """
-
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tell: Callable[[str], None] = lambda _: None) -> None:
+        """`tell` shows the person, once, what became of a file that cannot be used, whenever that is found."""
         self.settings = Settings()
-        self.trouble = ""
+        self._tell = tell
         self._folder = folder
         self._path = folder / SETTINGS_FILE
         self._document: dict[str, object] = {}  # as last read: a later version may know more of it than we do
         self._barred = ""  # why this run must not write the file: nobody knows what is in it
+        self._aside = ""  # what became of a broken file, until it is told
         # The file lacks something that was changed here, so it is not read again before it is written. What another
         # client of the person remembers meanwhile is then lost.
         self._behind = False
 
     def load(self) -> Settings:
-        """Read the settings, or go on without. Never raises."""
-        self.trouble = ""
+        """Read the settings, or go on without and tell why. Raises nothing of its own."""
         with locked(self._folder):
             self._read()
         if self._barred:
-            self.trouble = f"your settings are not used, and nothing is remembered: {self._barred}"
+            self._tell(f"your settings are not used, and nothing is remembered: {self._barred}")
+        self._tell_aside()
         return self.settings
 
     def change(self, how: Callable[[Settings], Settings]) -> Settings:
@@ -190,20 +189,25 @@ class SettingsFile:
 
         Raises SettingsError: after the change if it holds for this run only, and without a change if it is refused.
         """
-        self.trouble = ""
         with suppress(OSError):  # writing tells
             make_folder(self._folder)
-        with locked(self._folder):
-            if not (self._behind or self._barred):
-                self._read()
-            try:
-                self.settings = _checked(_fields(how(self.settings)))
-            except _BrokenError as error:
-                raise SettingsError(f"that cannot be remembered: {error}") from error
-            self._behind = True
-            self._write()
-            self._behind = False
+        try:
+            with locked(self._folder):
+                self._change(how)
+        finally:  # only now, for to show something may take a while, and another client may wait for the lock
+            self._tell_aside()
         return self.settings
+
+    def _change(self, how: Callable[[Settings], Settings]) -> None:
+        if not (self._behind or self._barred):
+            self._read()
+        try:
+            self.settings = _checked(_fields(how(self.settings)))
+        except _BrokenError as error:
+            raise SettingsError(f"that cannot be remembered: {error}") from error
+        self._behind = True
+        self._write()
+        self._behind = False
 
     def _read(self) -> None:
         """Take the settings from the file, if it is there and good."""
@@ -228,7 +232,12 @@ class SettingsFile:
         except OSError as error:
             self._barred = f"{self._path} is broken ({why}) and cannot be put aside: {error.strerror}"
         else:
-            self.trouble = f"the settings in {self._path} were broken ({why}) and are not used; they are in {free} now"
+            self._aside = f"the settings in {self._path} were broken ({why}) and are not used; they are in {free} now"
+
+    def _tell_aside(self) -> None:
+        text, self._aside = self._aside, ""
+        if text:
+            self._tell(text)
 
     def _write(self) -> None:
         """Put the settings of this run into the file. Raises SettingsError."""

@@ -138,6 +138,17 @@ def test_broken_settings_are_kept_aside_and_told_once(tmp_path: Path, server: Fa
     assert (config / "settings.json.broken").read_text(encoding="utf-8") == "{broken"
 
 
+def test_settings_that_break_meanwhile_are_kept_aside_and_told(tmp_path: Path, server: FakeServer) -> None:
+    """What the person changes is remembered all the same."""
+    settings = tmp_path / "config" / "settings.json"
+    with in_the_lobby(tmp_path, server, "--config", str(settings.parent)) as (terminal, _):
+        settings.write_text("{broken", encoding="utf-8")
+        terminal.type("/ignore bob" + ENTER)
+        terminal.wait_for("were broken")
+    assert settings.with_name("settings.json.broken").read_text(encoding="utf-8") == "{broken"
+    assert json.loads(settings.read_text(encoding="utf-8"))["ignored"] == ["bob"]
+
+
 def test_history_that_cannot_be_written_is_told_once(tmp_path: Path, server: FakeServer) -> None:
     """Lines can be brought back all the same."""
     config = tmp_path / "config"

@@ -53,9 +53,9 @@ def read(folder: Path) -> dict[str, Any]:
     return document
 
 
-def loaded(folder: Path) -> SettingsFile:
-    """Return the settings file of `folder`, read."""
-    file = SettingsFile(folder)
+def loaded(folder: Path, told: list[str] | None = None) -> SettingsFile:
+    """Return the settings file of `folder`, read. The person is told nothing, or what is then in `told`."""
+    file = SettingsFile(folder, told.append if told is not None else pytest.fail)
     file.load()
     return file
 
@@ -97,16 +97,15 @@ def mode(path: Path) -> int:
 
 def test_nothing_is_remembered_yet(folder: Path) -> None:
     """The first run starts with the defaults, makes nothing, and nobody is told."""
-    file = SettingsFile(folder)
-    assert (file.load(), file.settings, file.trouble) == (Settings(), Settings(), "")
+    file = SettingsFile(folder, pytest.fail)
+    assert (file.load(), file.settings) == (Settings(), Settings())
     assert not folder.exists()
 
 
 def test_settings_are_there_again(folder: Path) -> None:
     """What one run changed, the next one finds."""
     assert loaded(folder).change(lambda _: FULL) == FULL
-    file = loaded(folder)
-    assert (file.settings, file.trouble) == (FULL, "")
+    assert loaded(folder).settings == FULL
 
 
 def test_the_file_is_for_people_too(folder: Path) -> None:
@@ -147,7 +146,7 @@ def test_a_linked_file_stays_linked(folder: Path, tmp_path: Path) -> None:
     assert (folder / "settings.json").is_symlink()
     assert json.loads(kept.read_text())["name"] == "carol"
     kept.write_text("{")
-    loaded(folder).change(called("dave"))
+    loaded(folder, []).change(called("dave"))
     assert (folder / "settings.json").is_symlink()
     assert json.loads(kept.read_text())["name"] == "dave"
     assert kept.with_name("settings.json.broken").read_text() == "{"
@@ -210,8 +209,7 @@ def test_a_room_whose_key_is_wider_than_its_name(folder: Path) -> None:
     """It is remembered like any other."""
     room = "ŉ" * 16
     loaded(folder).change(lambda settings: settings.notifying(room, "off"))
-    file = loaded(folder)
-    assert (file.settings.notify, file.trouble) == ({same_key(room): "off"}, "")
+    assert loaded(folder).settings.notify == {same_key(room): "off"}
 
 
 def test_a_bad_value_is_refused(folder: Path) -> None:
@@ -260,41 +258,63 @@ def test_a_broken_file_is_kept_aside(folder: Path, content: str | bytes, why: st
     """It is not used, not lost, and said once, with the reason and both places."""
     path = write(folder, content)
     before = path.read_bytes()
-    file = loaded(folder)
+    told: list[str] = []
+    file = loaded(folder, told)
     aside = folder / "settings.json.broken"
     assert (file.settings, aside.read_bytes(), path.exists()) == (Settings(), before, False)
-    assert all(text in file.trouble for text in (f"{path} ", why, f"{aside} "))
+    assert all(text in told[0] for text in (f"{path} ", why, f"{aside} "))
     file.change(called("bob"))
-    assert (file.trouble, loaded(folder).trouble) == ("", "")
+    assert (len(told), loaded(folder).settings) == (1, Settings(name="bob"))
 
 
 def test_no_broken_file_replaces_another(folder: Path) -> None:
     """Each has a name of its own."""
-    troubles = []
+    told: list[str] = []
     for content in ("1", "2", "3"):
         write(folder, content)
-        troubles.append(loaded(folder).trouble)
+        loaded(folder, told)
     names = ("settings.json.broken", "settings.json.broken-2", "settings.json.broken-3")
     assert [(folder / name).read_text() for name in names] == ["1", "2", "3"]
-    assert all(f"{folder / name} " in trouble for name, trouble in zip(names, troubles, strict=True))
+    assert all(f"{folder / name} " in text for name, text in zip(names, told, strict=True))
 
 
 def test_a_file_that_breaks_during_a_run(folder: Path) -> None:
     """It is kept aside too, the person is told, and what this run knows is remembered."""
-    file = loaded(folder)
+    told: list[str] = []
+    file = loaded(folder, told)
     file.change(called("bob"))
     write(folder, "{")
     file.change(lambda settings: settings.ignoring("alice"))
-    assert "settings.json.broken" in file.trouble
+    assert ["settings.json.broken" in text for text in told] == [True]
     assert loaded(folder).settings == Settings(name="bob", ignored=("alice",))
+
+
+def test_a_file_that_breaks_before_a_change_that_is_refused(folder: Path) -> None:
+    """The person is told all the same, and of the change after that."""
+    told: list[str] = []
+    file = loaded(folder, told)
+    write(folder, "{")
+    with pytest.raises(SettingsError):
+        file.change(called("b b"))
+    assert ["settings.json.broken" in text for text in told] == [True]
+
+
+def test_nobody_waits_for_what_is_told(folder: Path) -> None:
+    """Another client may change the settings while this one shows what became of a broken file."""
+    changed: list[Settings] = []
+    file = SettingsFile(folder, lambda _: changed.append(loaded(folder).change(called("bob"))))
+    write(folder, "{")
+    file.change(lambda settings: settings.ignoring("alice"))
+    assert changed == [Settings(name="bob", ignored=("alice",))]
 
 
 def test_a_broken_file_that_cannot_be_put_aside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It stays as it is, whatever is changed later."""
     path = write(folder, "{")
     monkeypatch.setattr(Path, "rename", refuse)
-    file = loaded(folder)
-    assert "Read-only file system" in file.trouble
+    told: list[str] = []
+    file = loaded(folder, told)
+    assert ["Read-only file system" in text for text in told] == [True]
     monkeypatch.undo()
     with pytest.raises(SettingsError, match="Read-only file system"):
         file.change(called("bob"))
@@ -307,13 +327,14 @@ def test_a_broken_file_that_cannot_be_put_aside(folder: Path, monkeypatch: pytes
 def test_a_file_that_may_not_be_read(folder: Path) -> None:
     """It is said once, with the reason; changes hold for this run, and never overwrite it."""
     path = write(folder, '{"name": "bob"}')
-    file = SettingsFile(folder)
+    told: list[str] = []
+    file = SettingsFile(folder, told.append)
     with forbidden(path):
         assert file.load() == Settings()
-    assert f"{path} cannot be read: Permission denied" in file.trouble
+    assert f"{path} cannot be read: Permission denied" in told[0]
     with pytest.raises(SettingsError, match=r"not remembered .* Permission denied"):
         file.change(called("carol"))
-    assert (file.settings.name, file.trouble) == ("carol", "")
+    assert (file.settings.name, len(told)) == ("carol", 1)
     assert path.read_text() == '{"name": "bob"}'
 
 
@@ -330,8 +351,9 @@ def test_something_else_in_the_place_of_the_file(folder: Path, kind: str) -> Non
         case "loop":
             path.symlink_to(path)
     before = path.lstat()
-    file = loaded(folder)
-    assert f"{path} cannot be read" in file.trouble
+    told: list[str] = []
+    file = loaded(folder, told)
+    assert [f"{path} cannot be read" in text for text in told] == [True]
     with pytest.raises(SettingsError):
         file.change(called("bob"))
     assert path.lstat() == before
@@ -342,8 +364,9 @@ def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
     """It is said, and the file stays."""
     path = tmp_path / "config"
     path.write_text("mine")
-    file = loaded(path)
-    assert "Not a directory" in file.trouble
+    told: list[str] = []
+    file = loaded(path, told)
+    assert ["Not a directory" in text for text in told] == [True]
     with pytest.raises(SettingsError):
         file.change(called("bob"))
     assert path.read_text() == "mine"
@@ -354,7 +377,6 @@ def test_changes_that_cannot_be_written(folder: Path, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "settings.json").symlink_to(tmp_path / "gone" / "settings.json")
     file = loaded(folder)
-    assert file.trouble == ""
     for name in ("alice", "bob"):
         with pytest.raises(SettingsError, match=r"not remembered .*settings\.json cannot be written: No such file"):
             file.change(lambda settings, name=name: settings.ignoring(name))  # type: ignore[misc]
