@@ -98,6 +98,8 @@ HISTORY_LINES_MAX = 1_000  # what one /history may ask for
 DURATION_SECONDS_MAX = 365 * 86_400  # of a ban or a mute: nobody is shut out for ever
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _NUMBER_DIGITS = 15  # below 2**53: every language that clients are written in can hold it
+NO_FLAGS = "-"
+LOCKED = "locked"  # a flag of /entered and /room
 LOBBY = "lobby"
 RESERVED_NAMES = frozenset({"server", "system", "everyone"})
 COLORS = (
@@ -340,6 +342,11 @@ class Command(Line):
 # --------------------------------------------------------------------------------------------------------------- events
 
 
+def _has_flag(flags: str, flag: str) -> bool:
+    """Say whether `flag` is among FLAGS, of which a later version may send more, with spaces or commas between."""
+    return flag in re.split("[ ,]", flags)
+
+
 @dataclass(frozen=True, slots=True)
 class Hello(Event):
     """The server's first line; `flags` is ``password`` or ``-``."""
@@ -350,7 +357,7 @@ class Hello(Event):
     @property
     def asks_password(self) -> bool:
         """Whether `/pass` must come first."""
-        return "password" in re.split("[ ,]", self.flags)
+        return _has_flag(self.flags, "password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +378,11 @@ class Entered(Event):
     seq: int
     people: int
     flags: str
+
+    @property
+    def locked(self) -> bool:
+        """Whether only a key lets people in."""
+        return _has_flag(self.flags, LOCKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,6 +459,11 @@ class RoomRow(Event):
     room: str
     people: int
     flags: str
+
+    @property
+    def locked(self) -> bool:
+        """Whether only a key lets people in."""
+        return _has_flag(self.flags, LOCKED)
 
 
 @dataclass(frozen=True, slots=True)

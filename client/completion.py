@@ -147,5 +147,4 @@ def _rooms(key: str, rooms: Iterable[RoomRow]) -> Iterable[Candidate]:
 def _about(row: RoomRow) -> str:
     """Return what a person may want to know of a room before going there."""
     people = {0: "", 1: "1 person"}.get(row.people, f"{row.people} people")  # 0 may be unknown to the roster
-    locked = "locked" if "locked" in row.flags.split(",") else ""
-    return " · ".join(filter(None, (people, locked)))
+    return " · ".join(filter(None, (people, "locked" if row.locked else "")))

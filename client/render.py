@@ -92,8 +92,8 @@ def _people(count: int) -> str:
     return "1 person" if count == 1 else f"{count} people"
 
 
-def _locked(flags: str) -> str:
-    return " (locked)" if "locked" in flags.split(",") else ""
+def _about(room: Entered | RoomRow) -> str:
+    return _people(room.people) + (" (locked)" if room.locked else "")
 
 
 def _idle(seconds: int) -> str:
@@ -175,12 +175,12 @@ def _(event: Left) -> Row:
 
 @_row.register
 def _(event: Entered) -> Row:
-    return _notice(f"you are in {event.room}: {_people(event.people)}{_locked(event.flags)}")
+    return _notice(f"you are in {event.room}: {_about(event)}")
 
 
 @_row.register
 def _(event: RoomRow) -> Row:
-    return _notice(f"{event.room}: {_people(event.people)}{_locked(event.flags)}")
+    return _notice(f"{event.room}: {_about(event)}")
 
 
 @_row.register

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from protocol import Acted, End, Event, Joined, Left, PersonRow, Renamed, RoomRow, Said, Told, same_key
+from protocol import NO_FLAGS, Acted, End, Event, Joined, Left, PersonRow, Renamed, RoomRow, Said, Told, same_key
 
 PEOPLE_MAX = 1_000  # known at once: names to complete, for which a person looks through far fewer
 ROOMS_MAX = 10_000  # known at once: as many as a server lets in people, about 2 MB
@@ -87,7 +87,7 @@ class Roster:
 
     def _know_own_room(self) -> None:
         if self._room and same_key(self._room) not in self._rooms:
-            _add_room(self._rooms, RoomRow(self._room, 0, "-"))
+            _add_room(self._rooms, RoomRow(self._room, 0, NO_FLAGS))
 
 
 def _add_room(rooms: dict[str, RoomRow], row: RoomRow) -> None:

@@ -4,15 +4,13 @@ import json
 import threading
 from dataclasses import dataclass
 
-from protocol import ProtocolError, same_key
+from protocol import LOCKED, NO_FLAGS, ProtocolError, same_key
 from server.journal import Journal, JournalError
 from server.looks import Looks
 from server.scrypt import Hash, HashError, Secret
 
 FACTS = "key"  # the kind of the journal's facts: by the room's key, who made its lock, and the hash of what opens it
 LOCKS = 10_000  # at a time: as many as rooms
-NO_FLAGS = "-"
-LOCKED = "locked"
 
 
 @dataclass(eq=False, slots=True)

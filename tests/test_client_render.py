@@ -51,6 +51,7 @@ SHOWN: list[tuple[Event, str, str]] = [
     (Entered("lobby", 9, 2, "-"), "--- ", "you are in lobby: 2 people"),
     (Entered("ops", 0, 1, "locked"), "--- ", "you are in ops: 1 person (locked)"),
     (RoomRow("ops", 3, "locked"), "--- ", "ops: 3 people (locked)"),
+    (RoomRow("ops", 3, "locked quiet"), "--- ", "ops: 3 people (locked)"),
     (PersonRow("bob", "red", "ops", 59), "--- ", "bob in ops, idle 59 s"),
     (PersonRow("bob", "red", "ops", 60), "--- ", "bob in ops, idle 1 min"),
     (PersonRow("bob", "red", "ops", 86_399), "--- ", "bob in ops, idle 23 h"),

@@ -941,6 +941,20 @@ def test_last_field_of_an_event_is_the_rest_of_its_line() -> None:
     assert parse_event("/entered lobby 1 2 locked quiet") == protocol.Entered("lobby", 1, 2, "locked quiet")
 
 
+@pytest.mark.parametrize("flags", ["locked", "locked quiet", "quiet,locked"])
+def test_flag_among_others(flags: str) -> None:
+    """A later version may send more of them."""
+    rooms = protocol.Entered("ops", 1, 2, flags), protocol.RoomRow("ops", 2, flags)
+    assert [room.locked for room in rooms] == [True, True]
+
+
+@pytest.mark.parametrize("flags", ["-", "unlocked", "quiet"])
+def test_flag_that_is_not_there(flags: str) -> None:
+    """A room without the flag is open."""
+    rooms = protocol.Entered("ops", 1, 2, flags), protocol.RoomRow("ops", 2, flags)
+    assert [room.locked for room in rooms] == [False, False]
+
+
 def test_text_of_an_event_may_be_empty() -> None:
     """An empty text is a text, not a missing field."""
     assert parse_event("/say lobby 1 2 alice red ") == Said("lobby", 1, 2, "alice", "red", "")
