@@ -97,6 +97,9 @@ HISTORY_LINES = 50  # what /entered and a bare /history show
 HISTORY_LINES_MAX = 1_000  # what one /history may ask for
 DURATION_SECONDS_MAX = 365 * 86_400  # of a ban or a mute: nobody is shut out for ever
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+PRESENCE_PEOPLE = (
+    200  # in a room of more nobody could read who comes and goes, so it is not sent; the contract's figure
+)
 _NUMBER_DIGITS = 15  # below 2**53: every language that clients are written in can hold it
 NO_FLAGS = "-"
 LOCKED = "locked"  # a flag of /entered and /room
@@ -272,10 +275,15 @@ def same_key(word: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", word).casefold())
 
 
+def is_number(text: str) -> bool:
+    """Say whether `text` is a number as the protocol has them: whole, in the digits 0 to 9, and not too many."""
+    return text.isascii() and text.isdigit() and len(text) <= _NUMBER_DIGITS
+
+
 def parse_duration(text: str) -> int:
     """Return the seconds of a time like `90s`, `30m`, `2h` or `7d`. Raises ValueError."""
     number, unit = text[:-1], _UNIT_SECONDS.get(text[-1:])
-    if unit is None or not (number.isascii() and number.isdigit() and len(number) <= _NUMBER_DIGITS):
+    if unit is None or not is_number(number):
         raise ValueError(f"{text!r} is no time like 90s, 30m, 2h or 7d")
     return int(number) * unit
 
@@ -931,7 +939,7 @@ def _values(layout: Layout, fields: list[str], code: str) -> list[str | int]:
     for type_, field in zip(layout.types, fields, strict=False):
         if type_ is str:
             values.append(field)
-        elif field.isascii() and field.isdigit() and len(field) <= _NUMBER_DIGITS:
+        elif is_number(field):
             values.append(int(field))
         else:
             raise ProtocolError(code, f"/{layout.word}: {field[:ROOM_COLUMNS]!r} is not a whole number")

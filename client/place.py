@@ -2,9 +2,7 @@
 
 from client.news import Age
 from client.seen import Seen
-from protocol import Acted, Entered, Event, Gap, Joined, Left, Said, same_key
-
-NOTICED_PEOPLE = 200  # in a room of more, the server tells nobody who comes and goes; the wire contract's figure
+from protocol import PRESENCE_PEOPLE, Acted, Entered, Event, Gap, Joined, Left, Said, same_key
 
 
 class Place:
@@ -32,7 +30,7 @@ class Place:
     @property
     def people(self) -> int | None:
         """How many people are in the room; None where the server does not tell."""
-        return self._people if 0 < self._people <= NOTICED_PEOPLE else None
+        return self._people if 0 < self._people <= PRESENCE_PEOPLE else None
 
     def enter(self, event: Entered, *, back: bool = False, resumed: bool = False) -> None:
         """Be in another room, or be `back` after a lost connection.

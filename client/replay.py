@@ -12,10 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from protocol import HISTORY_LINES_MAX, Acted, Entered, Event, Gap, History, Said, parse_duration, same_key
+from protocol import HISTORY_LINES_MAX, Acted, Entered, Event, Gap, History, Said, is_number, parse_duration, same_key
 
 PATIENCE = 3  # pages in a row without the line that is known to be there; it may be purged as we ask, but not so fast
-_NUMBER_DIGITS = 15  # of a line; what the protocol can say
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Since:
 
 def parse_since(text: str) -> Since:
     """Return what `1200`, `90s`, `30m`, `2h` or `7d` means. Raises ValueError, saying what is allowed."""
-    if text.isascii() and text.isdigit() and len(text) <= _NUMBER_DIGITS:
+    if is_number(text):
         return Since(seq=int(text))
     try:
         return Since(seconds=parse_duration(text))

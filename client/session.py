@@ -17,11 +17,12 @@ from client.door import NAME_REFUSALS, PASSWORD_REFUSALS, Door
 from client.identity import Identity
 from client.news import Age, News
 from client.outbox import Outbox
-from client.place import NOTICED_PEOPLE, Place
+from client.place import Place
 from client.replay import Replay
 from client.roster import Person, Roster
 from client.status import CONNECTED, NAMELESS, UNSENT_ROWS, Status, reconnecting_in
 from protocol import (
+    PRESENCE_PEOPLE,
     VERSION,
     Ack,
     Acted,
@@ -541,7 +542,7 @@ class Session:
             self._outbox.entered(event.room)
             passing = (back or first) and same_key(self._outbox.next_room) != same_key(event.room)
             heading = self._place.begin(passing=passing) or (asked and not passing)
-            if self._curious and not passing and 1 < event.people <= NOTICED_PEOPLE:
+            if self._curious and not passing and 1 < event.people <= PRESENCE_PEOPLE:
                 self._outbox.wonder(Who())
             self._send_ready()
             self._get_on()

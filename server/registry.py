@@ -17,6 +17,7 @@ from loguru import logger
 
 from protocol import (
     LOBBY,
+    PRESENCE_PEOPLE,
     RESERVED_NAMES,
     Bye,
     Event,
@@ -42,7 +43,6 @@ from server.others import Nobody, Others
 from server.room import Member, Nowhere, Room, SessionState
 
 TOKEN_HASH_BYTES = 16  # of BLAKE2b; a token is 128 random bits, so it needs no salt
-PRESENCE_PEOPLE = 200  # in a larger room nobody could read who came and went, so it is not sent
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ import pytest
 
 from client import seen
 from client.news import Age
-from client.place import NOTICED_PEOPLE, Place
+from client.place import Place
 from client.seen import Seen
 from client.status import Status
-from protocol import Entered, Event, Gap, Joined, Left, Said
+from protocol import PRESENCE_PEOPLE, Entered, Event, Gap, Joined, Left, Said
 
 
 def line(seq: int, room: str = "lobby", time: int = 0) -> Said:
@@ -63,11 +63,11 @@ def test_rooms_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_people_are_counted() -> None:
     """Those of this room, and as long as the server tells."""
     place = Place()
-    place.enter(Entered("lobby", 0, NOTICED_PEOPLE, "-"))
+    place.enter(Entered("lobby", 0, PRESENCE_PEOPLE, "-"))
     events: list[Event] = [Left("lobby", 0, "bob", "red", "exit"), Joined("ops", 0, "bob", "red")]
     assert [place.age(event, old=False) for event in events] == [Age.LIVE, Age.LIVE]
-    assert place.people == NOTICED_PEOPLE - 1
-    place.enter(Entered("lobby", 0, NOTICED_PEOPLE + 1, "-"))
+    assert place.people == PRESENCE_PEOPLE - 1
+    place.enter(Entered("lobby", 0, PRESENCE_PEOPLE + 1, "-"))
     assert place.people is None
 
 

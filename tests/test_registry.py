@@ -5,13 +5,13 @@ from typing import cast
 
 import pytest
 
-from protocol import LOBBY, Joined, Left, PersonRow, ProtocolError, Renamed, RoomRow
+from protocol import LOBBY, PRESENCE_PEOPLE, Joined, Left, PersonRow, ProtocolError, Renamed, RoomRow
 from server.delivery import Delivery
 from server.entries import Depart, Enter, Entry, Keep, Show
 from server.journal import MemoryJournal
 from server.limits import Limits
 from server.names import Names
-from server.registry import PRESENCE_PEOPLE, Counts, Registry
+from server.registry import Counts, Registry
 from server.room import Member
 from tests.test_delivery import ListOutlet
 
