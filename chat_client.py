@@ -40,8 +40,8 @@ from client.options import BAD_OPTION, PROGRAM, parse_options
 from client.password import PasswordError, find_password
 from client.plain import Plain
 from client.questions import Questions
+from client.render import notice_row
 from client.replay import Replay
-from client.row import Row, Span
 from client.screen.history import LineHistory
 from client.screen.screen import Screen
 from client.session import NameRefusedError, NotSentError, PasswordRefusedError, Session, SignInError
@@ -189,7 +189,7 @@ class Visit:
         if self._session is not None:
             self._session.tell(text)
         else:
-            self._console.tell(Row((Span("--- ", "notice"),), (Span(text, "notice"),)))
+            self._console.tell(notice_row(text))
 
     # --------------------------------------------------------------------------------------------------- getting in
 

@@ -7,6 +7,7 @@ from itertools import islice
 
 import color
 from client.commands import COMMANDS
+from client.render import people
 from client.roster import Person
 from protocol import CHARS_IN_A_COLUMN, COLORS, ROOM_COLUMNS, Name, RoomRow, same_key
 
@@ -146,5 +147,5 @@ def _rooms(key: str, rooms: Iterable[RoomRow]) -> Iterable[Candidate]:
 
 def _about(row: RoomRow) -> str:
     """Return what a person may want to know of a room before going there."""
-    people = {0: "", 1: "1 person"}.get(row.people, f"{row.people} people")  # 0 may be unknown to the roster
-    return " · ".join(filter(None, (people, "locked" if row.locked else "")))
+    inside = people(row.people) if row.people else ""  # 0 may be unknown to the roster
+    return " · ".join(filter(None, (inside, "locked" if row.locked else "")))

@@ -1,6 +1,7 @@
 """Who is this? The questions before the chat. For the main thread."""
 
 from client.console import Console
+from client.render import error_row
 from client.row import Row, Span
 from color import chart
 from protocol import COLORS, Name, ProtocolError, check_color, check_name, clean, tidy_password
@@ -67,4 +68,4 @@ class Questions:
         return ""
 
     def _complain(self, text: str) -> None:
-        self._console.tell(Row((Span("!!! ", "error"),), (Span(clean(text), "error"),)))
+        self._console.tell(error_row(clean(text)))

@@ -88,12 +88,13 @@ def _style(name: str) -> str:
     return name if name in COLORS else ""
 
 
-def _people(count: int) -> str:
+def people(count: int) -> str:
+    """Return `1 person` or `3 people`."""
     return "1 person" if count == 1 else f"{count} people"
 
 
 def _about(room: Entered | RoomRow) -> str:
-    return _people(room.people) + (" (locked)" if room.locked else "")
+    return people(room.people) + (" (locked)" if room.locked else "")
 
 
 def _idle(seconds: int) -> str:
@@ -152,8 +153,14 @@ def _renamed(event: Renamed, me: str) -> Row:
 # --------------------------------------------------------------------------------------------------------- the others
 
 
-def _notice(text: str) -> Row:
+def notice_row(text: str) -> Row:
+    """Return a line that tells something, which must have been cleaned."""
     return Row((Span("--- ", "notice"),), (Span(text, "notice"),))
+
+
+def error_row(text: str) -> Row:
+    """Return a line that tells why something is not done, which must have been cleaned."""
+    return Row((Span("!!! ", "error"),), (Span(text, "error"),))
 
 
 @singledispatch
@@ -175,12 +182,12 @@ def _(event: Left) -> Row:
 
 @_row.register
 def _(event: Entered) -> Row:
-    return _notice(f"you are in {event.room}: {_about(event)}")
+    return notice_row(f"you are in {event.room}: {_about(event)}")
 
 
 @_row.register
 def _(event: RoomRow) -> Row:
-    return _notice(f"{event.room}: {_about(event)}")
+    return notice_row(f"{event.room}: {_about(event)}")
 
 
 @_row.register
@@ -191,24 +198,24 @@ def _(event: PersonRow) -> Row:
 
 @_row.register
 def _(event: Proven) -> Row:
-    return _notice(f"{event.name} has proven who they are")
+    return notice_row(f"{event.name} has proven who they are")
 
 
 @_row.register
 def _(event: Gap) -> Row:
-    return _notice(f"lines {event.first} to {event.last} of {event.room} are no longer kept")
+    return notice_row(f"lines {event.first} to {event.last} of {event.room} are no longer kept")
 
 
 @_row.register
 def _(event: Notice) -> Row:
-    return _notice(event.text)
+    return notice_row(event.text)
 
 
 @_row.register
 def _(event: Error) -> Row:
-    return Row((Span("!!! ", "error"),), (Span(event.text, "error"),))
+    return error_row(event.text)
 
 
 @_row.register
 def _(event: Bye) -> Row:
-    return _notice(f"the server says goodbye: {event.text}")
+    return notice_row(f"the server says goodbye: {event.text}")
