@@ -22,11 +22,10 @@ from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 from loguru import logger
 
-import color
 from client.address import DEFAULT_HOST, DEFAULT_PORT, Address, Addresses, parse_addresses
 from client.attention import Attention
 from client.channel import Channel
@@ -47,6 +46,7 @@ from client.screen.screen import Screen
 from client.session import NameRefusedError, NotSentError, PasswordRefusedError, Session, SignInError
 from client.settings import Settings, SettingsError, SettingsFile
 from client.trust import KNOWN_SERVERS, Authorities, FirstUse, KnownServers, Pin, Trust, TrustError
+from color import Palette
 from logfile import LogFileError, log_to
 from protocol import Join, Name, ProtocolError
 
@@ -118,14 +118,6 @@ class NoServerError(Exception):
     """There is no server at the address; the text says how to start one."""
 
 
-def _depth(stream: TextIO) -> color.Depth | None:
-    return color.depth() if color.wants_color(stream) else None
-
-
-def _palette(stream: TextIO) -> color.Palette:
-    return color.Palette(None, _depth(stream))
-
-
 def _keeps(line: str) -> bool:
     """Say whether a line that was typed may be written to a file: a room's key may not, mistyped commands neither."""
     try:
@@ -179,11 +171,12 @@ class Visit:
         return self._session.unsent if self._session is not None else []
 
     def _open_console(self) -> Console:
+        palette = Palette.for_stream(sys.stdout)
         if self._mode is Mode.EDITOR:
-            return Screen(_depth(sys.stdout), LineHistory(self._options.config, self._tell, _keeps))
+            return Screen(palette, LineHistory(self._options.config, self._tell, _keeps))
         source = sys.stdin if self._mode is not Mode.TAIL else None
         to_line = to_json if self._options.json else None
-        return Plain(source, sys.stdout, sys.stderr, _palette(sys.stdout), _palette(sys.stderr), to_line)
+        return Plain(source, sys.stdout, sys.stderr, palette, Palette.for_stream(sys.stderr), to_line)
 
     def _tell(self, text: str) -> None:
         if self._session is not None:

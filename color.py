@@ -310,9 +310,9 @@ class Palette:
     depth: Depth | None
 
     @classmethod
-    def none(cls) -> Self:
-        """Return the palette that paints nothing, for whoever wants no colour."""
-        return cls(None, None)
+    def for_stream(cls, stream: TextIO) -> Self:
+        """Return the palette for what is written to `stream`, as the environment wants it."""
+        return cls(None, depth() if wants_color(stream) else None)
 
     def parameters(self, style: str) -> str:
         """Return what stands between `ESC [` and `m` for one of COLORS or STYLES, and nothing for an empty style.
@@ -404,6 +404,6 @@ def background_of(answer: str | bytes) -> RGB | None:
 
 
 if __name__ == "__main__":
-    palette = Palette(None, depth()) if wants_color(sys.stdout) else Palette.none()
+    palette = Palette.for_stream(sys.stdout)
     for row in chart():
         print("".join(palette.paint(style, text) for text, style in row))

@@ -9,13 +9,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import color
 from client.completion import Candidate, Completion
 from client.console import NotTakenError, StoppedError
 from client.news import Age, News
 from client.row import Row, Span
 from client.screen.screen import Screen
 from client.status import CONNECTED, Status
+from color import Palette
 from protocol import Event, Joined, Notice, Said
 from tests.client_runs import NOON
 
@@ -111,10 +111,9 @@ def said(text: str) -> Said:
 
 def main() -> int:
     """Return 0 after leaving, 1 after a stop and 130 after Ctrl-C."""
-    depth = color.depth() if color.wants_color(sys.stdout) else None
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGHUP, signal.SIG_IGN if "deaf" in sys.argv else lambda *_: sys.exit(129))
-    screen = Screen(depth)
+    screen = Screen(Palette.for_stream(sys.stdout))
     screen.show(News(Notice("what came before"), "alice", Age.PAST))
     try:
         if "ask" in sys.argv:

@@ -24,7 +24,7 @@ from tests.terminal import ROOT
 WAIT_SECONDS = 10.0  # for anything that another thread owes: a slow machine included
 NOON = 1_763_812_800_000  # 2025-11-22 12:00 UTC
 PIPE_BYTES = 65_536  # more than that waits for a reader
-UNCOLORED = Palette.none()
+UNCOLORED = Palette(None, None)
 COLORED = Palette((0, 0, 0), Depth.TRUE_COLOR)
 
 IDLE = """
@@ -33,7 +33,7 @@ from client.news import News
 from client.plain import Plain
 from color import Palette
 from protocol import Notice
-console = Plain(sys.stdin, sys.stdout, sys.stderr, Palette.none(), Palette.none())
+console = Plain(sys.stdin, sys.stdout, sys.stderr, Palette(None, None), Palette(None, None))
 threading.Thread(target=console.show, args=[News(Notice("x" * 1_000_000))], daemon=True).start()
 console.read_lines(lambda line: True)
 console.close()

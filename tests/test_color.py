@@ -39,6 +39,7 @@ BACKGROUNDS = {
 }
 GREY = (128, 128, 128)
 FINE = [Depth.TRUE_COLOR, Depth.CODES_256]
+UNCOLORED = Palette(None, None)
 PAINTED = [style for style in (*color.COLORS, *color.STYLES) if style != "choice"]  # that one is in reverse video
 backgrounds = st.tuples(*[st.integers(0, 255)] * 3)
 # Keys as a terminal sends them: letters, control keys, Escape, arrows, function keys, a paste, Alt and a letter.
@@ -320,9 +321,7 @@ def test_empty_text_is_reset_too() -> None:
     assert Palette(None, Depth.CODES_256).paint("red", "").endswith("\x1b[0m")
 
 
-@pytest.mark.parametrize(
-    "palette", [Palette(None, Depth.CODES_256), Palette((0, 0, 0), Depth.TRUE_COLOR), Palette.none()]
-)
+@pytest.mark.parametrize("palette", [Palette(None, Depth.CODES_256), Palette((0, 0, 0), Depth.TRUE_COLOR), UNCOLORED])
 def test_empty_style_leaves_the_text(palette: Palette) -> None:
     """What has no style is not touched."""
     assert palette.paint("", "alice") == "alice"
@@ -331,12 +330,10 @@ def test_empty_style_leaves_the_text(palette: Palette) -> None:
 @pytest.mark.parametrize("style", [*color.COLORS, *color.STYLES])
 def test_palette_of_none_paints_nothing(style: str) -> None:
     """Who wants no colour gets the text and no code."""
-    assert (Palette.none().paint(style, "alice"), Palette.none().parameters(style)) == ("alice", "")
+    assert (UNCOLORED.paint(style, "alice"), UNCOLORED.parameters(style)) == ("alice", "")
 
 
-@pytest.mark.parametrize(
-    "palette", [Palette(None, Depth.CODES_256), Palette((0, 0, 0), Depth.TRUE_COLOR), Palette.none()]
-)
+@pytest.mark.parametrize("palette", [Palette(None, Depth.CODES_256), Palette((0, 0, 0), Depth.TRUE_COLOR), UNCOLORED])
 @pytest.mark.parametrize("style", ["mauve", "dim", "Red"])
 def test_unknown_style_is_refused_naming_the_known(palette: Palette, style: str) -> None:
     """Whoever asks for a style that is not there reads at once which ones are, with and without colour."""
@@ -368,7 +365,7 @@ def test_palettes_of_the_same_terminal_are_equal() -> None:
 
 def test_chart_numbers_the_names_from_1_to_12() -> None:
     """The chart shows the twelve in the order of the table, as people write them."""
-    cells = re.findall(r"(\d+) ([a-z]+(?: [a-z]+)?)", painted_chart(Palette.none()))
+    cells = re.findall(r"(\d+) ([a-z]+(?: [a-z]+)?)", painted_chart(UNCOLORED))
 
     assert cells == [(str(number), color.label(name)) for number, name in enumerate(color.COLORS, start=1)]
 
@@ -404,7 +401,7 @@ def test_running_the_file_shows_the_chart(
 
     runpy.run_path(str(ROOT / "color.py"), run_name="__main__")
 
-    palette = Palette(None, color.depth()) if colored else Palette.none()
+    palette = Palette(None, color.depth()) if colored else UNCOLORED
     assert capsys.readouterr().out == painted_chart(palette)
 
 
@@ -438,6 +435,16 @@ def test_closed_stream_wants_no_colour() -> None:
     stream.close()
 
     assert color.wants_color(stream, {}) is False
+
+
+@pytest.mark.parametrize(("terminal", "depth"), [(True, Depth.CODES_256), (False, None)])
+def test_stream_has_its_palette(terminal: bool, depth: Depth | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many colours as the environment tells of, and none where they are not wanted; the background is not known."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+    assert Palette.for_stream(Stream(terminal=terminal)) == Palette(None, depth)
 
 
 # ---------------------------------------------------------------------------------------------------------------- depth

@@ -22,7 +22,6 @@ from prompt_toolkit.application import Application
 from prompt_toolkit.history import History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
-import color
 from client.console import Desk, StoppedError
 from client.news import News
 from client.row import Row
@@ -31,6 +30,7 @@ from client.screen.notifier import Notifier
 from client.screen.page import Page
 from client.screen.terminal import Terminal
 from client.screen.transcript import Transcript
+from color import Palette
 
 FRAME_SECONDS = 0.01  # between two writes: nobody sees it, and a flood leaves time for the keyboard
 BATCH_SECONDS = 0.01  # of work for one write: as long a key that is pressed meanwhile waits
@@ -44,12 +44,12 @@ class Screen:
 
     asks = True
 
-    def __init__(self, depth: color.Depth | None, history: History | None = None) -> None:
-        """Show `depth` colours, None for none, and bring back the lines in `history`."""
+    def __init__(self, palette: Palette, history: History | None = None) -> None:
+        """Paint from `palette`, for the background that the terminal tells, and bring back the lines in `history`."""
         self._history = history or InMemoryHistory()
         self._keyboard = threading.get_ident()
         # Of the main thread alone:
-        self._terminal = Terminal(depth, self._focus)
+        self._terminal = Terminal(palette, self._focus)
         self._transcript = Transcript()
         self._notifier = Notifier()
         self._page = Page(self._terminal)

@@ -105,15 +105,15 @@ def _size() -> Size:
 
 
 class Terminal:
-    """The terminal of this process, with `depth` colours, None for none; `on_focus` hears of its focus.
+    """The terminal of this process; `on_focus` hears of its focus. Its `palette` changes when it tells its background.
 
     Between `enter` and `leave` it shows nothing of what is typed, and keeps it for whoever reads `input`.
     """
 
-    def __init__(self, depth: color.Depth | None, on_focus: Callable[[bool], None]) -> None:
-        self.palette = color.Palette(None, depth)
-        self.colored = depth is not None
-        self.color_depth = _DEPTHS[depth]
+    def __init__(self, palette: color.Palette, on_focus: Callable[[bool], None]) -> None:
+        self.palette = palette
+        self.colored = palette.depth is not None
+        self.color_depth = _DEPTHS[palette.depth]
         # Windows has ways of its own, and the Linux console prints what it does not understand.
         self._talks = sys.platform != "win32" and os.environ.get("TERM") != "linux"
         self._asked = not self.colored or not self._talks
