@@ -393,10 +393,9 @@ def split_answers(text: str) -> tuple[str, list[str], str]:
     return "".join(keys) + rest[:end], _ANSWER.findall(text), rest[end:]
 
 
-def background_of(answer: str | bytes) -> RGB | None:
+def background_of(answer: str) -> RGB | None:
     """Return the background that a terminal tells, or None if `answer` tells none. Never raises."""
-    text = answer.decode("latin-1") if isinstance(answer, bytes) else answer
-    told = _BACKGROUND.search(text)
+    told = _BACKGROUND.search(answer)
     if told is None:
         return None
     red, green, blue = (round(255 * int(part, 16) / (16 ** len(part) - 1)) for part in told.groups() if part)

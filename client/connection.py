@@ -11,8 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
 from loguru import logger
 
@@ -84,7 +82,7 @@ class Connection:
     server keeps what follows. `on_lost` gets the reason and the seconds until the next try, each time that a
     connection is lost or does not come about; the next `/hello` tells that there is one again. `on_refused` gets
     the reason when another server answers, to whom nothing is sent; it goes on trying. `on_end` gets the reason
-    when a bug has ended the thread. After `close` none is called. As a context manager it starts and closes.
+    when a bug has ended the thread. After `close` none is called.
     """
 
     def __init__(
@@ -119,15 +117,6 @@ class Connection:
         self._outgoing = bytearray()
         self._moved_at = 0.0  # monotonic seconds: when bytes last left, or the first of them came to wait
         self._close_by: float | None = None  # monotonic seconds; None until `close`
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def start(self) -> None:
         """Start the socket thread. Called once."""

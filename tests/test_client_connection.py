@@ -46,13 +46,23 @@ class Client:
 
 
 @contextmanager
+def running(connection: Connection) -> Iterator[None]:
+    """Start a connection, and close it."""
+    connection.start()
+    try:
+        yield
+    finally:
+        connection.close()
+
+
+@contextmanager
 def connected(take: Callable[[Event], None] | None = None) -> Iterator[tuple[Client, FakePeer]]:
     """Connect a client to a server that the test plays, and see that no thread is left."""
     before = threading.active_count()
     with FakeServer() as server:
         client = Client(server.port, take)
         peer = server.accept()
-        with client.connection:
+        with running(client.connection):
             yield client, peer
             peer.close()
     assert threading.active_count() == before
@@ -128,7 +138,7 @@ def test_slow_callback_is_no_fault_of_the_server(monkeypatch: pytest.MonkeyPatch
 def test_send_without_a_connection_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is sent then does not go before the first words of the next connection."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.1)
-    with FakeServer() as server, (client := Client(server.port)).connection:
+    with FakeServer() as server, running((client := Client(server.port)).connection):
         server.accept().close()
         assert client.reason()
         client.connection.send(Say("too late"))
@@ -245,7 +255,7 @@ def test_every_try_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         port = server.port
         client = Client(port)
         peer = server.accept()
-    with client.connection:
+    with running(client.connection):
         peer.close()
         assert client.reason() == connection.SERVER_CLOSED
         assert [client.reason() for _ in range(2)] == ["Connection refused"] * 2
@@ -259,7 +269,7 @@ def test_every_try_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_good_connection_is_followed_by_a_short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is a good one is for the caller to say."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
-    with FakeServer() as server, (client := Client(server.port)).connection:
+    with FakeServer() as server, running((client := Client(server.port)).connection):
         for good in (False, False, True):
             if good:
                 client.connection.settled()
@@ -301,7 +311,7 @@ def test_close_does_not_wait_for_a_server_out_of_reach(monkeypatch: pytest.Monke
 
     with socket.create_server((HOST, 0), backlog=0) as listener, contextlib.ExitStack() as stack:
         address = listener.getsockname()
-        with (client := Client(address[1])).connection:
+        with running((client := Client(address[1])).connection):
             sock = listener.accept()[0]
             for _ in range(4):  # fill its queue
                 other = stack.enter_context(socket.socket())

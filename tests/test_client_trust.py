@@ -23,6 +23,7 @@ from server.certificate import Certificate
 from tests.certificates import Authority, Identity
 from tests.client_runs import run_in_a_pipe
 from tests.fake_server import WAIT_SECONDS, FakeServer
+from tests.test_client_connection import running
 from tests.wire import FAST, eventually
 
 HOST = "localhost"
@@ -266,7 +267,7 @@ class Client:
 def test_much_goes_both_ways(server: ChatServer, identity: Identity) -> None:
     """Records that the socket does not take at once, and those that come in pieces."""
     client = Client(server.address[1], Pin(identity.fingerprint))
-    with client.connection:
+    with running(client.connection):
         assert client.events.get(timeout=WAIT_SECONDS) == Hello(1, "-")
         for number in range(3_000):
             client.connection.send(Say(f"{number} {'x' * 1_900}"))
@@ -325,7 +326,7 @@ def test_first_words_that_come_with_the_handshake(identity: Identity) -> None:
         thread = threading.Thread(target=greet, args=(listener,))
         thread.start()
         client = Client(listener.getsockname()[1], Pin(identity.fingerprint))
-        with client.connection:
+        with running(client.connection):
             assert client.events.get(timeout=WAIT_SECONDS) == Hello(1, "-")
             done.set()
         thread.join()
