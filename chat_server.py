@@ -20,7 +20,7 @@ from typing import Self
 from loguru import logger
 
 from logfile import LogFileError, log_to
-from protocol import Bye, Error, ProtocolError
+from protocol import Bye, Error, ProtocolError, __version__
 from server.certificate import Certificate, CertificateError
 from server.channel import Channel
 from server.company import Alone, Company
@@ -31,8 +31,6 @@ from server.limits import Limits
 from server.options import HOST, PORT, limits_of, open_certificate, open_company, parser
 from server.password import Password, PasswordError, ask_and_hash, find_password
 from server.session import Session
-
-__version__ = "0.1.0"
 
 BACKLOG = 1_024  # connections that wait for accept
 SESSION_STACK_BYTES = 262_144  # of a client's thread; address space, of which an idle one touches some 10 KB

@@ -86,7 +86,9 @@ from typing import Annotated, Any
 
 import wcwidth
 
-VERSION = 1
+__version__ = "0.1.0"  # of this server and this client
+
+VERSION = 1  # of the language; a client may meet a server of another `__version__`
 LINE_BYTES = 16_384  # a line without its \n; the wire contract's figure
 TEXT_CHARS = 2_000  # a message; the wire contract's figure
 NAME_COLUMNS = 20  # terminal columns of a name

@@ -13,9 +13,7 @@ from client.folder import default_folder
 from client.questions import choose_color
 from client.replay import parse_since
 from client.trust import parse_fingerprint
-from protocol import ProtocolError, check_room, clean
-
-__version__ = "0.1.0"
+from protocol import ProtocolError, __version__, check_room, clean
 
 PROGRAM = "chat_client.py"
 TIMEOUT_SECONDS = 60.0  # as long as a server that is gone takes to be noticed, and one that starts again to be there

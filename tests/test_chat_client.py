@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import color
+import protocol
 from client import options
 from client.address import Address, parse_address
 from tests.client_runs import NOON, PIPE_SECONDS, in_a_pipe, in_the_lobby, on_terminal, real_server, run_in_a_pipe
@@ -32,6 +33,11 @@ def server() -> Iterator[FakeServer]:
 def hexadecimal(name: str) -> str:
     """Return the colour as pyte shows it."""
     return "".join(f"{part:02x}" for part in color.COLORS[name].rgb)
+
+
+def test_version(tmp_path: Path) -> None:
+    """It is answered on standard output."""
+    assert run_in_a_pipe(tmp_path, "--version") == (0, f"chat-room {protocol.__version__}\n", "")
 
 
 # ------------------------------------------------------------------------------------------------------- getting in

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 import chat_server
+import protocol
 from chat_server import ChatServer
 from server.limits import Limits
 from server.options import limits_of, parser
@@ -135,7 +136,7 @@ def test_the_options_are_the_limits() -> None:
     assert limits_of(parser("1").parse_args([])) == Limits()
 
 
-@pytest.mark.parametrize(("option", "text"), [("--help", "--max-clients"), ("--version", chat_server.__version__)])
+@pytest.mark.parametrize(("option", "text"), [("--help", "--max-clients"), ("--version", protocol.__version__)])
 def test_help_and_version(tmp_path: Path, option: str, text: str) -> None:
     """They answer on standard output."""
     run = subprocess.run([*COMMAND, option], cwd=tmp_path, capture_output=True, text=True, timeout=20, check=True)
