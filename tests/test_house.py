@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "chat_client": {"protocol", "color", "logfile", "client"},
 }
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+BENCHMARKS = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
 SECURITY = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 
 
@@ -70,7 +71,7 @@ def test_the_readme_names_every_option(module: object) -> None:
 
 def test_every_file_that_the_readme_names_is_there() -> None:
     """Whoever follows it finds what it promises."""
-    named = re.findall(r"[`(]([a-z_]+(?:/[a-z_0-9]+)*\.(?:py|png|svg))[`)]", README)
+    named = re.findall(r"[`(]([a-z_]+(?:/[a-z_0-9]+)*\.(?:py|png|svg))[`)]", README + BENCHMARKS)
     assert {name for name in named if not (ROOT / name).exists()} == set()
 
 
