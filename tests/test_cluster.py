@@ -198,6 +198,76 @@ def test_a_name_is_its_owners_everywhere(servers: list[ChatServer]) -> None:
         assert bob.said("/error") == "/error name-taken alice is somebody's own; choose another name"
 
 
+def test_who_says_something_and_goes_is_heard_first(pair: tuple[Wire, Wire], servers: list[ChatServer]) -> None:
+    """At his own server, where the line has to come back from Redis, and at the other."""
+    for _ in range(5):
+        with Wire(servers[0].address, "carl") as carl:
+            carl.send("bye", "/exit")
+            for wire in pair:
+                seen = wire.until("/left lobby .* carl")
+                assert [line.split()[0] for line in seen] == ["/joined", "/say", "/left"]
+
+
+def test_a_name_is_had_once_beside_what_is_still_to_be_kept(pair: tuple[Wire, Wire], servers: list[ChatServer]) -> None:
+    """Somebody says something and takes a name; meanwhile somebody else asks for it."""
+    alice, _ = pair
+    for number in range(10):
+        with Wire(servers[1].address) as other:
+            alice.send("said under the old one", f"/name wanted{number}")
+            other.send(f"/name wanted{number}")
+            has_it = other.said("/welcome|/error").startswith("/welcome")
+            answer = alice.said(f"/renamed .* wanted{number}|/error name-taken")
+            assert answer.startswith("/renamed") is not has_it
+
+
+def test_of_what_two_operators_pass_at_once_one_holds_everywhere(url: str) -> None:
+    """Whichever it is."""
+    with cluster(url, url, operators=["op", "po"]) as servers, Wire(servers[0].address) as op:
+        come_as(op, "op", b"the secret of op")
+        with Wire(servers[1].address) as po:
+            come_as(po, "po", b"the secret of po")
+            op.until("/joined .* po")
+            for number in range(10):
+                op.send(f"/mute dora{number} 1h")
+                po.send(f"/mute dora{number} 2h")
+        orders = [server._house.order for server in servers]
+        assert eventually(lambda: None is not orders[0].muted("dora9") == orders[1].muted("dora9"))
+        assert orders[0].sentences() == orders[1].sentences()
+
+
+def test_what_was_said_behind_a_lock_is_gone_with_it(pair: tuple[Wire, Wire], servers: list[ChatServer]) -> None:
+    """Also where it was said, when another server takes the lock off."""
+    alice, bob = pair
+    bob.send("/join den key", "the secret", "/leave")
+    bob.until("/entered lobby")
+    journal = servers[0]._house.journal
+    journal._clock = lambda: 1e10  # type: ignore[attr-defined]  # much later
+    journal.purge()  # type: ignore[attr-defined]
+    alice.send("/join den")
+    alice.until("/entered den 1 1 -")
+    alice.send("/leave")
+    assert eventually(lambda: servers[1]._house.locks.of("den") is None)
+    bob.send("/join den", "/ping x")
+    assert "/gap den 1 1" in (seen := bob.until("/pong x"))
+    assert not any("secret" in line for line in seen)
+
+
+def test_a_message_to_who_reads_nothing_has_no_copy(pair: tuple[Wire, Wire]) -> None:
+    """What he was not told, at another server, its author is told that he was not."""
+    alice, bob = pair
+    answers = []
+    for _ in range(25):  # more than his socket and the server hold for him
+        alice.send(*[f"/msg bob {'x' * 1_900}"] * 100)
+        answers += alice.sync()
+    alice.send("/msg bob enough")
+    while len(answers) < 2_501:
+        answers.append(alice.line())
+    copies = sum(line.startswith("/msg") for line in answers)
+    told = bob.sync()
+    assert copies == sum(line.startswith("/msg") for line in told) < 2_500
+    assert sum(line.startswith("/error too-fast") for line in answers) == 2_501 - copies
+
+
 # ----------------------------------------------------------------------------------------- coming back elsewhere
 
 
@@ -287,6 +357,30 @@ def test_redis_is_away_for_a_while(tmp_path: Path) -> None:
 
 def _is_steady(servers: list[ChatServer]) -> bool:
     return all(isinstance(server._company, Cluster) and server._company._steady_since > 0 for server in servers)
+
+
+def test_a_redis_that_has_lost_everything(tmp_path: Path) -> None:
+    """Numbers go on, names and locks are whose they were, and everybody is where he was."""
+    with (
+        RedisServer(tmp_path, "--appendonly", "no") as redis_server,
+        cluster(redis_server.url, redis_server.url, limits=HOLDING) as servers,
+        Wire(servers[0].address, "alice") as alice,
+        came(alice, servers[1].address, "bob") as bob,
+    ):
+        alice.send("/join den key", "eins", "zwei")
+        alice.until("/say den 2 .* zwei")
+        redis_server.kill()
+        redis_server.start()
+        assert eventually(lambda: all(server._company._lapses_mended for server in servers))  # type: ignore[attr-defined]
+        alice.send("drei")
+        alice.until("/say den 3 .* drei")
+        bob.send("/join den")
+        assert bob.said("/error").startswith("/error room-locked")
+        bob.send("/join den key")
+        assert bob.until("/entered den 3 2 locked")
+        with Wire(servers[1].address) as other:
+            other.send("/name alice")
+            assert other.said("/error").startswith("/error name-taken")
 
 
 def test_a_server_that_was_cut_off_takes_its_people_back(redis_server: RedisServer, url: str) -> None:
