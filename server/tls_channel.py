@@ -11,6 +11,9 @@ from server.channel import Channel
 from tls import Tls
 
 _HANDSHAKE = 0x16  # the first byte of every TLS connection: RFC 8446, section 5.1
+# For the first byte. Who speaks TLS speaks first, and what is lost on the way is sent again after 3 s at the latest
+# (RFC 6298, section 5.7); who waits longer, waits for us. Our own client would wait no longer than 10 s.
+FIRST_BYTE_SECONDS = 4.0
 HANDSHAKE_READS = 8  # of a handshake, which go on at once; most have two
 DRIP_SECONDS = 0.1  # before each one more: bytes that come one by one would wake a thread for each
 _TLS_ONLY = "here one speaks TLS; use chat_client.py --tls, or openssl s_client instead of nc"
@@ -37,16 +40,18 @@ class TlsChannel(Channel):
     def open(self, seconds: float) -> None:
         """Shake hands; whoever does not speak TLS is told so. Session thread only, before anything is sent."""
         until = time.monotonic() + seconds
+        first_by = min(until, time.monotonic() + FIRST_BYTE_SECONDS)
         heard, reads = b"", 0
         while not self._shake_hands():
             reads += 1
             if reads > HANDSHAKE_READS:
                 time.sleep(DRIP_SECONDS)  # it ends with the time for the handshake
             try:
-                data = self._recv_until(until)
+                data = self._recv_until(until if heard else first_by)
             except TimeoutError:
                 if not heard:
                     super().send(NOT_TLS)  # somebody who waits for us to speak first
+                    raise TimeoutError("it waits for the first word, so it does not speak TLS") from None
                 raise TimeoutError(f"no TLS handshake within {seconds:g} s") from None
             if data and not heard and data[0] != _HANDSHAKE:
                 super().send(NOT_TLS)

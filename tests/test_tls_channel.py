@@ -16,12 +16,13 @@ from OpenSSL import SSL
 
 from benchmarks.forgery import Forger, KeyUpdater, Renegotiator
 from chat_server import ChatServer
+from client.session import ANSWER_SECONDS
 from protocol import TEXT_CHARS
 from server.certificate import Certificate
 from server.channel import Channel
 from server.limits import Limits
 from server.sqlite_journal import SqliteJournal
-from server.tls_channel import DRIP_SECONDS, HANDSHAKE_READS
+from server.tls_channel import DRIP_SECONDS, FIRST_BYTE_SECONDS, HANDSHAKE_READS
 from tests.certificates import Authority, Identity, careless, trusting
 from tests.wire import FAST, PATIENCE_SECONDS, Wire, eventually, serving
 
@@ -196,11 +197,27 @@ def test_a_slow_handshake_has_no_more_time(identity: Identity) -> None:
             dripping.join()
 
 
-def test_a_plain_client_is_told(identity: Identity, log: Path) -> None:
-    """One that waits for the first word, when its time is over."""
-    with serving_tls(identity, HASTY) as server, Wire(server.address) as plain:
+def test_a_plain_client_is_told(identity: Identity, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that waits for the first word, long before the time for a handshake is over."""
+    monkeypatch.setattr("server.tls_channel.FIRST_BYTE_SECONDS", 0.2)
+    with serving_tls(identity) as server, Wire(server.address) as plain:
         assert [line.split()[:2] for line in plain.rest()] == [["/error", "tls-needed"], ["/bye", "here"]]
-    assert "no TLS handshake" in log.read_text()
+    assert "it waits for the first word, so it does not speak TLS" in log.read_text()
+
+
+def test_a_handshake_that_has_begun_has_all_its_time(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only silence from the start is taken for a client without TLS."""
+    monkeypatch.setattr("server.tls_channel.FIRST_BYTE_SECONDS", 0.2)
+    with serving_tls(identity) as server, socket.create_connection(server.address) as slow:
+        slow.settimeout(0.5)
+        slow.send(b"\x16\x03\x01")
+        with pytest.raises(TimeoutError):
+            slow.recv(1)
+
+
+def test_our_client_learns_of_tls_in_time() -> None:
+    """It is told before it gives up."""
+    assert FIRST_BYTE_SECONDS < ANSWER_SECONDS / 2
 
 
 @pytest.mark.parametrize("garbage", [b"/name alice\n", b"GET / HTTP/1.1\r\n\r\n", bytes(1_000)])
