@@ -56,19 +56,19 @@ class ChatServer:
         port: int = PORT,
         *,
         limits: Limits | None = None,
-        company: Company | None = None,
+        company: Callable[[], Company] = lambda: Alone(MemoryJournal()),
         certificate: Certificate | None = None,
         password: Password | None = None,
         operators: Sequence[str] = (),
         reuse_port: bool = False,
         on_crowd: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Take the address; port 0 picks a free one. Raises OSError when it cannot be had.
+        """Take the address; port 0 picks a free one. Raises OSError when it cannot be had, and what `company` raises.
 
-        What is said is kept by `company`, which `stop` leaves; in memory if none is given. With `reuse_port` other
-        processes may listen there, too. With a `certificate` one speaks TLS, with a `password` only who has it comes
-        in. `operators` are the names of those who keep order, if they prove them. `on_crowd` is called with the number
-        of clients when it has changed; any thread.
+        What is said is kept by what `company` returns, which is asked only when the address is had, and which `stop`
+        leaves; in memory if none is given. With `reuse_port` other processes may listen there, too. With a
+        `certificate` one speaks TLS, with a `password` only who has it comes in. `operators` are the names of those who
+        keep order, if they prove them. `on_crowd` is called with the number of clients when it has changed; any thread.
         """
         self._on_crowd = on_crowd
         self._certificate = certificate
@@ -79,7 +79,12 @@ class ChatServer:
         self.failed = threading.Event()  # the server stopped by itself, of a bug
         self._stopping = threading.Event()
         self._stop_read, self._stop_write = socket.socketpair()
-        self._company = company or Alone(MemoryJournal())
+        try:
+            self._company = company()
+        except BaseException:
+            self._close_sockets()
+            raise
+        self.warning = self._company.warning  # what whoever starts the server should know; empty for nothing
         self._house = build(
             self._company,
             limits or Limits(),
@@ -136,8 +141,11 @@ class ChatServer:
         for thread in sessions.values():
             thread.join()
         self._company.stop()
-        self._stop_read.close()
-        self._stop_write.close()
+        self._close_sockets()
+
+    def _close_sockets(self) -> None:
+        for sock in (self._listener, self._stop_read, self._stop_write):
+            sock.close()
 
     @property
     def unclaimed(self) -> list[str]:
@@ -286,26 +294,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if certificate:
             signal.pthread_sigmask(signal.SIG_BLOCK, RELOAD_SIGNALS)
         password = find_password(options.password_file, os.environ)
-        company = open_company(options)
-    except (LogFileError, CertificateError, PasswordError, JournalError) as error:
+    except (LogFileError, CertificateError, PasswordError) as error:
         return _complain(str(error))
     try:
         server = ChatServer(
             options.host,
             options.port,
             limits=limits_of(options),
-            company=company,
+            company=lambda: open_company(options),
             reuse_port=options.reuse_port,
             certificate=certificate,
             operators=options.operators,
             password=password,
             on_crowd=share_interpreter,
         )
+    except JournalError as error:
+        return _complain(str(error))
     except OSError as error:
-        company.stop()
         return _complain(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
     warnings = (
-        company.warning,
+        server.warning,
         raise_descriptor_limit(options.max_clients),
         password.warning if password else "",
         exposure(server.address[0], encrypted=certificate is not None, guarded=password is not None),

@@ -20,6 +20,8 @@ import pytest
 import chat_server
 import protocol
 from chat_server import ChatServer
+from server.company import Company
+from server.journal import JournalError
 from server.limits import Limits
 from server.options import limits_of, parser
 from tests.wire import FAST, PATIENCE_SECONDS, ROOT, ServerProcess, Wire, eventually, logged, serving
@@ -88,6 +90,33 @@ def test_the_port_is_in_use(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         error = refused("--port", str(port), cwd=tmp_path)
     assert re.fullmatch(rf"chat_server: cannot listen on 127\.0\.0\.1:{port}: .*in use.*\n", error)
+
+
+def test_a_second_server_in_the_same_folder(tmp_path: Path) -> None:
+    """It is told of the address, not of the journal, which the first one has as well."""
+    with ServerProcess(tmp_path) as server:
+        error = refused("--port", str(server.address[1]), cwd=tmp_path)
+    assert error.startswith(f"chat_server: cannot listen on 127.0.0.1:{server.address[1]}: ")
+
+
+def test_an_address_that_is_in_use_leaves_no_files(tmp_path: Path) -> None:
+    """No journal is made for a server that cannot be."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        refused("--port", str(other.getsockname()[1]), cwd=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["chat_server.log"]
+
+
+def test_the_address_is_free_again_when_there_is_no_journal() -> None:
+    """Nothing of a server that could not be is left."""
+
+    def refuse() -> Company:
+        raise JournalError("not today")
+
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with pytest.raises(JournalError):
+        ChatServer("127.0.0.1", port, company=refuse)
+    socket.create_server(("127.0.0.1", port)).close()
 
 
 @pytest.mark.parametrize(

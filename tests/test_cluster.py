@@ -441,9 +441,11 @@ def test_a_server_that_was_cut_off_for_too_long_learns_what_is_kept(redis_server
 
 def test_what_is_no_redis_is_told_in_one_line(tmp_path: Path) -> None:
     """With exit code 2."""
-    assert "cannot reach Redis at redis://127.0.0.1:1/0" in refused("--cluster", "redis://127.0.0.1:1/0", cwd=tmp_path)
-    assert "no URL of a Redis" in refused("--cluster", "nonsense", cwd=tmp_path)
-    assert "not both" in refused("--cluster", "redis://127.0.0.1:1/0", "--journal", "x.db", cwd=tmp_path)
+    assert "cannot reach Redis at redis://127.0.0.1:1/0" in refused(
+        "--port", "0", "--cluster", "redis://127.0.0.1:1/0", cwd=tmp_path
+    )
+    assert "no URL of a Redis" in refused("--port", "0", "--cluster", "nonsense", cwd=tmp_path)
+    assert "not both" in refused("--port", "0", "--cluster", "redis://127.0.0.1:1/0", "--journal", "x.db", cwd=tmp_path)
 
 
 def test_a_password_is_needed_and_never_shown(tmp_path: Path) -> None:
@@ -465,10 +467,10 @@ def test_a_password_in_a_url_is_hidden() -> None:
 def test_a_redis_that_is_not_fit(tmp_path: Path) -> None:
     """One that drops what it holds, one that is full, one that forgets."""
     with RedisServer(tmp_path, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru") as server:
-        assert "maxmemory-policy to noeviction" in refused("--cluster", server.url, cwd=tmp_path)
+        assert "maxmemory-policy to noeviction" in refused("--port", "0", "--cluster", server.url, cwd=tmp_path)
         server.client().config_set("maxmemory-policy", "noeviction")
         server.client().config_set("maxmemory", "1mb")
-        assert "of its maxmemory of 1 MB in use" in refused("--cluster", server.url, cwd=tmp_path)
+        assert "of its maxmemory of 1 MB in use" in refused("--port", "0", "--cluster", server.url, cwd=tmp_path)
         server.client().config_set("maxmemory", "0")
         server.client().config_set("appendonly", "no")
         (tmp_path / "a").mkdir()

@@ -119,6 +119,8 @@ def serving(**options: Any) -> Iterator[ChatServer]:
     options.setdefault("limits", FAST)
     if journal := options.pop("journal", None):
         options["company"] = Alone(journal)
+    if company := options.pop("company", None):
+        options["company"] = lambda: company
     with ChatServer("127.0.0.1", 0, **options) as server:
         yield server
     threads = threading.enumerate()
