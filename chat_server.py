@@ -5,6 +5,7 @@ main -> ChatServer.start -> _accept_loop -> _welcome -> a thread with a server.s
 """
 
 import contextlib
+import errno
 import ipaddress
 import os
 import selectors
@@ -40,6 +41,7 @@ SESSION_STACK_BYTES = 262_144  # of a client's thread; address space, of which a
 SWITCH_SECONDS = 0.001
 SWITCH_SECONDS_PER_CLIENT = 0.00002
 SPARE_DESCRIPTORS = 64  # for the log, the journal, the listener and what the libraries open
+FREE_PORT = 1_024  # from here on anybody may listen
 STOP_SECONDS = 3.0  # for everybody to be told and everything to be sent
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 RELOAD_SIGNALS = {signal.SIGHUP}  # of the certificate; without one, it is as with any program
@@ -311,7 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except JournalError as error:
         return _complain(str(error))
     except OSError as error:
-        return _complain(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
+        return _complain(f"cannot listen on {options.host}:{options.port}: {_way_out(error)}")
     warnings = (
         server.warning,
         raise_descriptor_limit(options.max_clients),
@@ -321,6 +323,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for warning in filter(None, warnings):
         _warn(warning)
     return _serve_until_signal(server, certificate)
+
+
+def _way_out(error: OSError) -> str:
+    """Return why one cannot listen, in the system's own words, and what to do."""
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return f"{error.strerror or error}; choose another with --host"
+    match error.errno:
+        case errno.EADDRINUSE:
+            advice = "stop what listens there, or choose another with --port"
+        case errno.EACCES:
+            advice = f"choose one of {FREE_PORT} or more with --port"
+        case _:
+            advice = "choose another with --host"
+    return f"{os.strerror(error.errno)}; {advice}"  # `strerror` has Python's own words as well
 
 
 def share_interpreter(clients: int) -> None:

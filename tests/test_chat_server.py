@@ -85,11 +85,15 @@ def test_a_second_signal_changes_nothing(tmp_path: Path, number: signal.Signals)
 
 
 def test_the_port_is_in_use(tmp_path: Path) -> None:
-    """One line that says so, and exit code 2."""
+    """One line that says so and what to do, and exit code 2."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         error = refused("--port", str(port), cwd=tmp_path)
-    assert re.fullmatch(rf"chat_server: cannot listen on 127\.0\.0\.1:{port}: .*in use.*\n", error)
+    reason = os.strerror(errno.EADDRINUSE)
+    assert error == (
+        f"chat_server: cannot listen on 127.0.0.1:{port}: {reason}; "
+        "stop what listens there, or choose another with --port\n"
+    )
 
 
 def test_a_second_server_in_the_same_folder(tmp_path: Path) -> None:
@@ -132,6 +136,8 @@ def test_the_address_is_free_again_when_there_is_no_journal() -> None:
         (["--operators", "bob,,carl"], "a name is needed"),
         (["--operators", "server"], "nobody may be called server"),
         (["--host", "nowhere.invalid"], "cannot listen on nowhere.invalid:4242"),
+        (["--host", "nowhere.invalid"], "; choose another with --host"),
+        (["--host", "192.0.2.1"], f"{os.strerror(errno.EADDRNOTAVAIL)}; choose another with --host"),
         (["--log-file", "missing.txt/x.log"], "choose another with --log-file"),
         (["--prot", "1"], "unrecognized arguments: --prot"),
     ],
