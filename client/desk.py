@@ -21,7 +21,7 @@ from client.commands import (
 from client.completion import Completion, complete, wants_rooms
 from client.console import Console, NotTakenError
 from client.news import News
-from client.outbox import FullError
+from client.outbox import FullError, TooMuchError
 from client.session import Session
 from client.settings import Settings, SettingsError, SettingsFile
 from client.status import Status
@@ -50,6 +50,7 @@ LEAVE_SECONDS = 2.0  # for acknowledgements that are on their way when the perso
 OFFLINE = "not connected; try again when the status line says connected"
 FULL = "not taken: {} waiting to be sent, and no more can; the line stays below, try again later"
 PASTE_FULL = "not taken: {} waiting to be sent, and {} more are too many; they stay below, try again later or send less"
+PASTE_TOO_MUCH = "not taken: {}; they stay below, send less"
 PASTE_LINE = "nothing of it was sent, because of line {}: {}"
 LEAVING = "{} not sent; leave once more to drop what is not sent"
 NOBODY = "nobody has told you anything yet; /msg NAME TEXT tells somebody"
@@ -170,6 +171,9 @@ class Desk:
     def _put(self, commands: Sequence[Command], full: str) -> None:
         try:
             self._session.put(*commands)
+        except TooMuchError as error:
+            self._session.refuse(PASTE_TOO_MUCH.format(error))
+            raise NotTakenError from error
         except FullError as error:
             self._session.refuse(full)
             raise NotTakenError from error

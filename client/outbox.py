@@ -28,6 +28,10 @@ class FullError(Exception):
     """So much waits already that no more is taken."""
 
 
+class TooMuchError(FullError):
+    """So much would not be taken at once even if nothing waited; the text says how much would be."""
+
+
 @dataclass(slots=True)
 class _Entry:
     command: Command | None  # None: only ask whether all before it is done
@@ -117,10 +121,14 @@ class Outbox:
     # ------------------------------------------------------------------------------------------------ the person's side
 
     def add(self, *commands: Command) -> None:
-        """Take what was typed: all of it, or raise FullError and take nothing."""
+        """Take what was typed: all of it, or raise FullError, or TooMuchError, and take nothing."""
         lines = [_typed(command).encode().decode().removesuffix("\n") for command in commands]
-        begun = self._bytes + sum(len(line.encode()) for line in lines[:-1])
-        if self._count + len(lines) > self._lines or begun >= self._size:
+        begun = sum(len(line.encode()) for line in lines[:-1])
+        if len(lines) > self._lines:
+            raise TooMuchError(f"at most {self._lines} lines can be sent at once, and these are {len(lines)}")
+        if begun >= self._size:
+            raise TooMuchError(f"at most {self._size} bytes can be sent at once, and these lines are more")
+        if self._count + len(lines) > self._lines or self._bytes + begun >= self._size:
             raise FullError
         for command, line in zip(commands, lines, strict=True):
             self._add(command, line)

@@ -97,7 +97,7 @@ def test_line_that_is_not_taken_stays_in_the_input_line(tmp_path: Path) -> None:
         peer.close()
         terminal.wait_for("reconnecting")
         terminal.type("\x1b[200~" + "\n".join(f"line {number}" for number in range(1, 1_002)) + "\x1b[201~s")
-        terminal.wait_for("!!! not taken: 0 lines are waiting to be sent, and 1001 more are too many")
+        terminal.wait_for("!!! not taken: at most 1000 lines can be sent at once, and these are 1001")
         terminal.wait(lambda: terminal.input_row.endswith("line 1001"), "the paste in the input line")
 
 

@@ -788,14 +788,34 @@ def test_paste_with_a_line_that_is_too_long_stays() -> None:
         peer.keep("1 later")
 
 
-def test_paste_with_too_many_lines_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of it, if not all of it can wait."""
-    monkeypatch.setattr(session_module, "Outbox", lambda: Outbox(lines=2))
+@pytest.mark.parametrize(
+    ("outbox", "reason"),
+    [
+        (lambda: Outbox(lines=2), "at most 2 lines can be sent at once, and these are 3"),
+        (lambda: Outbox(size=6), "at most 6 bytes can be sent at once, and these lines are more"),
+    ],
+)
+def test_paste_that_is_always_too_much_stays(
+    monkeypatch: pytest.MonkeyPatch, outbox: Callable[[], Outbox], reason: str
+) -> None:
+    """All of it; nobody is told to try again later what can never be."""
+    monkeypatch.setattr(session_module, "Outbox", outbox)
     with inside() as (session, _, console):
         with pytest.raises(NotTakenError):
             session.desk.take_paste(["one", "two", "three"])
-        assert console.next().startswith("!!! not taken: 0 lines are waiting to be sent, and 3 more are too many")
+        assert console.next() == f"!!! not taken: {reason}; they stay below, send less"
         assert session.unsent == []
+
+
+def test_paste_that_is_too_much_now_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it, if not all of it can wait beside what waits already."""
+    monkeypatch.setattr(session_module, "Outbox", lambda: Outbox(lines=3))
+    with inside() as (session, _, console):
+        session.desk.take_line("one")
+        with pytest.raises(NotTakenError):
+            session.desk.take_paste(["two", "three", "four"])
+        assert console.next().startswith("!!! not taken: 1 line is waiting to be sent, and 3 more are too many")
+        assert session.unsent == ["one"]
 
 
 # --------------------------------------------------------------------------------------------------------- completion
