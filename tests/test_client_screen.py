@@ -317,13 +317,13 @@ def test_many_lines_that_are_not_taken(chat: Terminal) -> None:
 
 
 def test_twenty_columns(tmp_path: Path) -> None:
-    """The status is cut, the menu too, and the question is wrapped."""
+    """The status is cut, the menu too, and the question is a short one with all its answers."""
     with chatting(tmp_path, columns=20) as terminal:
         terminal.type("/le")
         wait_below(terminal, "  /leave  back to t…", "lobby · 3 people · …")
         terminal.type(CTRL_C)
         terminal.paste(MANY)
-        terminal.wait_for("send 12 lines? s: se")
+        wait_below(terminal, "send 12 lines?", "s send e edit c drop", "/first", "lobby · 3 people · …")
         terminal.type("c/room " + "r" * 32 + ENTER + "what I say is long" + ENTER)
         terminal.wait_for("rrrrrrr…>")
         terminal.wait_for("--- line what I say\n    is long")

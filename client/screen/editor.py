@@ -41,6 +41,7 @@ PASTE_LINES = 5  # said without a question; more may have been pasted by mistake
 
 PROMPT_END = "> "
 QUESTION = "send {} lines? s: send · e: edit · c: cancel (Esc)"
+QUESTION_NARROW = "send {} lines?\ns send e edit c drop"  # its answers fit into 20 columns
 
 _LINE_ENDS = re.compile("\r\n|\r|\n")
 
@@ -184,6 +185,8 @@ class Editor:
     def _question(self) -> AnyFormattedText:
         first = cut(self._paste[0][: self._columns], self._columns)
         question = QUESTION.format(len(self._paste))
+        if get_cwidth(question) > self._columns:
+            question = QUESTION_NARROW.format(len(self._paste))
         return ANSI(f"{self._terminal.paint('mark', question)}\n{self._terminal.paint('hint', first)}")
 
     def _status_row(self) -> AnyFormattedText:
