@@ -827,6 +827,23 @@ COMMANDS = command_table(
     ("exit", Exit, "", "leave the chat"),
 )
 
+# What other programs call some of them. It is a hint for who comes from there: none of these words does anything here.
+CALLED_ELSEWHERE = {
+    **dict.fromkeys(("quit", "q", "bye", "logout", "disconnect"), "exit"),
+    **dict.fromkeys(("part", "close"), "leave"),
+    **dict.fromkeys(("j", "channel"), "join"),
+    **dict.fromkeys(("rooms", "channels"), "list"),
+    **dict.fromkeys(("names", "users", "whois"), "who"),
+    **dict.fromkeys(("w", "whisper", "m", "query", "tell", "pm", "dm", "privmsg"), "msg"),
+    **dict.fromkeys(("reply",), "r"),
+    **dict.fromkeys(("action", "emote"), "me"),
+    **dict.fromkeys(("nick", "rename"), "name"),
+    **dict.fromkeys(("block", "squelch"), "ignore"),
+    **dict.fromkeys(("unblock", "unsquelch"), "unignore"),
+    **dict.fromkeys(("log", "lastlog", "scrollback"), "history"),
+    **dict.fromkeys(("h", "?", "commands"), "help"),
+}
+
 EVENTS: dict[str, type[Event]] = {
     "hello": Hello,
     "challenge": Challenged,
@@ -908,12 +925,13 @@ def parse_command(text: str, commands: Mapping[str, CommandRow] = COMMANDS) -> C
 def find_command(word: str, commands: Mapping[str, CommandRow] = COMMANDS) -> CommandRow:
     """Return the row of the table `commands` that a person calls `word`, with or without its slash.
 
-    Raises ProtocolError `unknown-command`, with the nearest one that there is.
+    Raises ProtocolError `unknown-command`, with the one that was probably meant.
     """
     word = word.removeprefix("/").lower()
     if word in commands:
         return commands[word]
-    close = difflib.get_close_matches(word[:ROOM_COLUMNS], commands, 1)
+    elsewhere = CALLED_ELSEWHERE.get(word)
+    close = [elsewhere] if elsewhere in commands else difflib.get_close_matches(word[:ROOM_COLUMNS], commands, 1)
     meant = f"did you mean /{close[0]}? " if close else ""
     raise ProtocolError(
         "unknown-command",

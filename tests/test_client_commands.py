@@ -74,6 +74,15 @@ def test_slip_of_the_finger_is_answered_with_a_word_of_people() -> None:
 
 
 @pytest.mark.parametrize(
+    ("word", "meant"),
+    [("quit", "exit"), ("q", "exit"), ("part", "leave"), ("w", "msg"), ("names", "who"), ("rename", "name")],
+)
+def test_word_of_another_program_is_answered_with_ours(word: str, meant: str) -> None:
+    """It does nothing, but nobody has to look for the way out."""
+    assert refusal(f"/{word} bob")[1].startswith(f"there is no command /{word}; did you mean /{meant}?")
+
+
+@pytest.mark.parametrize(
     ("line", "usage"),
     [
         ("/nick", "/nick NAME"),

@@ -13,7 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import protocol
+from client.commands import COMMANDS as CLIENT_COMMANDS
 from protocol import (
+    CALLED_ELSEWHERE,
     COLORS,
     COMMANDS,
     EVENTS,
@@ -777,6 +779,19 @@ def test_line_is_the_command(line: str, command: Command) -> None:
 def test_unknown_command_suggests_the_nearest(line: str, meant: str) -> None:
     """A slip of the finger is answered with what was probably meant."""
     assert f"did you mean {meant}?" in refusal(line).text
+
+
+@pytest.mark.parametrize("word", CALLED_ELSEWHERE)
+def test_what_other_programs_call_a_command_is_a_hint_and_no_command(word: str) -> None:
+    """Whoever comes from there learns our word, in each table that has it; none is a word of its own."""
+    meant = CALLED_ELSEWHERE[word]
+    tables = [table for table in (COMMANDS, CLIENT_COMMANDS) if meant in table and word not in table]
+
+    assert tables
+    assert word not in COMMANDS
+    for table in tables:
+        with pytest.raises(ProtocolError, match=rf"did you mean /{meant}\?"):
+            parse_command(f"/{word} bob", table)
 
 
 @pytest.mark.parametrize("line", ["/", "/ join", "/xyzzy", "/?", "/" + "x" * 10_000])
