@@ -92,6 +92,9 @@ def understand(line: str) -> Command:
     Raises ProtocolError as `protocol.parse_command` does, and for a name or a level that is none.
     """
     match parse_command(line, COMMANDS):
+        case Name(color=color) if color and line.lower().startswith("/nick "):
+            usage = COMMANDS["nick"].usage
+            raise ProtocolError("argument-invalid", f"usage: {usage}; a name has no spaces, and /color sets the colour")
         case Ignore(name) if name:
             return Ignore(check_name(name))
         case Unignore(name):

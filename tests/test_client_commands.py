@@ -96,6 +96,13 @@ def test_missing_argument_shows_the_usage(line: str, usage: str) -> None:
     assert refusal(line) == ("missing-argument", f"usage: {usage}")
 
 
+@pytest.mark.parametrize("line", ["/nick two words", "/Nick  bob red"])
+def test_nick_takes_a_name_alone(line: str) -> None:
+    """A second word is not taken for a colour, of which the usage says nothing."""
+    text = "usage: /nick NAME; a name has no spaces, and /color sets the colour"
+    assert refusal(line) == ("argument-invalid", text)
+
+
 @pytest.mark.parametrize("level", ["loud", "all off", "mentions"])
 def test_level_that_is_none_shows_the_usage(level: str) -> None:
     """Nothing is guessed."""
