@@ -35,7 +35,7 @@ from client.desk import Desk
 from client.dialer import AnyDialer, Dialer
 from client.identity import Identity
 from client.json_lines import to_json
-from client.options import BAD_OPTION, PROGRAM, parse_options
+from client.options import BAD_OPTION, PROGRAM, default_log, parse_options
 from client.password import PasswordError, find_password
 from client.plain import Plain
 from client.questions import Questions
@@ -327,10 +327,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         say("standard input is no terminal, so nobody can be asked for a name; give one with --name")
         return NOT_STARTED
     try:
-        log_to(options.log_file)
+        log_to(options.log_file or default_log())
     except LogFileError as error:
-        say(str(error))
-        return NOT_STARTED
+        if options.log_file:
+            say(str(error))
+            return NOT_STARTED
+        say(f"{error}; going on without one")
     logger.info("starting")
     try:
         with ended_by_signals():

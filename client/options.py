@@ -105,7 +105,9 @@ def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="FOLDER",
         help="where your settings and the lines that you typed are kept (%(default)s)",
     )
-    parser.add_argument("--log-file", type=Path, default=default_log(), help="where to log (%(default)s)")
+    # None by default: only a log that somebody asked for is a reason not to start.
+    log = str(default_log()).replace("%", "%%")
+    parser.add_argument("--log-file", type=Path, help=f"where to log ({log})")
     parser.add_argument("--version", action="version", version=f"chat-room {__version__}")
     return parser.parse_args(argv)
 

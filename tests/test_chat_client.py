@@ -720,11 +720,30 @@ def test_closed_input_is_an_empty_one(tmp_path: Path, server: FakeServer) -> Non
 
 
 def test_log_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    """The client does not go on without its log."""
+    """The client does not go on without the log that it was asked for."""
     (tmp_path / "client.log").mkdir()
     code, output, asides = run_in_a_pipe(tmp_path, "--name", "bot")
     assert (code, output, asides.count("\n")) == (2, "", 1)
     assert "cannot write the log" in asides
+
+
+def test_log_that_nobody_asked_for_is_not_needed(tmp_path: Path) -> None:
+    """The client says so in one line, and goes on: here to where it finds no server."""
+    (tmp_path / "file").touch()
+    run = subprocess.run(
+        [sys.executable, "chat_client.py", "--name", "bot", "127.0.0.1:1"],
+        cwd=ROOT,
+        env=environment(tmp_path, XDG_STATE_HOME=str(tmp_path / "file")),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PIPE_SECONDS,
+        check=False,
+    )
+    warning, failure = run.stderr.splitlines()
+    assert warning.startswith("chat_client.py: cannot write the log ")
+    assert warning.endswith("; going on without one")
+    assert failure.startswith("chat_client.py: no server at 127.0.0.1:1")
 
 
 # --------------------------------------------------------------------------------------------------- log and addresses
