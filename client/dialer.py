@@ -12,10 +12,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from client.channel import Channel, TlsChannel
-from client.trust import Trust, TrustError
+from client.trust import NoTlsError, Trust, TrustError
 from tls import HANDSHAKE_SECONDS
 
 CONNECT_SECONDS = 10.0  # for one address; a server that is there answers in one
+NOT_TLS = "WRONG_VERSION_NUMBER"  # what OpenSSL takes plain text for
 
 _CONNECTING = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS)})
 
@@ -84,6 +85,8 @@ class Dialer:
         except ssl.SSLEOFError as error:
             raise ConnectionAbortedError("the server ended the handshake; it may be full") from error
         except ssl.SSLError as error:
+            if error.reason == NOT_TLS:
+                raise NoTlsError from error
             reason = (error.reason or str(error)).replace("_", " ").lower()
             raise TrustError(f"the server does not speak TLS as we do, and nothing was sent: {reason}") from error
         return channel

@@ -17,13 +17,21 @@ KNOWN_SERVERS = "known_servers"  # the file, beside the settings
 AUTHORITIES = "authorities"  # what is remembered of a server that the system's authorities verify
 
 Open = Callable[[ssl.SSLContext], TlsChannel]
-"""Opens a new connection; raises ssl.SSLCertVerificationError if the context refuses the certificate, and OSError."""
+"""Opens a new connection; raises ssl.SSLCertVerificationError if the context refuses the certificate, NoTlsError where
+there is none at all, and OSError."""
 
 _FINGERPRINT = re.compile(r"[0-9A-F]{2}(:[0-9A-F]{2}){31}")
 
 
 class TrustError(Exception):
     """Another server answers than the one we look for, or there is no telling; the text says why and what to do."""
+
+
+class NoTlsError(TrustError):
+    """What answers does not speak TLS at all."""
+
+    def __init__(self, advice: str = "") -> None:
+        super().__init__("this server does not speak TLS, and nothing was sent" + advice)
 
 
 class Trust(Protocol):
@@ -122,6 +130,14 @@ class FirstUse:
         """Return a channel to the server that was here before, or to a new one, which is remembered."""
         if self._known is None:
             self._known = self._servers.load().get(self._server, "")
+        try:
+            return self._admit(connect)
+        except NoTlsError as error:
+            if self._known:  # to go on without it is just what somebody in between would want
+                raise NoTlsError(self._spoke_it) from error
+            raise NoTlsError("; leave out --tls to speak with it in the clear") from error
+
+    def _admit(self, connect: Open) -> TlsChannel:
         shown = ""
         if self._known not in ("", AUTHORITIES):
             channel = connect(_unverified())
@@ -153,6 +169,13 @@ class FirstUse:
             channel.close()
             raise
         self._known = value
+
+    @property
+    def _spoke_it(self) -> str:
+        return (
+            f"; {self._server} spoke it before, so somebody may be in between. If its owner says that this is right, "
+            f"remove its line from {self._servers.path}"
+        )
 
     def _changed(self, shown: str) -> str:
         before = "verified by authorities" if self._known == AUTHORITIES else self._known

@@ -221,8 +221,53 @@ def test_a_server_that_cannot_be_remembered(server: ChatServer, tmp_path: Path) 
 
 
 def test_a_server_without_tls(tmp_path: Path) -> None:
-    """Nothing is said to it."""
-    with serving_on(None) as server, pytest.raises(TrustError, match="does not speak TLS"):
+    """Nothing is said to it, and whoever wants to can go on without."""
+    person = Person(tmp_path)
+    with serving_on(None) as server, pytest.raises(TrustError) as raised:
+        reach(server, person.trust())
+    told = "this server does not speak TLS, and nothing was sent; leave out --tls to speak with it in the clear"
+    assert str(raised.value) == told
+    assert person.servers.load() == {}
+
+
+@pytest.mark.parametrize("known", [OTHER, AUTHORITIES])
+def test_a_server_that_spoke_tls_before(tmp_path: Path, known: str) -> None:
+    """Nobody is advised to do without it, for somebody may be in between."""
+    person = Person(tmp_path)
+    person.servers.save({"chat:4242": known})
+    with serving_on(None) as server, pytest.raises(TrustError) as raised:
+        reach(server, person.trust())
+    assert "chat:4242 spoke it before, so somebody may be in between" in str(raised.value)
+    assert "--tls" not in str(raised.value)
+    assert person.servers.load() == {"chat:4242": known}
+
+
+def test_a_server_that_loses_tls_while_we_are_there(server: ChatServer, tmp_path: Path) -> None:
+    """It counts as known from the first time on, whatever becomes of the file."""
+    person = Person(tmp_path)
+    trust = person.trust()
+    reach(server, trust)
+    person.servers.path.unlink()
+    with serving_on(None) as plain, pytest.raises(TrustError, match="spoke it before"):
+        reach(plain, trust)
+
+
+def test_a_pinned_server_without_tls() -> None:
+    """Who has its fingerprint knows that it speaks TLS."""
+    with serving_on(None) as server, pytest.raises(TrustError) as raised:
+        reach(server, Pin(OTHER))
+    assert str(raised.value) == "this server does not speak TLS, and nothing was sent"
+
+
+def test_a_server_of_another_tls(identity: Identity, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It does speak TLS, so nobody is told to do without."""
+    monkeypatch.setattr("client.trust.OLDEST", ssl.TLSVersion.TLSv1_3)
+    certificate = Certificate(identity.path, identity.path)
+    certificate.context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with (
+        ChatServer("127.0.0.1", 0, certificate=certificate) as server,
+        pytest.raises(TrustError, match=r"does not speak TLS as we do.*protocol version"),
+    ):
         reach(server, Person(tmp_path).trust())
 
 
