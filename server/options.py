@@ -4,8 +4,9 @@ import argparse
 import contextlib
 import re
 from pathlib import Path
+from typing import NoReturn
 
-from protocol import ProtocolError, check_name
+from protocol import ProtocolError, check_name, clean
 from server.certificate import Certificate, CertificateError, self_signed
 from server.company import Alone, Company
 from server.journal import JournalError, MemoryJournal
@@ -27,11 +28,18 @@ JOURNAL = "chat_journal.db"  # beside the log
 NO_JOURNAL = "none"
 CLUSTER_NAME = "chat"
 CERTIFICATE = "chat_tls.pem"  # beside the journal
+BAD_OPTION = 2  # the exit code
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line, and exit."""
+        self.exit(BAD_OPTION, f"{self.prog}: {clean(message)}; see {self.prog} --help\n")
 
 
 def parser(version: str) -> argparse.ArgumentParser:
     """Return the parser of the command line of this `version`."""
-    options = argparse.ArgumentParser(prog="chat_server.py", description="Start a chat room.", allow_abbrev=False)
+    options = _Parser(prog="chat_server.py", description="Start a chat room.", allow_abbrev=False)
     for add in (_add_place, _add_limits, _add_keeping, _add_access):
         add(options)
     options.add_argument("--version", action="version", version=f"chat-room {version}")

@@ -143,9 +143,17 @@ def test_the_address_is_free_again_when_there_is_no_journal() -> None:
     ],
 )
 def test_a_bad_option(tmp_path: Path, options: list[str], reason: str) -> None:
-    """The last line names what is wrong; exit code 2."""
+    """One line names what is wrong; exit code 2."""
     (tmp_path / "missing.txt").write_text("a file, not a folder")
-    assert reason in refused(*options, cwd=tmp_path).splitlines()[-1]
+    (line,) = refused(*options, cwd=tmp_path).splitlines()
+    assert reason in line
+
+
+def test_a_bad_option_points_to_the_help(tmp_path: Path) -> None:
+    """Instead of telling all options there are."""
+    assert refused("--port", "x", cwd=tmp_path) == (
+        "chat_server.py: argument --port: 'x' is not a port; choose one from 0 to 65535; see chat_server.py --help\n"
+    )
 
 
 def test_the_options_are_the_limits() -> None:
