@@ -109,7 +109,7 @@ def _make(host: str) -> bytes:
         from cryptography.hazmat.primitives.asymmetric import ec
     except ImportError as error:
         raise CertificateError(
-            "--tls-self-signed needs a library to make a certificate; install it with: pip install cryptography"
+            f"--tls-self-signed needs a library; install it with: pip install -e '.[tls]' ({error})"
         ) from error
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "chat-room")])

@@ -220,7 +220,9 @@ def _open_cluster(options: argparse.Namespace) -> Company:
     try:
         from server.cluster.cluster import Cluster  # which needs a library that a server alone does not
     except ImportError as error:
-        raise JournalError(f"--cluster needs a library, pip install 'chat-room[cluster]' ({error})") from error
+        raise JournalError(
+            f"--cluster needs a library; install it with: pip install -e '.[cluster]' ({error})"
+        ) from error
     return Cluster(options.cluster, options.cluster_name, keep_days=options.keep_days, keep_lines=options.keep_lines)
 
 
