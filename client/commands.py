@@ -56,6 +56,11 @@ class Notify(Local):
 
 
 @dataclass(frozen=True, slots=True)
+class Colors(Local):
+    """Tell which colours there are, and which is mine: what `/color` alone means."""
+
+
+@dataclass(frozen=True, slots=True)
 class Clear(Local):
     """Empty the screen."""
 
@@ -91,6 +96,8 @@ def understand(line: str) -> Command:
 
     Raises ProtocolError as `protocol.parse_command` does, and for a name or a level that is none.
     """
+    if line.strip().lower() == "/color":
+        return Colors()
     match parse_command(line, COMMANDS):
         case Name(color=color) if color and line.lower().startswith("/nick "):
             usage = COMMANDS["nick"].usage

@@ -10,6 +10,7 @@ from client.attention import Attention
 from client.commands import (
     COMMANDS,
     Clear,
+    Colors,
     Ignore,
     Local,
     Mentions,
@@ -26,6 +27,7 @@ from client.session import Session
 from client.settings import Settings, SettingsError, SettingsFile
 from client.status import Status
 from protocol import (
+    COLORS,
     LINE_BYTES,
     Color,
     Command,
@@ -53,6 +55,7 @@ PASTE_FULL = "not taken: {} waiting to be sent, and {} more are too many; they s
 PASTE_TOO_MUCH = "not taken: {}; they stay below, send less"
 PASTE_LINE = "nothing of it was sent, because of line {}: {}"
 LEAVING = "{} not sent; leave once more to drop what is not sent"
+COLORS_ARE = "your colour is {}; /color takes one of {}"
 NOBODY = "nobody has told you anything yet; /msg NAME TEXT tells somebody"
 
 _NOTIFY = {
@@ -212,6 +215,8 @@ class Desk:
                 self._mentions()
             case Notify(level):
                 self._notify(level)
+            case Colors():
+                self._session.tell(COLORS_ARE.format(self._session.who.color, ", ".join(COLORS)))
             case Clear():
                 self._console.clear()
 

@@ -9,6 +9,7 @@ import protocol
 from client.commands import (
     COMMANDS,
     Clear,
+    Colors,
     Ignore,
     Local,
     Mentions,
@@ -35,6 +36,7 @@ def refusal(line: str) -> tuple[str, str]:
         ("/nick bob", Name("bob")),
         ("/name bob light blue", Name("bob", "light blue")),
         ("/color red", Color("red")),
+        ("/Color ", Colors()),
         ("/me waves", Me("waves")),
         ("/join ops", Join("ops")),
         ("/leave", Leave()),

@@ -758,6 +758,14 @@ def test_clear_is_left_to_the_console() -> None:
         assert console.next() == "cleared"
 
 
+def test_the_colours_and_mine() -> None:
+    """Who types `/color` alone sees what there is to choose from."""
+    with inside() as (session, _, console):
+        session.desk.take_line("/color")
+        colors = "black, white, pink, red, orange, yellow, green, cyan, teal, light-blue, blue, purple"
+        assert console.next() == f"--- your colour is red; /color takes one of {colors}"
+
+
 def test_help_needs_no_server() -> None:
     """It has what people type, with what the client does by itself, and nothing for programs."""
     with inside() as (session, _, console):
