@@ -90,7 +90,7 @@ class SqliteJournal:
             with self._refusing():
                 self._open(fsync=fsync)
         except JournalError:
-            os.close(self._lock_file)
+            _unlock(path, self._lock_file)
             raise
         self._tidier = threading.Thread(target=self._keep_tidy, name="journal")  # joined by close
         self._tidier.start()
@@ -339,10 +339,26 @@ def _session(row: tuple[Any, ...]) -> SessionRow:
 
 def _lock(path: Path) -> int:
     """Return a descriptor that keeps every other process from this journal while it is open."""
-    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise OSError(0, "another server uses it") from None
-    return descriptor
+    lock = _lock_path(path)
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise OSError(0, "another server uses it") from None
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), lock.stat()):
+                return descriptor
+        os.close(descriptor)  # whoever had it has taken it away meanwhile, and others may lock a new one
+
+
+def _unlock(path: Path, descriptor: int) -> None:
+    """Let others have a journal that is none after all, and leave nothing beside it."""
+    with contextlib.suppress(OSError):
+        _lock_path(path).unlink(missing_ok=True)  # while it is ours: `_lock` sees to those who have opened it already
+    os.close(descriptor)
+
+
+def _lock_path(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")

@@ -1,5 +1,6 @@
 """The journal keeps the ordered lines of each room and who may come back, in memory and in a file alike."""
 
+import fcntl
 import sqlite3
 import stat
 import subprocess
@@ -302,6 +303,27 @@ def test_a_second_one_on_the_same_file_is_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_a_lock_that_is_taken_away_while_it_is_had_counts_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one would have the old one, and another the new one."""
+    path = tmp_path / "j.db"
+    locked: list[int] = []
+
+    def lock_late(descriptor: int, operation: int) -> None:
+        flock(descriptor, operation)
+        locked.append(descriptor)
+        if len(locked) == 1:  # a server whose journal was none has just ended
+            path.with_name("j.db.lock").unlink()
+
+    flock = fcntl.flock
+    monkeypatch.setattr("server.sqlite_journal.fcntl.flock", lock_late)
+    with in_file(path):
+        assert len(locked) == 2
+        with pytest.raises(JournalError, match="another server uses it"):
+            SqliteJournal(path)
+
+
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     """Damage in the middle is found when it is opened."""
     path = tmp_path / "j.db"
@@ -315,12 +337,13 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
-    """Nobody's notes are overwritten."""
+    """Nobody's notes are overwritten, and nothing is left beside them."""
     path = tmp_path / "notes.txt"
     path.write_text("my notes " * 1_000)
     with pytest.raises(JournalError, match="not a database"):
         SqliteJournal(path)
     assert path.read_text() == "my notes " * 1_000
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_another_programs_database_is_refused(tmp_path: Path) -> None:
