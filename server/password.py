@@ -37,7 +37,7 @@ class Password:
     def check(self, text: str, address: str) -> None:
         """Return if `text` is right. Raises ProtocolError `password-wrong`, and `too-fast` without looking."""
         if not self._tries.attempt(address, lambda: self._secret.matches(text)):
-            raise ProtocolError("password-wrong", "that is not the password; try again with /pass PASSWORD")
+            raise ProtocolError("password-wrong", "that is not the password; try again")
 
 
 def find_password(path: Path | None, environment: Mapping[str, str]) -> Password | None:

@@ -114,7 +114,7 @@ def test_a_person_is_asked(tmp_path: Path, options: list[str]) -> None:
         with on_terminal(tmp_path, address, *arguments) as terminal:
             terminal.wait_for("Password of the server:")
             _type(terminal, "wrong hunter2" + ENTER)
-            terminal.wait_for("that is not the password")
+            terminal.wait_for("that is not the password; try again\n")
             terminal.wait(lambda: terminal.input_row.startswith("Password of the server:"), "the second question")
             _type(terminal, SECRET + ENTER)
             terminal.wait_for("you are in lobby")
