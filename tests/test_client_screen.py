@@ -11,20 +11,29 @@ from typing import Any
 import pytest
 
 import color
+from client.screen.menu import cut
 from tests.terminal import (
     ASKED_BACKGROUND,
+    BACKSPACE,
+    CTRL_B,
     CTRL_C,
     CTRL_D,
     CTRL_E,
+    CTRL_F,
+    CTRL_H,
     CTRL_L,
     CTRL_R,
+    CTRL_T,
     CTRL_UNDERSCORE,
     CTRL_Z,
+    DELETE,
     DOWN,
     ENTER,
     ESCAPE,
     FOCUS_IN,
     FOCUS_OUT,
+    HOME,
+    LEFT,
     RIGHT,
     SHIFT_TAB,
     TAB,
@@ -138,6 +147,84 @@ def test_lines_that_are_not_sent(chat: Terminal) -> None:
     """They stand above the input."""
     chat.type("/unsent one two" + ENTER)
     chat.wait_for("… one\n… two\nlobby>")
+
+
+# ----------------------------------------------------------------------------------------------------- clusters
+
+FLAG, FAMILY, KEYCAP, KI = "🇩🇪", "👨\u200d👩\u200d👧", "1\ufe0f\u20e3", "कि"
+
+
+CLUSTER_KEYS = [
+    (LEFT + "x", "x{}"),
+    (CTRL_B + "x", "x{}"),
+    (HOME + RIGHT + "x", "{}x"),
+    (HOME + CTRL_F + "x", "{}x"),
+    (BACKSPACE + "x", "x"),
+    (CTRL_H + "x", "x"),
+    (HOME + DELETE + "x", "x"),
+    (HOME + CTRL_D + "x", "x"),
+    ("x" + CTRL_T, "x{}"),
+    (HOME + "x" + CTRL_T, "{}x"),
+]
+
+
+def wait_for_line(terminal: Terminal, line: str) -> None:
+    """Wait for a line on any terminal; the one of the tests does not show each cluster."""
+    terminal.wait(lambda: f"line {line}\x1b".encode() in terminal.raw, f"the line {line!r}")
+
+
+@pytest.mark.parametrize("cluster", [FLAG, FAMILY, KEYCAP, KI, "क्षि", "e\u0301"])
+def test_a_key_takes_a_whole_cluster(chat: Terminal, cluster: str) -> None:
+    """It moves over one, deletes one or swaps it with a letter, and never cuts it apart."""
+    for number, (keys, line) in enumerate(CLUSTER_KEYS):
+        chat.type(f"{cluster}{keys}{CTRL_E}{number}{ENTER}")
+        wait_for_line(chat, f"{line.format(cluster)}{number}")
+
+
+def test_a_flag_is_typed_before_another(chat: Terminal) -> None:
+    """Its first half joins with what follows only until the second half is there."""
+    chat.type(FLAG + HOME + "🇪🇺" + ENTER)
+    wait_for_line(chat, f"🇪🇺{FLAG}")
+
+
+@pytest.mark.parametrize(
+    ("cluster", "columns"), [(FLAG, 2), (FAMILY, 2), (KEYCAP, 2), (KI, 2), ("क्या", 3), ("e\u0301", 1), ("漢", 2)]
+)
+def test_a_letter_before_a_cluster(chat: Terminal, cluster: str, columns: int) -> None:
+    """The prompt stays, and what follows stands where the cluster ends, even here where it is drawn otherwise."""
+    chat.type(f"{cluster}b{cluster}c{HOME}")
+    chat.wait(lambda: chat.screen.cursor.x == len("lobby> "), "the cursor")
+    chat.type("xy")
+    chat.wait(lambda: chat.screen.cursor.x == len("lobby> xy"), "the cursor")
+    cells = [chat.screen.buffer[chat.screen.cursor.y][x].data for x in range(80)]
+    assert "".join(cells[:9]) == "lobby> xy"
+    assert cells[9 + columns] == "b"
+    assert cells[9 + columns + 1 + columns] == "c"
+
+
+@pytest.mark.parametrize("wide", [FLAG, FAMILY, "漢"])
+def test_a_line_of_wide_clusters(chat: Terminal, wide: str) -> None:
+    """Its rows are full but for the last column, where none fits, and the row with the cursor is shown."""
+    chat.type(wide * (3 * 36 + 1))
+    chat.wait(lambda: (chat.screen.cursor.y, chat.screen.cursor.x) == (4, 9), "the cursor")
+    for y in (1, 2, 3):
+        row = chat.screen.buffer[y]
+        assert [row[x].data[:1] for x in range(7, 79, 2)] == [wide[:1]] * 36
+
+
+def test_a_room_with_a_flag(chat: Terminal) -> None:
+    """The input and the status begin where its name ends."""
+    chat.type(f"/room {FLAG}{KI}{ENTER}")
+    chat.wait(lambda: chat.screen.cursor.x == 4 + len("> "), "the new prompt")
+    chat.type("b")
+    chat.wait(lambda: chat.screen.cursor.x == 4 + len("> b"), "the letter")
+    rows = [chat.screen.buffer[chat.screen.cursor.y + y] for y in (0, 1)]
+    assert [row[5 + x].data for row, x in zip(rows, (1, 0), strict=True)] == ["b", "·"]
+
+
+def test_a_text_is_cut() -> None:
+    """Between two clusters, where it and the mark for the rest fit."""
+    assert [cut(f"{KI}म{FLAG}", columns) for columns in range(6)] == ["", "…", "…", f"{KI}…", f"{KI}म…", f"{KI}म{FLAG}"]
 
 
 # ----------------------------------------------------------------------------------------------------- completion

@@ -18,18 +18,18 @@ from prompt_toolkit.data_structures import Point
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import Condition, has_focus
-from prompt_toolkit.formatted_text import ANSI, AnyFormattedText
+from prompt_toolkit.formatted_text import ANSI, AnyFormattedText, to_formatted_text
 from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
 from prompt_toolkit.key_binding.bindings.auto_suggest import load_auto_suggest_bindings
 from prompt_toolkit.keys import Keys
-from prompt_toolkit.layout import ConditionalContainer, Dimension, FormattedTextControl, HSplit, Layout, Window
+from prompt_toolkit.layout import ConditionalContainer, Dimension, FormattedTextControl, Layout, Window
 from prompt_toolkit.layout.controls import BufferControl
 from prompt_toolkit.layout.processors import AfterInput, HighlightIncrementalSearchProcessor
-from prompt_toolkit.utils import get_cwidth
 from prompt_toolkit.widgets import SearchToolbar
 
 from client.console import Desk, NotTakenError
+from client.screen.clusters import ClusterBuffer, ClusterRows, FullRowsProcessor, StandInProcessor, StandIns, columns_of
 from client.screen.menu import Menu, cut
 from client.screen.terminal import Terminal
 from protocol import clean
@@ -98,7 +98,8 @@ class Editor:
         self._mentions = mentions
         self._redraw = redraw
         self._paste: list[str] = []  # that the person is asked about
-        self._buffer = Buffer(name=DEFAULT_BUFFER, history=history, auto_suggest=_Hints(desk), multiline=False)
+        self._stand_ins = StandIns()
+        self._buffer = ClusterBuffer(name=DEFAULT_BUFFER, history=history, auto_suggest=_Hints(desk), multiline=False)
         self._menu = Menu(self._buffer, desk.complete)
         self._asks = Condition(lambda: bool(self._paste))
         self.app: Application[None] = Application(
@@ -121,11 +122,18 @@ class Editor:
     # ------------------------------------------------------------------------------------------------ what is shown
 
     def _layout(self) -> Layout:
-        search = SearchToolbar()
+        joined = StandInProcessor(self._stand_ins)
+        search = SearchToolbar(ClusterBuffer())
+        search.control.input_processors = [*(search.control.input_processors or ()), joined]
         line = Window(
             BufferControl(
                 self._buffer,
-                input_processors=[HighlightIncrementalSearchProcessor(), AfterInput(self._hint)],
+                input_processors=[
+                    HighlightIncrementalSearchProcessor(),
+                    AfterInput(self._hint),
+                    joined,
+                    FullRowsProcessor(lambda: columns_of(self._prompt())),
+                ],
                 include_default_input_processors=False,
                 search_buffer_control=search.control,
                 preview_search=True,
@@ -135,26 +143,29 @@ class Editor:
             dont_extend_height=True,
             get_line_prefix=self._prefix,
         )
-        menu = FormattedTextControl(self._menu_rows, get_cursor_position=lambda: Point(0, self._menu.row))
+        menu = self._shown(self._menu_rows)
+        menu.get_cursor_position = lambda: Point(0, self._menu.row)
         # Where there is too little room, all of them but the line shrink, in the end to nothing.
-        rows = HSplit(
+        rows = ClusterRows(
+            self._stand_ins,
             [
                 self._rows_of(self._unsent, Condition(lambda: bool(self.status.unsent_count))),
                 line,
                 search,
                 ConditionalContainer(Window(menu, dont_extend_height=True), Condition(lambda: self._menu.is_open)),
                 self._rows_of(self._question, self._asks),
-                Window(FormattedTextControl(self._status_row), height=Dimension(max=1)),
+                Window(self._shown(self._status_row), height=Dimension(max=1)),
             ],
             window_too_small=Window(),
         )
         return Layout(rows, line)
 
     def _rows_of(self, text: Callable[[], AnyFormattedText], shown: Condition) -> ConditionalContainer:
-        window = Window(
-            FormattedTextControl(text), height=lambda: Dimension(max=self._part_of_screen), dont_extend_height=True
-        )
+        window = Window(self._shown(text), height=lambda: Dimension(max=self._part_of_screen), dont_extend_height=True)
         return ConditionalContainer(window, shown)
+
+    def _shown(self, text: Callable[[], AnyFormattedText]) -> FormattedTextControl:
+        return FormattedTextControl(lambda: self._stand_ins.join(to_formatted_text(text())))
 
     @property
     def _columns(self) -> int:
@@ -167,8 +178,13 @@ class Editor:
 
     def _prefix(self, line_number: int, wrap_count: int) -> AnyFormattedText:
         """Return what stands before a row of the input; the rows below the first hang behind the prompt."""
-        prompt = cut(self.status.room, self._columns // 2 - len(PROMPT_END)) + PROMPT_END
-        return prompt if line_number == wrap_count == 0 else " " * get_cwidth(prompt)
+        prompt = self._prompt()
+        if line_number == wrap_count == 0:
+            return self._stand_ins.join([("", prompt)])
+        return " " * columns_of(prompt)
+
+    def _prompt(self) -> str:
+        return cut(self.status.room, self._columns // 2 - len(PROMPT_END)) + PROMPT_END
 
     def _hint(self) -> AnyFormattedText:
         hint = self._buffer.suggestion
@@ -185,7 +201,7 @@ class Editor:
     def _question(self) -> AnyFormattedText:
         first = cut(self._paste[0][: self._columns], self._columns)
         question = QUESTION.format(len(self._paste))
-        if get_cwidth(question) > self._columns:
+        if columns_of(question) > self._columns:
             question = QUESTION_NARROW.format(len(self._paste))
         return ANSI(f"{self._terminal.paint('mark', question)}\n{self._terminal.paint('hint', first)}")
 

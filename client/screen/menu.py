@@ -5,9 +5,10 @@ from collections.abc import Callable
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples, to_formatted_text
-from prompt_toolkit.utils import get_cwidth
 
 from client.completion import Candidate, Completion
+from client.screen.clusters import columns_of
+from client.screen.wrap import clusters
 
 MENU_ROWS = 6  # shown at once: enough to choose from, and little of the chat is pushed away
 
@@ -16,11 +17,13 @@ CHOSEN, OTHER = "> ", "  "  # before a row; the one mark that also shows without
 
 def cut(text: str, columns: int) -> str:
     """Return `text`, or as much of it as fits into `columns` with a `…` behind it."""
-    if get_cwidth(text) <= columns:
+    if columns_of(text) <= columns:
         return text
-    while text and get_cwidth(text) > columns - 1:
-        text = text[:-1]
-    return f"{text}…" if columns > 0 else ""
+    kept = [*clusters(text)]
+    room = columns - len("…")
+    while kept and columns_of("".join(kept)) > room:
+        kept.pop()
+    return f"{''.join(kept)}…" if columns > 0 else ""
 
 
 class Menu:
@@ -78,7 +81,7 @@ class Menu:
     def fragments(self, paint: Callable[[str, str], str], columns: int) -> StyleAndTextTuples:
         """Return the rows, at most MENU_ROWS, each within `columns`."""
         shown = self._completion.candidates[self._first : self._first + MENU_ROWS]
-        width = max((get_cwidth(candidate.label) for candidate in shown), default=0)
+        width = max((columns_of(candidate.label) for candidate in shown), default=0)
         rows: StyleAndTextTuples = []
         for number, candidate in enumerate(shown, start=self._first):
             rows += _row(candidate, paint, width, columns, chosen=number == self._chosen)
@@ -121,7 +124,7 @@ def _row(
     help_columns = columns - len(OTHER) - width - 2
     # Without the help, where there are only a few letters of it to see.
     help_text = cut(candidate.help, help_columns) if help_columns >= len("help…") else ""
-    padding = " " * (width - get_cwidth(label) + 2) if help_text else ""
+    padding = " " * (width - columns_of(label) + 2) if help_text else ""
     if chosen:
         text = paint("choice", f"{CHOSEN}{label}{padding}{help_text}")
     else:

@@ -19,6 +19,7 @@ from prompt_toolkit.styles import Attrs
 
 import color
 from client.row import Row
+from client.screen.clusters import Cluster
 from client.screen.wrap import wrap
 
 if sys.platform != "win32":
@@ -69,6 +70,23 @@ class _Display(Vt100_Output):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
+
+    def write(self, data: str) -> None:
+        """Write `data`. A cluster takes as many columns as were reckoned for it, however the terminal draws it.
+
+        One that draws it narrower leaves a gap; of one that draws it wider, what follows covers the rest.
+        """
+        if not isinstance(data, Cluster):
+            super().write(data)
+            return
+        super().write(" " * data.columns)  # or what stood there before would show in a gap
+        self._go_to(data.column)
+        super().write(data)
+        self._go_to(data.column + data.columns)
+
+    def _go_to(self, column: int) -> None:
+        super().write("\r")
+        self.cursor_forward(column)
 
     def set_attributes(self, attrs: Attrs, color_depth: ColorDepth) -> None:
         """Choose how what follows looks."""

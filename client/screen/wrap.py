@@ -42,6 +42,29 @@ def width(text: str) -> int:
     return _measure(text).columns[-1]
 
 
+def clusters(text: str) -> Sequence[str]:
+    """Return the grapheme clusters of `text`, those that are too long for it in parts that a terminal draws as one."""
+    if _SIMPLE.fullmatch(text):
+        return text
+    return [drawn for cluster in iter_graphemes(text) for drawn in _drawn(cluster)]
+
+
+def cluster_width(cluster: str) -> int:
+    """Return how many columns `cluster` takes where it is drawn as one."""
+    # Behind a space, for a mark without a letter stands on the space before it and may widen that.
+    return max(0, wcswidth(f" {cluster}") - 1)
+
+
+def parts(cluster: str) -> list[str]:
+    """Return what `cluster` is made of: each character that takes a column, with the marks on it."""
+    parts = [""]
+    for char in cluster:
+        if wcwidth(char) > 0:
+            parts.append("")
+        parts[-1] += char
+    return [part for part in parts if part]
+
+
 def wrap(row: Row, columns: int) -> list[list[Span]]:
     """Return the rows of a screen of so many columns, at least one.
 
@@ -73,9 +96,9 @@ def _measure(text: str) -> _Measured:
     if _SIMPLE.fullmatch(text):
         places = range(len(text) + 1)
         return _Measured(text, places, places)
-    clusters = [drawn for cluster in iter_graphemes(text) for drawn in _drawn(cluster)]
-    starts = [0, *accumulate(map(len, clusters))]
-    return _Measured(clusters, starts, [0, *accumulate(map(_most_columns, clusters))])
+    drawn = clusters(text)
+    starts = [0, *accumulate(map(len, drawn))]
+    return _Measured(drawn, starts, [0, *accumulate(map(_most_columns, drawn))])
 
 
 def _most_columns(cluster: str) -> int:
@@ -84,26 +107,16 @@ def _most_columns(cluster: str) -> int:
     Many a terminal draws the people of a family beside each other. If that were not reckoned with, a row would be too
     long there, and what somebody says could begin where only the lines themselves begin.
     """
-    return max(_cluster_width(cluster), sum(max(0, wcwidth(char)) for char in cluster))
-
-
-def _cluster_width(cluster: str) -> int:
-    # Behind a space, for a mark without a letter stands on the space before it and may widen that.
-    return max(0, wcswidth(f" {cluster}") - 1)
+    return max(cluster_width(cluster), sum(max(0, wcwidth(char)) for char in cluster))
 
 
 def _drawn(cluster: str) -> list[str]:
     """Return what a terminal draws as one: `cluster`, unless it is wider than any character (Unicode sets no limit)."""
     if len(cluster) == 1:
         return [cluster]
-    if _cluster_width(cluster) <= CLUSTER_COLUMNS and _most_columns(cluster) <= JOINED_COLUMNS:
+    if cluster_width(cluster) <= CLUSTER_COLUMNS and _most_columns(cluster) <= JOINED_COLUMNS:
         return [cluster]
-    drawn = [""]
-    for char in cluster:
-        if wcwidth(char) > 0:
-            drawn.append("")
-        drawn[-1] += char
-    return [part for part in drawn if part]
+    return parts(cluster)
 
 
 # ------------------------------------------------------------------------------------------------------------ cutting
