@@ -189,7 +189,7 @@ def main() -> None:
     runs: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder, FakeServer() as server:
         remembered = Settings(name="alice", color="red", server=server.address)
-        SettingsFile(Path(folder)).change(lambda _: remembered)
+        SettingsFile(Path(folder), print).change(lambda _: remembered)
         for _ in range(given.runs):
             alone = {what: run_alone(code) for what, code in ALONE.items()}
             runs.append({**alone, **run(server, Path(folder))})

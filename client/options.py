@@ -51,6 +51,13 @@ def _checked(check: Callable[[str], T]) -> Callable[[str], T]:
 def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the options. Raises SystemExit after one line on standard error if one is bad, and after `--help`."""
     parser = _Parser(prog=PROGRAM, description="Enter a chat room.", allow_abbrev=False)
+    for add in (_add_who_and_where, _add_ways_to_show, _add_trust, _add_places):
+        add(parser)
+    parser.add_argument("--version", action="version", version=f"chat-room {__version__}")
+    return parser.parse_args(argv)
+
+
+def _add_who_and_where(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "address",
         nargs="?",
@@ -62,6 +69,10 @@ def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--name", help="your name (the last one, else you are asked)")
     parser.add_argument("--color", type=_checked(choose_color), help="the name or number of your colour")
     parser.add_argument("--room", type=_checked(check_room), help="a room to join at once")
+
+
+def _add_ways_to_show(parser: argparse.ArgumentParser) -> None:
+    # And in which lines come in.
     parser.add_argument("--plain", action="store_true", help="in a terminal: a line for each event, and no editor")
     parser.add_argument("--tail", action="store_true", help="read no input; show what happens, for ever")
     parser.add_argument("--json", action="store_true", help="show each event as a JSON object in a line")
@@ -79,6 +90,10 @@ def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="SECONDS",
         help="how long a pipe's lines may wait while the server takes none (%(default)g)",
     )
+
+
+def _add_trust(parser: argparse.ArgumentParser) -> None:
+    # Which server it may be, and what it wants to know.
     parser.add_argument(
         "--tls",
         action="store_true",
@@ -98,6 +113,10 @@ def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="FILE",
         help="the server's password is its first line (CHAT_PASSWORD, else you are asked)",
     )
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    # Of what is kept on this machine.
     parser.add_argument(
         "--config",
         type=Path,
@@ -108,8 +127,6 @@ def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     # None by default: only a log that somebody asked for is a reason not to start.
     log = str(default_log()).replace("%", "%%")
     parser.add_argument("--log-file", type=Path, help=f"where to log ({log})")
-    parser.add_argument("--version", action="version", version=f"chat-room {__version__}")
-    return parser.parse_args(argv)
 
 
 def default_log() -> Path:

@@ -162,7 +162,7 @@ def _parsed(data: bytes) -> dict[str, object]:
 class SettingsFile:
     """The settings in `folder`. `settings` are those of this run, remembered or not."""
 
-    def __init__(self, folder: Path, tell: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, folder: Path, tell: Callable[[str], None]) -> None:
         """`tell` shows the person, once, what became of a file that cannot be used, whenever that is found."""
         self.settings = Settings()
         self._tell = tell

@@ -107,7 +107,7 @@ class Stay(Session):
             dialer.connect(), dialer, console, attention, timeout=timeout, curious=curious, past=past, replay=replay
         )
         self.folder = tempfile.TemporaryDirectory()
-        self.settings = SettingsFile(Path(self.folder.name))
+        self.settings = SettingsFile(Path(self.folder.name), pytest.fail)
         self.desk = Desk(self, attention, self.settings, console)
 
 
@@ -702,12 +702,12 @@ def test_nothing_is_shown_of_the_ignored() -> None:
             assert console.next() == answer
         peer.send(said(1, "one"), f"/say lobby 2 {NOON} carol red two")
         assert console.next().endswith("carol: two")
-        assert SettingsFile(Path(session.folder.name)).load().ignored == ("Bob",)
+        assert SettingsFile(Path(session.folder.name), pytest.fail).load().ignored == ("Bob",)
         session.desk.take_line("/unignore BOB")
         assert console.next() == "--- you see again what BOB says"
         peer.send(said(3, "three"))
         assert console.next().endswith("bob: three")
-        assert SettingsFile(Path(session.folder.name)).load().ignored == ()
+        assert SettingsFile(Path(session.folder.name), pytest.fail).load().ignored == ()
 
 
 def test_settings_that_cannot_be_written_hold_for_this_time() -> None:
@@ -748,7 +748,7 @@ def test_room_rings_as_the_person_wants() -> None:
         peer.send(said(1, "one"))
         console.drain("one")
         assert console.news[-1].alert
-        assert SettingsFile(Path(session.folder.name)).load().notify == {"lobby": "all"}
+        assert SettingsFile(Path(session.folder.name), pytest.fail).load().notify == {"lobby": "all"}
 
 
 def test_clear_is_left_to_the_console() -> None:

@@ -430,7 +430,7 @@ import sys
 from pathlib import Path
 from client import folder, settings
 folder.LOCK_SECONDS = 30.0  # nobody may give up here
-file = settings.SettingsFile(Path(sys.argv[1]))
+file = settings.SettingsFile(Path(sys.argv[1]), print)
 file.load()
 print("ready", flush=True)
 sys.stdin.readline()
