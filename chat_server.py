@@ -21,7 +21,7 @@ from typing import Self
 from loguru import logger
 
 from logfile import LogFileError, log_to
-from protocol import Bye, Error, ProtocolError, __version__
+from protocol import Bye, Error, ProtocolError
 from server.certificate import Certificate, CertificateError
 from server.channel import Channel
 from server.company import Alone, Company
@@ -285,7 +285,7 @@ def raise_descriptor_limit(clients: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server until SIGINT or SIGTERM. Return the exit code: 0, 1 after a bug, 2 when it cannot start."""
-    options = parser(__version__).parse_args(arguments)
+    options = parser().parse_args(arguments)
     if options.hash_password:
         return print_hash()
     # Blocked in every thread that is started from here on, and taken by sigwait: no handler runs at a bad moment.

@@ -12,6 +12,8 @@ MEMORY_LINES = 1_000  # kept of a room
 MEMORY_BYTES = 1_048_576  # kept of a room, counted as on the wire
 MEMORY_ROOMS = 10_000  # rooms of which something is kept; past that the one longest silent is forgotten
 SESSIONS_KEPT = 100_000  # that may be resumed; past that the one longest unseen is forgotten
+KEEP_DAYS = 30  # of a room's past
+KEEP_LINES = 100_000  # of a room's past, and what more stands in one piece with the oldest of them
 SESSION_SECONDS = 7 * 86_400  # after it was last seen, a session can no longer be resumed: a laptop closed over a week
 
 

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 from typing import NoReturn
 
-from protocol import ProtocolError, check_name, clean
+from protocol import ProtocolError, __version__, check_name, clean
 from server.certificate import Certificate, CertificateError, self_signed
 from server.company import Alone, Company
-from server.journal import JournalError, MemoryJournal
+from server.journal import KEEP_DAYS, KEEP_LINES, JournalError, MemoryJournal
 from server.limits import (
     BURST,
     CLIENTS,
@@ -20,7 +20,7 @@ from server.limits import (
     UNNAMED,
     Limits,
 )
-from server.sqlite_journal import KEEP_DAYS, KEEP_LINES, SqliteJournal
+from server.sqlite_journal import SqliteJournal
 
 HOST = "127.0.0.1"  # nobody else's machine, until its owner says so
 PORT = 4242
@@ -37,12 +37,12 @@ class _Parser(argparse.ArgumentParser):
         self.exit(BAD_OPTION, f"{self.prog}: {clean(message)}; see {self.prog} --help\n")
 
 
-def parser(version: str) -> argparse.ArgumentParser:
-    """Return the parser of the command line of this `version`."""
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     options = _Parser(prog="chat_server.py", description="Start a chat room.", allow_abbrev=False)
     for add in (_add_place, _add_limits, _add_keeping, _add_access):
         add(options)
-    options.add_argument("--version", action="version", version=f"chat-room {version}")
+    options.add_argument("--version", action="version", version=f"chat-room {__version__}")
     return options
 
 

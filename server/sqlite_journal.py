@@ -19,10 +19,17 @@ from typing import Any
 
 from loguru import logger
 
-from server.journal import SESSION_SECONDS, SESSIONS_KEPT, JournalError, Page, SessionRow, until_size
+from server.journal import (
+    KEEP_DAYS,
+    KEEP_LINES,
+    SESSION_SECONDS,
+    SESSIONS_KEPT,
+    JournalError,
+    Page,
+    SessionRow,
+    until_size,
+)
 
-KEEP_DAYS = 30  # of a room's past
-KEEP_LINES = 100_000  # of a room's past, and what more stands in the page of the oldest
 MODE = 0o600  # it holds what people said
 APPLICATION_ID = 0x43484154  # "CHAT": in the file's header, so that another program's database is told apart
 FORMAT = 2  # of the tables below; a later one refuses, or converts, an earlier one

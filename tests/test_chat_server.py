@@ -175,8 +175,8 @@ def test_the_options_are_the_limits() -> None:
         "7",
     ]
     expected = Limits(clients=1, clients_per_address=2, unnamed=3, rooms=4, rate=5, burst=6, grace_seconds=7)
-    assert limits_of(parser("1").parse_args(given)) == expected
-    assert limits_of(parser("1").parse_args([])) == Limits()
+    assert limits_of(parser().parse_args(given)) == expected
+    assert limits_of(parser().parse_args([])) == Limits()
 
 
 @pytest.mark.parametrize(("option", "text"), [("--help", "--max-clients"), ("--version", protocol.__version__)])

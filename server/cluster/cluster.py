@@ -12,28 +12,30 @@ Four threads of its own:
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
+from typing import TypeVar
 
 from loguru import logger
 
 from server.cluster import scripts
 from server.cluster.claims import Claims
-from server.cluster.journal import KEEP_DAYS, KEEP_LINES, ClusterJournal, page_of, row_of, seq_of
+from server.cluster.journal import ClusterJournal, page_of, row_of, seq_of
 from server.cluster.link import Entries, Found, Link, Reader
 from server.cluster.messenger import Messenger, token_hash
 from server.cluster.registry import ClusterRegistry
 from server.cluster.rooms import Rooms
 from server.company import Parts
 from server.entries import Answer, Arrived, Forget, Tell
-from server.journal import JournalError
+from server.journal import KEEP_DAYS, KEEP_LINES, JournalError
 from server.locks import FACTS as LOCK
 from server.names import FACTS as NAME
 from server.order import KINDS as SENTENCES
 from server.room import Member
 
+T = TypeVar("T")
 IDENTITY_BYTES = 16  # 128 random bits
 LEASE_SECONDS = 15.0  # that the others wait for a server of which nothing is heard
 RENEWALS = 5  # of a lease while it lasts
@@ -313,18 +315,15 @@ class Cluster:
 
     def _number_on(self) -> None:
         """See to it that no SEQ is given out again which somebody here has seen, whatever Redis has lost."""
-        rooms = list(self._rooms.known().items())
-        for at in range(0, len(rooms), ROOMS_AT_ONCE):
-            known = [argument for room in rooms[at : at + ROOMS_AT_ONCE] for argument in room]
-            self._link.run(scripts.NUMBER_ON, *known)
+        for rooms in _chunks(list(self._rooms.known().items()), ROOMS_AT_ONCE):
+            self._link.run(scripts.NUMBER_ON, *(argument for room in rooms for argument in room))
 
     def _take_back(self) -> list[Member]:
         """Claim anew all who are here; return those who are somebody else's by now, or whose names are."""
-        people, lost = self._registry.own(), []
-        for at in range(0, len(people), PEOPLE_AT_ONCE):
-            some = people[at : at + PEOPLE_AT_ONCE]
-            ours = self._claims.take_back([(token_hash(member).hex(), member.name) for member in some])
-            for member, is_ours in zip(some, ours, strict=True):
+        lost = []
+        for people in _chunks(self._registry.own(), PEOPLE_AT_ONCE):
+            ours = self._claims.take_back([(token_hash(member).hex(), member.name) for member in people])
+            for member, is_ours in zip(people, ours, strict=True):
                 if is_ours:
                     self._registry.keep_again(member)
                 else:
@@ -343,9 +342,8 @@ class Cluster:
         self._take(self._news, [(id_.decode(), fields) for id_, fields in news])
         if missed:
             self._learn_facts()
-        there = [found[at : at + 4] for at in range(0, len(found), 4)]
-        elsewhere = [(row_of(token.decode(), who, accepted), home.decode()) for token, home, who, accepted in there]
-        elsewhere = [(row, home) for row, home in elsewhere if home != self.id]
+        there = [(row_of(token.decode(), who, last), home.decode()) for token, home, who, last in _chunks(found, 4)]
+        elsewhere = [(row, home) for row, home in there if home != self.id]
         for row, home in elsewhere:
             if row.token_hash in lost or not self._registry.serves(row.token_hash):
                 self._registry.mirror(row, home)
@@ -421,6 +419,11 @@ class Cluster:
                 logger.error("{}; what is too old is forgotten later", error)
             except Exception:  # noqa: BLE001  # a bug must not end the thread: then nothing would be forgotten any more
                 logger.exception("what is too old could not be forgotten")
+
+
+def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield `items` in parts of `size`; the last one may be shorter."""
+    return (items[at : at + size] for at in range(0, len(items), size))
 
 
 def _time_of(id_: str, fields: dict[bytes, bytes]) -> int:

@@ -13,10 +13,17 @@ from server.cluster.claims import looks_as_text
 from server.cluster.link import Link
 from server.cluster.rooms import Rooms
 from server.entries import Post
-from server.journal import SESSION_SECONDS, JournalError, Page, SessionRow, page_of_run, until_size
+from server.journal import (
+    KEEP_DAYS,
+    KEEP_LINES,
+    SESSION_SECONDS,
+    JournalError,
+    Page,
+    SessionRow,
+    page_of_run,
+    until_size,
+)
 
-KEEP_DAYS = 30  # of a room's past
-KEEP_LINES = 100_000  # of a room's past, and what more Redis finds convenient
 READ_ENTRIES = 100  # read at once of a room's past, each a run of one line or many
 PURGE_SECONDS = 3_600.0  # between two looks for what is too old
 

@@ -46,6 +46,9 @@ local function keep_looks(token, looks)  -- these and no others
   for look in pairs(kept) do redis.call('HSET', P..'looks', look, token) end
   if next(kept) then redis.call('HSET', P..'claims', token, looks) end
 end
+local function number_on(key, known)  -- a Redis that has lost data must not give out again what people have seen
+  if tonumber(redis.call('HGET', P..'last', key) or '0') < known then redis.call('HSET', P..'last', key, num(known)) end
+end
 local function last_news()  -- the id of it
   local last = redis.call('XREVRANGE', P..'news', '+', '-', 'COUNT', 1)
   return last[1] and last[1][1] or '0-0'
@@ -117,8 +120,7 @@ local function post()
     end
     redis.call('HSET', P..'accepted', token, num(last))
   end
-  -- A Redis that has lost what it was told last must not give out again what people have seen.
-  if tonumber(redis.call('HGET', P..'last', key) or '0') < known then redis.call('HSET', P..'last', key, num(known)) end
+  number_on(key, known)
   local seq = num(redis.call('HINCRBY', P..'last', key, num(count)))
   redis.call('HSETNX', P..'spelled', key, room)
   redis.call('XADD', P..'room:'..key, '0-'..seq,
@@ -207,10 +209,7 @@ redis.call('HSET', P..'named', token, looks)
 
 # ARGV: of rooms, key and the SEQ of the last line that is known. Number on from there.
 NUMBER_ON = """
-for i = 3, #ARGV, 2 do
-  local last = tonumber(redis.call('HGET', P..'last', ARGV[i]) or '0')
-  if last < tonumber(ARGV[i + 1]) then redis.call('HSET', P..'last', ARGV[i], ARGV[i + 1]) end
-end
+for i = 3, #ARGV, 2 do number_on(ARGV[i], tonumber(ARGV[i + 1])) end
 """
 
 # Return the id of the last news, and of everybody here: token, home, who and accepted.
