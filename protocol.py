@@ -99,9 +99,8 @@ HISTORY_LINES = 50  # what /entered and a bare /history show
 HISTORY_LINES_MAX = 1_000  # what one /history may ask for
 DURATION_SECONDS_MAX = 365 * 86_400  # of a ban or a mute: nobody is shut out for ever
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-PRESENCE_PEOPLE = (
-    200  # in a room of more nobody could read who comes and goes, so it is not sent; the contract's figure
-)
+# In a room of more nobody could read who comes and goes, so it is not sent; the wire contract's figure.
+PRESENCE_PEOPLE = 200
 _NUMBER_DIGITS = 15  # below 2**53: every language that clients are written in can hold it
 NO_FLAGS = "-"
 LOCKED = "locked"  # a flag of /entered and /room

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from protocol import Acted, Event, Said
+from protocol import NO_FLAGS, Acted, Event, Said
 from server.journal import Page
 from server.room import Member, Past, Room, RoomLog, SessionState
 
@@ -83,7 +83,7 @@ class Enter:
     room: Room
     people: int
     after: int | None = None
-    flags: str = "-"
+    flags: str = NO_FLAGS
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, get_args
 
 from protocol import ProtocolError, check_name, same_key
 from server.journal import Journal, JournalError
@@ -21,7 +21,7 @@ BANS = 10_000  # at a time, and as many mutes: more than people pass by hand, an
 WHY_CHARS = 200  # of a reason: it is kept, and told to a whole room
 
 Kind = Literal["ban", "mute"]
-KINDS = ("ban", "mute")  # of the journal's facts: by the key of whom it concerns
+KINDS: tuple[Kind, ...] = get_args(Kind)  # of the journal's facts: by the key of whom it concerns
 _DONE: dict[Kind, str] = {"ban": "banned", "mute": "muted"}
 
 
@@ -70,7 +70,7 @@ class Order:
         self._clock = clock
         self._writing = Lock()  # held while something is changed, here and in the journal; taken before the next one
         self._lock = Lock()  # guards the two below
-        self._sentences: dict[Kind, dict[str, Sentence]] = {"ban": {}, "mute": {}}
+        self._sentences: dict[Kind, dict[str, Sentence]] = {kind: {} for kind in KINDS}
         self._looks: defaultdict[str, set[str]] = defaultdict(set)  # the keys of the banned names, by their looks
 
     def load(self) -> None:
