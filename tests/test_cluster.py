@@ -237,7 +237,9 @@ def test_of_what_two_operators_pass_at_once_one_holds_everywhere(url: str) -> No
 def test_what_was_said_behind_a_lock_is_gone_with_it(pair: tuple[Wire, Wire], servers: list[ChatServer]) -> None:
     """Also where it was said, when another server takes the lock off."""
     alice, bob = pair
-    bob.send("/join den key", "the secret", "/leave")
+    bob.send("/join den key", "the secret")
+    bob.until("/say den 1 .* the secret")  # it is in the memory of his server
+    bob.send("/leave")
     bob.until("/entered lobby")
     journal = servers[0]._house.journal
     journal._clock = lambda: 1e10  # type: ignore[attr-defined]  # much later
