@@ -26,10 +26,10 @@ from pathlib import Path
 
 from OpenSSL import SSL
 
-from benchmarks.bite import Bite, Evidence
-from benchmarks.forgery import ALERT, Forger, KeyUpdater, Renegotiator
-from tests.certificates import careless
-from tests.wire import ROOT
+from benchmarks.evidence import Bite, Evidence
+from benchmarks.tls_records import ALERT, Forger, KeyUpdater, Renegotiator
+from testing.certificates import careless
+from testing.wire import ROOT
 
 STEP_SECONDS = 0.05  # between two steps of an attack
 DESCRIPTORS = 4_096  # for an attacker

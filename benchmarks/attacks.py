@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.attacker import TRIALS
-from benchmarks.bite import Evidence, Watch, log_words, messages_in
-from benchmarks.honest import LAST_SECONDS
-from tests.wire import PATIENCE_SECONDS, ROOT, ServerProcess
+from benchmarks.evidence import Evidence, Watch, log_words, messages_in
+from benchmarks.latency_probe import LAST_SECONDS
+from testing.wire import PATIENCE_SECONDS, ROOT, ServerProcess
 
 FLOOR_MS = 10.0  # a line goes through two threads, and each may wait one turn of Python's thread switch, 5 ms
 MEMORY_MB = 50.0
@@ -76,7 +76,7 @@ def program(*arguments: object) -> Iterator[subprocess.Popen[str]]:
 
 def honest_people(where: Target, kind: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """Run those who chat and measure, until their standard input ends."""
-    return program("benchmarks.honest", *where.server.address, kind)
+    return program("benchmarks.latency_probe", *where.server.address, kind)
 
 
 def wait(seconds: float, watch: Watch | None = None) -> Window:

@@ -31,10 +31,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from client.settings import Settings, SettingsFile
-from color import ASK_BACKGROUND
-from tests.fake_server import FakePeer, FakeServer
-from tests.terminal import ROOT, environment
+from hubbub.client.state.settings import Settings, SettingsFile
+from hubbub.color import ASK_BACKGROUND
+from testing.fake_server import FakePeer, FakeServer
+from testing.terminal import ROOT, environment
 
 ROWS, COLUMNS = 24, 80
 WAIT_SECONDS = 8.0  # for anything to be written; several times what the slowest takes

@@ -1,9 +1,10 @@
 """chat_client.py as from another machine, with segments as on Ethernet: `python3 -m benchmarks.far_client …`."""
 
 import socket
+import sys
 
-import chat_client
 from benchmarks.attacker import SEGMENT_BYTES, foreign_address
+from hubbub.client import cli as chat_client
 
 
 class FarSocket(socket.socket):
@@ -18,4 +19,4 @@ class FarSocket(socket.socket):
 
 if __name__ == "__main__":
     socket.socket = FarSocket  # type: ignore[assignment, misc]
-    chat_client.run()
+    sys.exit(chat_client.main())

@@ -10,11 +10,11 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import mass
-from benchmarks.crowd import Crowd, TimedCrowd
-from benchmarks.dialects import DIALECTS, text
+from benchmarks import connection_scenarios as mass
+from benchmarks.load_clients import Crowd, TimedCrowd
 from benchmarks.measure import Job, MissingError, Result, Usage, Window, by_room, delays, enter, hearers, losses
 from benchmarks.systems import raise_descriptor_limit
+from benchmarks.wire_formats import DIALECTS, text
 
 WARM_UP_SECONDS = 1.0  # not counted
 BLOCK_LINES = 1_024  # that a flooder offers at once

@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.systems import HOST, UNLIMITED
-from tests.redis_server import RedisServer
-from tests.wire import ServerProcess
+from testing.redis_server import RedisServer
+from testing.wire import ServerProcess
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import psutil
 
-from benchmarks.crowd import Client, Crowd
-from tests.certificates import careless
+from benchmarks.load_clients import Client, Crowd
+from testing.certificates import careless
 
 JOIN_SECONDS = 60.0  # for everybody to be in; who takes longer cannot play the scene
 REDIS = "redis-server"

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.crowd import Client, Crowd, TimedCrowd
-from benchmarks.dialects import DIALECTS, text
 from benchmarks.load import Churn, Pace
+from benchmarks.load_clients import Client, Crowd, TimedCrowd
 from benchmarks.measure import Job, Usage, delays, settle
 from benchmarks.systems import SYSTEMS, running
+from benchmarks.wire_formats import DIALECTS, text
 
 GROWTH_BYTES = 5_000_000  # that memory may go up and down by; a leak of 100 bytes a visit would be 10 MB
 STEP_SECONDS = 0.1

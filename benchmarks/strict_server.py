@@ -4,9 +4,9 @@ import argparse
 import dataclasses
 import sys
 
-import chat_server
-from server.limits import Limits
-from server.options import limits_of
+from hubbub.server import cli as chat_server
+from hubbub.server.access.limits import Limits
+from hubbub.server.options import limits_of
 
 
 def strict_limits_of(options: argparse.Namespace) -> Limits:

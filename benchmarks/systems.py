@@ -120,7 +120,7 @@ SYSTEMS = {
         System("ours-memory", _ours("--journal", "none")),
         System("ours-tls", _ours("--tls-self-signed"), tls=True),
         *(System(f"cluster-{count}", _many(count), program=_daemon("redis-server")) for count in (1, 2, 4)),
-        System("floor", _module("floor")),
+        System("floor", _module("baseline")),
         System(
             "ngircd",
             _configured("ngircd", "ngircd", "--nodaemon", "--config"),
@@ -153,7 +153,7 @@ SYSTEMS = {
             in_flight=4,  # it lets 5 wait
             program=_peer_module("miniircd"),
         ),
-        System("classic", _module("classic"), in_flight=100, one_room=True),
+        System("classic", _module("naive_server"), in_flight=100, one_room=True),
     )
 }
 

@@ -12,10 +12,10 @@ import atheris
 
 with atheris.instrument_imports(include=["protocol", "client", "server", "wcwidth", "fuzz"]):
     from fuzz.targets import TARGETS
-    from protocol import COLORS, COMMANDS, EVENTS
+    from hubbub.protocol import COLORS, COMMANDS, EVENTS
 
 SECONDS = 600
-INPUT_BYTES = 512  # what is longer repeats itself
+INPUT_BYTES = 512  # what is longer log_throttle itself
 # A fuzzer that sees only which lines are run never guesses a whole word, so that it is told them.
 WORDS = [*(f"/{word} " for word in (*COMMANDS, *EVENTS)), *COLORS, "1 2 ", "alice ", "lobby "]
 

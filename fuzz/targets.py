@@ -4,11 +4,11 @@ import contextlib
 import json
 from collections.abc import Callable
 
-from client.json_lines import to_json
-from client.news import News
-from client.render import render
-from client.screen.wrap import CLUSTER_COLUMNS, width, wrap
-from protocol import (
+from hubbub.client.output.json_lines import to_json
+from hubbub.client.output.render import render
+from hubbub.client.state.notification import Notification
+from hubbub.client.terminal.wrap import CLUSTER_COLUMNS, width, wrap
+from hubbub.protocol import (
     LineDecoder,
     LineTooLongError,
     ProtocolError,
@@ -22,7 +22,7 @@ from protocol import (
     parse_event,
     same_key,
 )
-from server.looks import looks_of
+from hubbub.server.access.confusables import looks_of
 
 LIMIT = 64  # bytes of a line, so that short inputs reach it
 
@@ -83,7 +83,7 @@ def event(data: bytes) -> None:
     except ProtocolError:
         return
     assert parse_event(decode_line(read.encode().removesuffix(b"\n"))) == read
-    if (told := to_json(News(read))) is not None:
+    if (told := to_json(Notification(read))) is not None:
         json.loads(told)
     row = render(read, "alice")
     if row is None:

@@ -16,7 +16,7 @@ try:
 except ImportError:
     sys.exit("draw_colors.py needs Pillow; install it with: python3 -m pip install Pillow")
 
-from color import COLORS, RGB, Depth, contrast, label, shades  # noqa: E402  # found through the path above
+from hubbub.color import COLORS, RGB, Depth, contrast, label, shades  # noqa: E402  # found through the path above
 
 PICTURE = HERE / "colors.png"
 FONT = "DejaVuSansMono.ttf"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from record_demo import COMMAND, END, GLANCE, HERE, READ, STUDY, Recording, Server, Stage, Window, draw
 
-from tests.redis_server import RedisServer
+from testing.redis_server import RedisServer
 
 PICTURE = HERE / "cluster.svg"
 TITLE = "Two people on two servers of one chat; one of the servers is killed, and nobody has to do anything"

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # where tests/ is: the script's own folder is all that Python looks in
 
-from tests.terminal import (  # noqa: E402  # found through the path above
+from testing.terminal import (  # noqa: E402  # found through the path above
     ENTER,
     FOCUS_IN,
     FOCUS_OUT,

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.attacker import TRIALS, Crowd, allow_descriptors
-from benchmarks.bite import Watch, log_words
-from chat_server import ChatServer
-from server.certificate import Certificate
-from server.limits import Limits
-from server.sqlite_journal import SqliteJournal
-from tests.certificates import Authority, careless
-from tests.wire import Wire, eventually, logged, serving
+from benchmarks.evidence import Watch, log_words
+from hubbub.server.access.limits import Limits
+from hubbub.server.journal.sqlite import SqliteJournal
+from hubbub.server.network.certificate import Certificate
+from hubbub.server.server import ChatServer
+from testing.certificates import Authority, careless
+from testing.wire import Wire, eventually, logged, serving
 
 LINES = 10  # of each of the pair, at least
 NAMES = ("alice", "bob")

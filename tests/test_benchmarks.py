@@ -10,15 +10,16 @@ import psutil
 import pytest
 
 from benchmarks import __main__ as benchmark
-from benchmarks import load, mass, report, scaling
-from benchmarks.crowd import TimedCrowd
-from benchmarks.dialects import DIALECTS, MARK, TEXT_BYTES, text
+from benchmarks import connection_scenarios as mass
+from benchmarks import load, report, scaling
+from benchmarks.load_clients import TimedCrowd
 from benchmarks.measure import Job, Result, delays
 from benchmarks.scenes import FLOOR, OURS, OURS_TLS, SCENES, Goal, Scene
 from benchmarks.soak import connects
 from benchmarks.systems import SYSTEMS, Running, System, running
-from protocol import Said
-from tests.wire import PATIENCE_SECONDS, Wire, eventually
+from benchmarks.wire_formats import DIALECTS, MARK, TEXT_BYTES, text
+from hubbub.protocol import Said
+from testing.wire import PATIENCE_SECONDS, Wire, eventually
 
 TINY = Scene("tiny", "6 in 2 rooms", "paced", 6, rooms=2, per_second=100)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from fuzz.targets import TARGETS
-from tests.wire import ROOT
+from testing.wire import ROOT
 
 SEEDS = ROOT / "fuzz" / "seeds"
 

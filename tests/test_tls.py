@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import tls
-from server.certificate import Certificate
-from tests.certificates import Authority, careless
-from tls import RECORD_BYTES, WRITE_BYTES, Tls
+from hubbub import tls
+from hubbub.server.network.certificate import Certificate
+from hubbub.tls import RECORD_BYTES, WRITE_BYTES, Tls
+from testing.certificates import Authority, careless
 
 
 class Wire:

@@ -1,0 +1,151 @@
+"""How a line that is being typed may go on."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from hubbub import color
+from hubbub.client.commands import COMMANDS
+from hubbub.client.output.render import people
+from hubbub.client.state.roster import Person
+from hubbub.protocol import CHARS_IN_A_COLUMN, COLORS, ROOM_COLUMNS, Name, RoomRow, same_key
+
+CANDIDATES = 100  # at most: more than anybody walks through, and soon made while a key is pressed
+GHOST_CHARS = 2  # of a name in what is said, before it is completed unasked: many words start with one letter
+WORD_CHARS = ROOM_COLUMNS * CHARS_IN_A_COLUMN  # nothing that can be completed is longer, and folding it would be slow
+
+# What is typed is of a kind: an argument as the usages of the command table have it, the `WORD` of the command itself,
+# or a `LINE` that is said.
+_TO_THE_END = frozenset({"TEXT", "COLOR"})  # these may hold spaces; `light blue` does
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to go on: `text` replaces what was typed of the word."""
+
+    text: str
+    label: str  # as it is listed
+    help: str = ""  # one line, beside it
+    style: str = ""  # of the label; one of color.COLORS, or empty
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The candidates for the last `length` characters that were typed, best first."""
+
+    length: int = 0
+    candidates: tuple[Candidate, ...] = ()
+    unasked: bool = False  # it helps while one types; otherwise only who asks (Tab) wants to see it
+
+
+def complete(before: str, names: Sequence[Person], rooms: Sequence[RoomRow]) -> Completion:
+    """Return how a line may go on after `before`, for somebody who knows of `names` and `rooms`, in their order."""
+    kind, typed = _being_typed(before)
+    if kind in ("LINE", "TEXT"):
+        return _complete_said(before, names, alone=kind == "LINE")
+    if len(typed) > WORD_CHARS:
+        return Completion()
+    if kind == "COMMAND":
+        typed = typed.removeprefix("/")
+    key = _key(typed)
+    candidates = tuple(islice(_candidates(kind, key, names, rooms), CANDIDATES))
+    # A command's word that waits for its arguments is not whole: their names still help.
+    whole = _is_whole(key, candidates, end="" if kind == "WORD" else " ")
+    return _completion(typed, candidates, unasked=not whole)
+
+
+def wants_rooms(before: str) -> bool:
+    """Say whether a room is being typed at the end of `before`, so that `complete` has use for the rooms."""
+    return _being_typed(before)[0] == "ROOM"
+
+
+def _complete_said(before: str, names: Sequence[Person], *, alone: bool) -> Completion:
+    """Complete a name in a text, which may stand `alone` in the line or follow a command."""
+    word = re.split(r"\s", before)[-1]
+    if not 0 < len(word) <= WORD_CHARS:
+        return Completion()
+    typed = word.removeprefix("@")
+    key = same_key(typed)
+    end = ": " if alone and typed == before else " "
+    candidates = tuple(islice(_people(key, names, end), CANDIDATES))
+    ghost = len(typed) >= GHOST_CHARS and bool(candidates) and candidates[0].text.startswith(typed)
+    return _completion(typed, candidates, unasked=alone and ghost and not _is_whole(key, candidates))
+
+
+def _being_typed(before: str) -> tuple[str, str]:
+    """Return what kind of thing is typed at the end of `before`, empty for no known one, and what there is of it."""
+    if not before.startswith("/") or before.startswith("//"):
+        return "LINE", before
+    word, space, rest = before.partition(" ")
+    if not space:
+        return "WORD", word
+    for kind in _arguments(word):
+        rest = rest.lstrip(" ")
+        if kind in _TO_THE_END or " " not in rest:
+            return kind, rest
+        rest = rest.partition(" ")[2]
+    return "", ""
+
+
+def _arguments(word: str) -> list[str]:
+    """Return the kinds of the arguments of the command `word`, in order."""
+    row = COMMANDS.get(word.removeprefix("/").lower())
+    if row is None:
+        return []
+    kinds = [argument.strip("[]") for argument in row.arguments.split()]
+    return ["", *kinds[1:]] if row.kind is Name else kinds  # a new name is not one that somebody has
+
+
+def _key(typed: str) -> str:
+    """Return what candidates for `typed` start with; `light blue` is `light-blue`, and nothing else holds a space."""
+    return same_key("-".join(typed.split()))
+
+
+def _completion(typed: str, candidates: tuple[Candidate, ...], *, unasked: bool) -> Completion:
+    return Completion(len(typed), candidates, unasked) if candidates else Completion()
+
+
+def _is_whole(key: str, candidates: Iterable[Candidate], end: str = " ") -> bool:
+    """Say whether one of the candidates adds nothing to what was typed, or no more than `end`."""
+    return any(same_key(candidate.text.removesuffix(end)) == key for candidate in candidates)
+
+
+def _candidates(kind: str, key: str, names: Iterable[Person], rooms: Iterable[RoomRow]) -> Iterable[Candidate]:
+    match kind:
+        case "WORD":
+            return _command_words(key)
+        case "NAME" | "NAME|ADDRESS":
+            return _people(key, names, " ")
+        case "ROOM":
+            return _rooms(key, rooms)
+        case "COLOR":
+            return (Candidate(name, color.label(name), style=name) for name in COLORS if name.startswith(key))
+        case "COMMAND":
+            return (Candidate(word, word, row.help) for word, row in COMMANDS.items() if word.startswith(key))
+    words = kind.split("|") if "|" in kind else []
+    return (Candidate(word, word) for word in words if word.startswith(key))
+
+
+def _command_words(key: str) -> Iterable[Candidate]:
+    for word, row in COMMANDS.items():
+        if f"/{word}".startswith(key):
+            yield Candidate(f"/{word} " if row.arguments else f"/{word}", row.usage, row.help)
+
+
+def _people(key: str, names: Iterable[Person], end: str) -> Iterable[Candidate]:
+    for person in names:
+        if same_key(person.name).startswith(key):
+            yield Candidate(person.name + end, person.name, style=person.color)
+
+
+def _rooms(key: str, rooms: Iterable[RoomRow]) -> Iterable[Candidate]:
+    for row in rooms:
+        if same_key(row.room).startswith(key):
+            yield Candidate(row.room, row.room, _about(row))
+
+
+def _about(row: RoomRow) -> str:
+    """Return what a person may want to know of a room before going there."""
+    inside = people(row.people) if row.people else ""  # 0 may be unknown to the roster
+    return " · ".join(filter(None, (inside, "locked" if row.locked else "")))

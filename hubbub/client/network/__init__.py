@@ -1,0 +1,1 @@
+"""The connection to a server: addresses, transports, TLS trust and identity."""

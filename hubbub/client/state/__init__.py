@@ -1,0 +1,1 @@
+"""What the client knows: unsent lines, rooms, members, highlights and settings."""

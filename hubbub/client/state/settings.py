@@ -1,0 +1,252 @@
+"""What the client remembers from one run to the next, in a folder of the person's own. For the main thread.
+
+Two clients of one person may run at once. Each reads the settings again before it changes them, and changes no more
+than it means to, behind a lock where the system has one. What cannot be read or understood is never overwritten.
+"""
+
+import dataclasses
+import itertools
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hubbub.client.network.address import parse_addresses
+from hubbub.client.state.private_files import behind_links, locked, make_folder, open_private, replace_private
+from hubbub.protocol import CHARS_IN_A_COLUMN, ROOM_COLUMNS, ProtocolError, check_color, check_name, clean, same_key
+
+SETTINGS_FILE = "settings.json"
+SETTINGS_BYTES = 1_048_576  # many times what all the limits below allow; a larger file is not ours
+IGNORED_MAX = 1_000  # names: more than anybody ignores by hand
+NOTIFY_MAX = 1_000  # rooms: more than anybody visits; the one that was chosen for first is forgotten
+ROOM_KEY_CHARS = 3 * ROOM_COLUMNS * CHARS_IN_A_COLUMN  # case folding makes up to three of a letter
+SERVER_CHARS = 300  # a host's name has at most 253, and a port 5
+LEVELS = ("all", "mention", "off")  # of what is said in a room: what calls the person
+
+
+class SettingsError(Exception):
+    """Something is not remembered; the text says what, where and why."""
+
+
+class _BrokenError(Exception):
+    """Settings that nobody can use; the text says why."""
+
+
+# -------------------------------------------------------------------------------------------------------- the settings
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is remembered; an empty text means that nothing was chosen."""
+
+    name: str = ""
+    color: str = ""
+    server: str = ""  # HOST:PORT
+    ignored: tuple[str, ...] = ()  # names
+    notify: Mapping[str, str] = field(default_factory=dict)  # one of LEVELS for each room's key, the latest last
+
+    def ignoring(self, name: str) -> "Settings":
+        """Return these settings with one more name ignored, or the same if it is."""
+        if same_key(name) in map(same_key, self.ignored):
+            return self
+        return dataclasses.replace(self, ignored=(*self.ignored, name))
+
+    def hearing(self, name: str) -> "Settings":
+        """Return these settings without `name` among those that are ignored."""
+        left = tuple(each for each in self.ignored if same_key(each) != same_key(name))
+        return dataclasses.replace(self, ignored=left)
+
+    def notifying(self, room: str, level: str) -> "Settings":
+        """Return these settings with another level for `room`; of more than NOTIFY_MAX rooms the first is forgotten."""
+        key = same_key(room)
+        others = [(each, chosen) for each, chosen in self.notify.items() if each != key]
+        return dataclasses.replace(self, notify=dict([*others, (key, level)][-NOTIFY_MAX:]))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _BrokenError("it should be a text")
+    return value
+
+
+def _name(value: object) -> str:
+    text = _text(value)
+    return check_name(text) if text else ""
+
+
+def _color(value: object) -> str:
+    text = _text(value)
+    return check_color(text) if text else ""
+
+
+def _server(value: object) -> str:
+    text = _text(value)
+    if not text:
+        return ""
+    try:
+        normal = str(parse_addresses(text))
+    except ValueError as error:
+        raise _BrokenError(str(error)) from error
+    if text != normal or len(text) > SERVER_CHARS or " " in text or clean(text) != text:
+        raise _BrokenError("a server is HOST:PORT")
+    return text
+
+
+def _ignored(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise _BrokenError("it should be a list of names")
+    names: dict[str, str] = {}
+    for each in value:
+        name = check_name(_text(each))
+        names.setdefault(same_key(name), name)
+    if len(names) > IGNORED_MAX:
+        raise _BrokenError(f"at most {IGNORED_MAX} people can be ignored; /unignore one first")
+    return tuple(names.values())
+
+
+def _notify(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise _BrokenError("it should have a level for each room")
+    for room, level in value.items():
+        # The key of a room may be wider than a room's name, so this cannot be protocol.check_room.
+        if not 0 < len(room) <= ROOM_KEY_CHARS or " " in room or clean(room) != room:
+            raise _BrokenError("there is no such room")
+        if level not in LEVELS:
+            raise _BrokenError(f"a level is one of {', '.join(LEVELS)}")
+    return dict([(same_key(room), level) for room, level in value.items()][-NOTIFY_MAX:])
+
+
+_CHECKS: Mapping[str, Callable[[object], object]] = {
+    "name": _name,
+    "color": _color,
+    "server": _server,
+    "ignored": _ignored,
+    "notify": _notify,
+}
+
+
+def _fields(settings: Settings) -> dict[str, object]:
+    return {name: getattr(settings, name) for name in _CHECKS}
+
+
+def _checked(document: Mapping[str, object]) -> Settings:
+    """Return the settings in `document`, in their normal form. Raises _BrokenError naming the field."""
+    values: dict[str, Any] = {}
+    for name in (name for name in _CHECKS if name in document):
+        try:
+            values[name] = _CHECKS[name](document[name])
+        except (_BrokenError, ProtocolError) as error:
+            raise _BrokenError(f"{name}: {error.args[-1]}") from error
+    return Settings(**values)
+
+
+def _parsed(data: bytes) -> dict[str, object]:
+    """Return the object in a file. Raises _BrokenError."""
+    if len(data) > SETTINGS_BYTES:
+        raise _BrokenError(f"more than {SETTINGS_BYTES} bytes")
+    try:
+        document = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise _BrokenError("not JSON in UTF-8") from error
+    if not isinstance(document, dict):
+        raise _BrokenError("not a JSON object")
+    return document
+
+
+# ------------------------------------------------------------------------------------------------------------ the file
+
+
+class SettingsFile:
+    """The settings in `folder`. `settings` are those of this run, remembered or not."""
+
+    def __init__(self, folder: Path, tell: Callable[[str], None]) -> None:
+        """`tell` shows the person, once, what became of a file that cannot be used, whenever that is found."""
+        self.settings = Settings()
+        self._tell = tell
+        self._folder = folder
+        self._path = folder / SETTINGS_FILE
+        self._document: dict[str, object] = {}  # as last read: a later version may know more of it than we do
+        self._barred = ""  # why this run must not write the file: nobody knows what is in it
+        self._aside = ""  # what became of a broken file, until it is told
+        # The file lacks something that was changed here, so it is not read again before it is written. What another
+        # client of the person remembers meanwhile is then lost.
+        self._behind = False
+
+    def load(self) -> Settings:
+        """Read the settings, or go on without and tell why. Raises nothing of its own."""
+        with locked(self._folder):
+            self._read()
+        if self._barred:
+            self._tell(f"your settings are not used, and nothing is remembered: {self._barred}")
+        self._tell_aside()
+        return self.settings
+
+    def change(self, how: Callable[[Settings], Settings]) -> Settings:
+        """Let the settings be what `how` makes of those in the file, and remember that.
+
+        Raises SettingsError: after the change if it holds for this run only, and without a change if it is refused.
+        """
+        with suppress(OSError):  # writing tells
+            make_folder(self._folder)
+        try:
+            with locked(self._folder):
+                self._change(how)
+        finally:  # only now, for to show something may take a while, and another client may wait for the lock
+            self._tell_aside()
+        return self.settings
+
+    def _change(self, how: Callable[[Settings], Settings]) -> None:
+        if not (self._behind or self._barred):
+            self._read()
+        try:
+            self.settings = _checked(_fields(how(self.settings)))
+        except _BrokenError as error:
+            raise SettingsError(f"that cannot be remembered: {error}") from error
+        self._behind = True
+        self._write()
+        self._behind = False
+
+    def _read(self) -> None:
+        """Take the settings from the file, if it is there and good."""
+        try:
+            with open_private(self._path) as file:
+                document = _parsed(file.read(SETTINGS_BYTES + 1))
+            self.settings = _checked(document)
+            self._document = document
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._barred = f"{self._path} cannot be read: {error.strerror}"
+        except _BrokenError as error:
+            self._put_aside(str(error))
+
+    def _put_aside(self, why: str) -> None:
+        path = behind_links(self._path)
+        names = itertools.chain(["broken"], (f"broken-{number}" for number in itertools.count(2)))
+        free = next(aside for name in names if not os.path.lexists(aside := path.with_name(f"{path.name}.{name}")))
+        try:
+            path.rename(free)
+        except OSError as error:
+            self._barred = f"{self._path} is broken ({why}) and cannot be put aside: {error.strerror}"
+        else:
+            self._aside = f"the settings in {self._path} were broken ({why}) and are not used; they are in {free} now"
+
+    def _tell_aside(self) -> None:
+        text, self._aside = self._aside, ""
+        if text:
+            self._tell(text)
+
+    def _write(self) -> None:
+        """Put the settings of this run into the file. Raises SettingsError."""
+        if self._barred:
+            raise SettingsError(f"this is not remembered when you leave: {self._barred}")
+        text = json.dumps({**self._document, **_fields(self.settings)}, ensure_ascii=False, indent=2) + "\n"
+        try:
+            # Half a surrogate pair has no UTF-8, but with a backslash it is what JSON writes for it.
+            replace_private(self._path, text.encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            reason = f"{self._path} cannot be written: {error.strerror}"
+            raise SettingsError(f"this is not remembered when you leave: {reason}") from error

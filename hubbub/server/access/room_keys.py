@@ -1,0 +1,167 @@
+"""The locks of rooms: which room has one, who made it, and which key opens it."""
+
+import json
+import threading
+from dataclasses import dataclass
+
+from hubbub.protocol import LOCKED, NO_FLAGS, ProtocolError, same_key
+from hubbub.server.access.confusables import ConfusableIndex
+from hubbub.server.access.scrypt import Hash, HashError, Secret
+from hubbub.server.journal.journal import Journal, JournalError
+
+FACTS = "key"  # the kind of the journal's facts: by the room's key, who made its lock, and the hash of what opens it
+LOCKS = 10_000  # at a time: as many as rooms
+
+
+@dataclass(eq=False, slots=True)
+class RoomKey:
+    """A lock, known by its `id` as long as there is anybody who was behind it."""
+
+    room: str  # its key
+    secret: Secret
+    maker: str  # whom he proved to be who made it; empty where that was nobody
+    entries: int = 0  # how often somebody came in; the membership's lock guards it
+
+    @property
+    def id(self) -> str:
+        """What no other lock has, of this room or of another."""
+        return self.secret.hash.salt.hex()
+
+    def fact(self) -> str:
+        """Return what the journal keeps."""
+        return json.dumps({"maker": self.maker, "hash": str(self.secret.hash)})
+
+
+def locked(room: str) -> ProtocolError:
+    """Return what everybody outside a locked room is told, whatever he tried."""
+    return ProtocolError("room-locked", f"{room} is locked; /join {room} KEY gets in with the right key")
+
+
+def mistakable(room: str, other: str) -> ProtocolError:
+    """Return what he is told who would make a room that looks like another."""
+    return ProtocolError("room-invalid", f"{room} looks like {other}, which is there; /join {other}, or another")
+
+
+class RoomKeys:
+    """All locks. Any thread; the membership asks under its own lock, so nothing here waits but what says so.
+
+    RoomKey order: the membership's, then this one's.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._lock = threading.Lock()  # guards the table and the looks
+        self._keeping = threading.Lock()  # guards the order in which facts are kept
+        self._locks: dict[str, RoomKey] = {}  # by the room's key
+        self._looks = (
+            ConfusableIndex()
+        )  # of their rooms, which are there for who has the key, though nobody may be in them
+
+    def load(self) -> None:
+        """Take up the locks that the journal keeps. Raises JournalError."""
+        found = {key: _lock(key, fact) for key, fact in self._journal.facts(FACTS).items()}
+        with self._lock:
+            self._locks.update(found)
+            for key, lock in found.items():
+                self._looks.take(key, lock)
+
+    def of(self, key: str) -> RoomKey | None:
+        """Return the lock of a room."""
+        with self._lock:
+            return self._locks.get(key)
+
+    def like(self, room: str) -> str:
+        """Return the key of another locked room that one would be mistaken for; empty if there is none."""
+        with self._lock:
+            return self._looks.like(room, self._locks.get(same_key(room)))
+
+    def id(self, key: str) -> str:
+        """Return the id of the lock of a room; empty where there is none."""
+        lock = self.of(key)
+        return lock.id if lock else ""
+
+    def maker(self, key: str) -> str:
+        """Return whom he proved to be who locked a room; empty where that was nobody."""
+        lock = self.of(key)
+        return lock.maker if lock else ""
+
+    def flags(self, key: str) -> str:
+        """Return the flags of `/entered` and `/room`."""
+        return LOCKED if self.of(key) else NO_FLAGS
+
+    def put(self, lock: RoomKey) -> None:
+        """Put a lock on a room that has none, and keep it. Waits for the journal.
+
+        Raises ProtocolError `room-locked` where somebody was faster, `room-invalid` where the room looks like another
+        locked one, `too-many`, and JournalError.
+        """
+        with self._lock:
+            if lock.room in self._locks:
+                raise locked(lock.room)
+            if other := self._looks.like(lock.room):
+                raise mistakable(lock.room, other)
+            if len(self._locks) >= LOCKS:
+                raise ProtocolError("too-many", f"{LOCKS} rooms are locked, and no more may be; /join one without KEY")
+            self._locks[lock.room] = lock
+            self._looks.take(lock.room, lock)
+        added = False
+        try:
+            with self._keeping:
+                added = self._journal.add_fact(FACTS, lock.room, lock.fact())
+        finally:
+            if not added:
+                self.drop(lock)
+        if not added:
+            self.take_over(lock.room, self._journal.facts(FACTS).get(lock.room))
+            raise locked(lock.room)  # at another server, in this moment
+
+    def take_over(self, key: str, fact: str | None) -> None:
+        """Take over what another server has put on a room, or taken off. Raises JournalError."""
+        lock = _lock(key, fact) if fact else None
+        if (before := self.of(key)) is not None:
+            if before.fact() == fact:
+                return
+            self.drop(before)
+        if lock is not None:
+            with self._lock:
+                self._locks[key] = lock
+                self._looks.take(key, lock)
+
+    def drop(self, lock: RoomKey) -> None:
+        """Take a lock off, if it is still on; `keep` has the journal forget it."""
+        with self._lock:
+            if self._locks.get(lock.room) is lock:
+                del self._locks[lock.room]
+                self._looks.free(lock.room, lock)
+
+    def keep(self, key: str) -> None:
+        """Have the journal know what is on a room now. Waits for it. Raises JournalError."""
+        with self._keeping:
+            lock = self.of(key)
+            self._journal.keep_fact(FACTS, key, lock.fact() if lock else None)
+
+    def facts(self) -> dict[str, str]:
+        """Return what the journal keeps, by the room's key."""
+        with self._lock:
+            return {key: lock.fact() for key, lock in self._locks.items()}
+
+    def crowd(self) -> list[str]:
+        """Return the keys of all locked rooms where there can be no more of them, else none."""
+        with self._lock:
+            return list(self._locks) if len(self._locks) >= LOCKS else []
+
+    def is_void(self, lock: RoomKey) -> bool:
+        """Return whether nothing is kept any more of what was said behind a lock. Waits for the journal.
+
+        What is not yet in the journal is not known here. Raises JournalError.
+        """
+        last = self._journal.last(lock.room)
+        return not (last and self._journal.read(lock.room, 0, last, size=1))
+
+
+def _lock(key: str, fact: str) -> RoomKey:
+    try:
+        told = json.loads(fact)
+        return RoomKey(key, Secret(Hash.parse(told["hash"])), told["maker"], entries=1)
+    except (ValueError, KeyError, TypeError, HashError) as error:
+        raise JournalError(f"the journal's lock of room {key} cannot be read: {error}") from error

@@ -1,0 +1,230 @@
+"""The link to Redis: one way to ask it, with an end to each wait and one kind of error."""
+
+import threading
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import RedisCluster
+from redis.exceptions import RedisClusterException
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from hubbub.server.cluster import scripts
+from hubbub.server.journal.journal import JournalError
+
+ASK_SECONDS = 2.0  # for an answer; nobody waits longer for a Redis that is away, and then nobody at all
+OLDEST = (7, 0)  # of Redis, in which these scripts are tested
+AT_ONCE = 16  # who ask at the same time, each on a connection; Redis answers one after the other
+QUEUE_SECONDS = 10.0  # for those before oneself; when thousands come at once that is longer than an answer takes
+HEADROOM = 0.9  # of maxmemory that may be used at the start
+
+Argument = str | bytes | int | float
+Entries = list[tuple[str, dict[bytes, bytes]]]  # of a stream: ids and fields
+Found = dict[str, Entries]  # by stream
+
+
+class RedisClient:
+    """Asks Redis for a chat. Any thread. Every method raises JournalError where Redis cannot be asked or refuses.
+
+    After it could not be reached, all but `renew` raise at once until that has succeeded: only the thread whose task
+    that is waits for a Redis that is away.
+    """
+
+    def __init__(self, url: str, chat: str, server: str, beside: "RedisClient | None" = None) -> None:
+        """`chat` is the name of the chat, `server` the identity of this server.
+
+        Only a Redis Cluster is asked already, for its nodes; else nothing is connected yet.
+
+        With a link `beside`, one knows of the other whether Redis can be reached; who has a link of his own waits for
+        nobody who uses another.
+        """
+        self.url = without_password(url)
+        self.prefix = f"{{chat:{chat}}}:"
+        self.server = server
+        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._reachable: threading.Event = beside._reachable if beside else threading.Event()
+        self._reachable.set()
+        self.trouble: threading.Event = beside.trouble if beside else threading.Event()
+        with self._told():
+            self._redis: Any = connect(url, ASK_SECONDS)
+            self._scripts = {script: self._redis.register_script(scripts.complete(script)) for script in scripts.ALL}
+
+    def key(self, name: str) -> str:
+        """Return how a key is called in Redis."""
+        return self.prefix + name
+
+    def run(self, script: str, *arguments: Argument) -> Any:
+        """Run one of `scripts` and return what it does."""
+        with self._place(), self._told():
+            return self._scripts[script]([self.key("meta")], [self.prefix, self.server, *arguments])
+
+    def ask(self, *command: Argument) -> Any:
+        """Have Redis carry out a command."""
+        with self._place(), self._told():
+            return self._redis.execute_command(*command)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Wait until not too many ask."""
+        if not self._places.acquire(timeout=QUEUE_SECONDS):
+            raise JournalError(f"too many wait for Redis at {self.url}; trying again")
+        try:
+            if not self._reachable.is_set():
+                raise JournalError(f"cannot reach Redis at {self.url}; trying again")
+            yield
+        finally:
+            self._places.release()
+
+    def renew(self, seconds: float) -> tuple[bool, list[str]]:
+        """Renew the lease of this server; return whether it had one, and which servers have none any more."""
+        self._reachable.set()
+        had, *dead = self.run(scripts.RENEW, int(seconds * 1000))
+        return bool(had), [server.decode() for server in dead]
+
+    def close(self) -> None:
+        """Give every connection up."""
+        self._redis.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            if not isinstance(error, redis.AuthenticationError):
+                self._note_trouble()
+            raise JournalError(f"cannot reach Redis at {self.url}: {error}") from error
+        except RedisClusterException as error:  # which is no RedisError: no node answers, or none has the slot
+            self._note_trouble()
+            raise JournalError(f"cannot reach Redis at {self.url}: {error}") from error
+        except redis.RedisError as error:
+            raise JournalError(f"Redis at {self.url} refuses: {error}") from error
+        except (ValueError, TypeError) as error:  # TypeError: of an option in the URL that there is not
+            raise JournalError(f"{self.url!r} is no URL of a Redis: {error}") from error
+
+    def _note_trouble(self) -> None:
+        self._reachable.clear()
+        self.trouble.set()
+
+    # --------------------------------------------------------------------------------------------------- the start
+
+    def begin(self, identity: str) -> bool:
+        """Check that this Redis is fit for a chat and holds this one, or nothing; `identity` is for a new one.
+
+        Return whether it held nothing.
+        """
+        self._check_version()
+        self._check_memory()
+        found = self.run(scripts.BEGIN, scripts.APPLICATION, scripts.FORMAT, identity).decode()
+        if found == "made":
+            return True
+        if found == "foreign":
+            raise JournalError(
+                f"what stands under {self.prefix} in the Redis at {self.url} is another program's; "
+                "choose another --cluster-name"
+            )
+        if found:
+            raise JournalError(
+                f"what stands under {self.prefix} in the Redis at {self.url} has {found}, and this program knows "
+                f"format {scripts.FORMAT}; choose another --cluster-name, or the version of the program that made it"
+            )
+        return False
+
+    def _info(self, section: str) -> dict[str, Any]:
+        with self._told():
+            found: dict[str, Any] = self._redis.info(section)
+        # A Redis Cluster answers for each of its nodes.
+        return next(iter(found.values())) if all(isinstance(value, dict) for value in found.values()) else found
+
+    def _check_version(self) -> None:
+        version = str(self._info("server")["redis_version"])
+        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+            raise JournalError(f"the Redis at {self.url} is {version}, and this needs 7.0 or newer")
+
+    def _check_memory(self) -> None:
+        memory = self._info("memory")
+        most, used = int(memory.get("maxmemory", 0)), int(memory.get("used_memory", 0))
+        if most and memory.get("maxmemory_policy") != "noeviction":
+            raise JournalError(
+                f"the Redis at {self.url} drops what it holds when its memory is full; "
+                "set its maxmemory-policy to noeviction"
+            )
+        if most and used > HEADROOM * most:
+            raise JournalError(
+                f"the Redis at {self.url} has {used / 1e6:.0f} MB of its maxmemory of {most / 1e6:.0f} MB in use; "
+                "raise it, or keep less (--keep-days, --keep-lines)"
+            )
+
+    @property
+    def forgetful(self) -> str:
+        """What is lost with this Redis, in one line; empty if it writes down what it is told."""
+        if int(self._info("persistence").get("aof_enabled", 0)):
+            return ""
+        return f"the Redis at {self.url} keeps nothing over its own restart; start it with --appendonly yes"
+
+
+class Reader:
+    """A connection that waits for what comes into streams. For one thread."""
+
+    def __init__(self, url: str, seconds: float) -> None:
+        """Let no wait take longer than `seconds`."""
+        self._seconds = seconds
+        self._redis: Any = connect(url, seconds + ASK_SECONDS)
+
+    def read(self, places: dict[str, str], count: int) -> Found:
+        """Return what came after `places`, at most `count` entries a stream; empty if nothing does.
+
+        Raises redis.RedisError.
+        """
+        found = self._redis.xread(places, count=count, block=int(self._seconds * 1000))
+        return {
+            stream.decode(): [(id_.decode(), fields or {}) for id_, fields in entries]
+            for stream, entries in found or []
+        }
+
+    def interrupt(self) -> None:
+        """Have `read` raise. Any thread."""
+        self._redis.connection_pool.disconnect(inuse_connections=True)
+
+    def close(self) -> None:
+        """Give the connection up."""
+        self._redis.close()
+
+
+def connect(url: str, seconds: float) -> Any:
+    """Return a client for a URL: redis, rediss, unix; redis+cluster; redis+sentinel://HOST:PORT,…/MASTER.
+
+    No answer takes longer than `seconds`. Raises ValueError.
+    """
+    options: dict[str, Any] = {
+        "socket_timeout": seconds,
+        "socket_connect_timeout": ASK_SECONDS,
+        "retry": Retry(NoBackoff(), 0),  # whoever asks knows what to do then
+        "protocol": 2,
+    }
+    scheme, _, rest = url.partition("://")
+    if scheme in ("redis+cluster", "rediss+cluster"):
+        return RedisCluster.from_url(f"{scheme.removesuffix('+cluster')}://{rest}", **options)
+    if scheme == "redis+sentinel":
+        hosts, _, master = rest.partition("/")
+        if not master:
+            raise ValueError("a redis+sentinel URL ends with the name of the master")
+        sentinel: Any = Sentinel  # which has no types
+        return sentinel([*map(_host, hosts.split(","))], sentinel_kwargs=options, **options).master_for(master)
+    return redis.Redis.from_url(url, **options)
+
+
+def _host(text: str) -> tuple[str, int]:
+    parts = urllib.parse.urlsplit(f"//{text}")
+    return parts.hostname or "localhost", parts.port or 26_379
+
+
+def without_password(url: str) -> str:
+    """Return a URL as it may be shown."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.password is None:
+        return url
+    return parts._replace(netloc=f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}").geturl()

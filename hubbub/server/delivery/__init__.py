@@ -1,0 +1,1 @@
+"""The delivery thread: it numbers lines, stores them, and fans them out."""

@@ -1,0 +1,1 @@
+"""The journal: every line that was said, stored in order."""

@@ -1,0 +1,243 @@
+"""The command line of the server: what it takes, and what that asks for."""
+
+import argparse
+import contextlib
+import re
+from pathlib import Path
+from typing import NoReturn
+
+from hubbub.protocol import ProtocolError, __version__, check_name, clean
+from hubbub.server.access.limits import (
+    BURST,
+    CLIENTS,
+    CLIENTS_PER_ADDRESS,
+    GRACE_SECONDS,
+    RATE,
+    ROOMS,
+    UNNAMED,
+    Limits,
+)
+from hubbub.server.backend import Backend, LocalBackend
+from hubbub.server.journal.journal import KEEP_DAYS, KEEP_LINES, JournalError, MemoryJournal
+from hubbub.server.journal.sqlite import SqliteJournal
+from hubbub.server.network.certificate import Certificate, CertificateError, self_signed
+
+HOST = "127.0.0.1"  # nobody else's machine, until its owner says so
+PORT = 4242
+JOURNAL = "chat_journal.db"  # beside the log
+NO_JOURNAL = "none"
+CLUSTER_NAME = "chat"
+CERTIFICATE = "chat_tls.pem"  # beside the journal
+BAD_OPTION = 2  # the exit code
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line, and exit."""
+        self.exit(BAD_OPTION, f"{self.prog}: {clean(message)}; see {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    options = _Parser(prog="chat_server.py", description="Start a chat room.", allow_abbrev=False)
+    for add in (_add_place, _add_limits, _add_keeping, _add_access):
+        add(options)
+    options.add_argument("--version", action="version", version=f"chat-room {__version__}")
+    return options
+
+
+def _add_place(options: argparse.ArgumentParser) -> None:
+    # Where it listens, and logs.
+    options.add_argument("--host", default=HOST, help=f"address to listen on ({HOST}; 0.0.0.0 opens it to the network)")
+    options.add_argument("--port", type=_port, default=PORT, help=f"port to listen on ({PORT}; 0 picks a free one)")
+    options.add_argument(
+        "--reuse-port", action="store_true", help="share the port with other servers on this machine, one for each core"
+    )
+    options.add_argument("--log-file", type=Path, default=Path("chat_server.log"), help="the log (chat_server.log)")
+
+
+def _add_limits(options: argparse.ArgumentParser) -> None:
+    # What clients may do.
+    options.add_argument(
+        "--max-clients", type=_at_least_one, default=CLIENTS, help=f"how many may be connected ({CLIENTS})"
+    )
+    options.add_argument(
+        "--max-per-address",
+        type=_at_least_one,
+        default=CLIENTS_PER_ADDRESS,
+        help=f"how many of them from one address, but this machine ({CLIENTS_PER_ADDRESS})",
+    )
+    options.add_argument(
+        "--max-unnamed",
+        type=_at_least_one,
+        default=UNNAMED,
+        help=f"how many of them may not have said yet who they are ({UNNAMED})",
+    )
+    options.add_argument(
+        "--max-rooms", type=_at_least_one, default=ROOMS, help=f"how many rooms there may be ({ROOMS})"
+    )
+    options.add_argument(
+        "--rate",
+        type=_rate,
+        default=RATE,
+        help=f"lines a second before a client is slowed down ({RATE:g}; 0: no limit)",
+    )
+    options.add_argument("--burst", type=_at_least_one, default=BURST, help=f"lines in one go before that ({BURST})")
+    options.add_argument(
+        "--grace",
+        type=_seconds,
+        default=GRACE_SECONDS,
+        help=f"seconds that a lost connection keeps its name ({GRACE_SECONDS:g})",
+    )
+
+
+def _add_keeping(options: argparse.ArgumentParser) -> None:
+    # Where what is said is kept, and for how long.
+    options.add_argument(
+        "--journal", metavar="FILE", help=f"where to keep what is said ({JOURNAL} beside the log; {NO_JOURNAL}: memory)"
+    )
+    options.add_argument(
+        "--cluster",
+        metavar="URL",
+        help="be one chat with all servers that have this Redis, as redis://HOST:PORT/0 (a chat of its own)",
+    )
+    options.add_argument(
+        "--cluster-name",
+        type=_cluster_name,
+        default=CLUSTER_NAME,
+        metavar="NAME",
+        help=f"which of the chats in that Redis ({CLUSTER_NAME})",
+    )
+    options.add_argument("--fsync", action="store_true", help="what was seen survives a power cut, too (slower)")
+    options.add_argument(
+        "--keep-days", type=_positive, default=KEEP_DAYS, help=f"days that the past is kept ({KEEP_DAYS})"
+    )
+    options.add_argument(
+        "--keep-lines", type=_at_least_one, default=KEEP_LINES, help=f"lines of a room that are kept ({KEEP_LINES})"
+    )
+
+
+def _add_access(options: argparse.ArgumentParser) -> None:
+    # Who comes in, who keeps order, and who may listen on the way.
+    options.add_argument(
+        "--operators",
+        type=_names,
+        default=(),
+        metavar="NAME,…",
+        help="who keeps order: may /kick, /ban and /mute, under a name proven to be theirs (nobody)",
+    )
+    options.add_argument("--tls-cert", type=Path, metavar="FILE", help="speak TLS with this certificate, in PEM")
+    options.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, in PEM (in the certificate's file)")
+    options.add_argument(
+        "--tls-self-signed",
+        action="store_true",
+        help=f"speak TLS with a certificate of its own, made the first time ({CERTIFICATE} beside the journal)",
+    )
+    options.add_argument(
+        "--password-file", type=Path, metavar="FILE", help="only who has the password in FILE comes in (CHAT_PASSWORD)"
+    )
+    options.add_argument(
+        "--hash-password", action="store_true", help="ask for a password, print what to put into that file, and end"
+    )
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) <= 65_535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port; choose one from 0 to 65535")
+
+
+def _at_least_one(text: str) -> int:
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= 1_000_000:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000000")
+
+
+def _cluster_name(text: str) -> str:
+    if re.fullmatch("[A-Za-z0-9._-]{1,64}", text):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is not a name of 1 to 64 letters, digits, '.', '_' and '-'")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(check_name(name) for name in text.split(","))
+    except ProtocolError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} are not names with commas between: {error.text}") from None
+
+
+def _rate(text: str) -> float:
+    return _number(text, 0, 1e6, "lines a second")
+
+
+def _positive(text: str) -> float:
+    return _number(text, 0.001, 36_500, "days")
+
+
+def _seconds(text: str) -> float:
+    return _number(text, 0, 86_400, "seconds")
+
+
+def _number(text: str, least: float, most: float, unit: str) -> float:
+    with contextlib.suppress(ValueError):
+        if least <= (number := float(text)) <= most:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of {unit} from {least:g} to {most:g}")
+
+
+def journal_path(options: argparse.Namespace) -> Path:
+    """Return where the journal is, or would be if there were one."""
+    given = options.journal and options.journal != NO_JOURNAL
+    return Path(options.journal) if given else options.log_file.with_name(JOURNAL)
+
+
+def open_certificate(options: argparse.Namespace) -> Certificate | None:
+    """Return the certificate that the options ask for, None without TLS. Raises CertificateError."""
+    if options.tls_self_signed:
+        if options.tls_cert or options.tls_key:
+            raise CertificateError("--tls-self-signed makes a certificate; give it, or --tls-cert, not both")
+        return self_signed(journal_path(options).with_name(CERTIFICATE), options.host)
+    if options.tls_cert:
+        return Certificate(options.tls_cert, options.tls_key or options.tls_cert)
+    if options.tls_key:
+        raise CertificateError("--tls-key is the key of a certificate; give that with --tls-cert")
+    return None
+
+
+def open_backend(options: argparse.Namespace) -> Backend:
+    """Return in whose backend the server is to run. Raises JournalError."""
+    if options.cluster:
+        return _open_cluster(options)
+    if options.journal == NO_JOURNAL:
+        return LocalBackend(MemoryJournal())
+    path = journal_path(options)
+    return LocalBackend(
+        SqliteJournal(path, fsync=options.fsync, keep_days=options.keep_days, keep_lines=options.keep_lines)
+    )
+
+
+def _open_cluster(options: argparse.Namespace) -> Backend:
+    if options.journal:
+        raise JournalError("--cluster keeps what is said in Redis; give that, or --journal, not both")
+    try:
+        from hubbub.server.cluster.node import ClusterBackend  # which needs a library that a server alone does not
+    except ImportError as error:
+        raise JournalError(
+            f"--cluster needs a library; install it with: pip install -e '.[cluster]' ({error})"
+        ) from error
+    return ClusterBackend(
+        options.cluster, options.cluster_name, keep_days=options.keep_days, keep_lines=options.keep_lines
+    )
+
+
+def limits_of(options: argparse.Namespace) -> Limits:
+    """Return the limits that the options ask for."""
+    return Limits(
+        clients=options.max_clients,
+        clients_per_address=options.max_per_address,
+        unnamed=options.max_unnamed,
+        rate=options.rate,
+        burst=options.burst,
+        grace_seconds=options.grace,
+        rooms=options.max_rooms,
+    )

@@ -1,0 +1,1 @@
+"""Who is called what, and who is in which room."""

@@ -1,0 +1,1 @@
+"""What tests and benchmarks share: servers, clients, terminals and certificates to test with."""

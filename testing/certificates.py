@@ -1,0 +1,117 @@
+"""Certificates that live as long as a test, and what a client trusts or does not."""
+
+import datetime
+import ipaddress
+import ssl
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from hubbub.tls import fingerprint
+
+VALID = datetime.timedelta(1)
+PEM = serialization.Encoding.PEM
+
+
+def make_key() -> ec.EllipticCurvePrivateKey:
+    """Return a new key."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def named(text: str) -> x509.Name:
+    """Return a name with nothing but a common name."""
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A certificate and its key in one PEM file, as a server serves with it."""
+
+    path: Path
+    certificate: x509.Certificate
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Its SHA-256, as it is shown."""
+        return fingerprint(self.certificate.public_bytes(serialization.Encoding.DER))
+
+
+class Authority:
+    """One who signs certificates; `path` is his own, for whoever trusts him."""
+
+    def __init__(self, folder: Path, name: str = "authority") -> None:
+        self._folder = folder
+        self._name = named(name)
+        self._key = make_key()
+        self._key_id = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+        usage = x509.KeyUsage(
+            digital_signature=True,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            key_cert_sign=True,
+            crl_sign=True,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        certificate = (
+            self._start(self._name, self._key)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(usage, critical=True)
+            .add_extension(self._key_id, critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        self.path = folder / f"{name}.pem"
+        self.path.write_bytes(certificate.public_bytes(PEM))
+
+    def issue(self, *hosts: str, file: str = "server.pem") -> Identity:
+        """Return a new certificate for a server that is called `hosts`, and for no other; without any, for itself."""
+        key = make_key()
+        names = [_general(host) for host in hosts or ("localhost", "127.0.0.1")]
+        authority = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(self._key_id)
+        certificate = (
+            self._start(named("server"), key)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(authority, critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        private = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        path = self._folder / file
+        path.write_bytes(private + certificate.public_bytes(PEM))
+        return Identity(path, certificate)
+
+    def _start(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC)
+        return x509.CertificateBuilder(
+            issuer_name=self._name,
+            subject_name=subject,
+            public_key=key.public_key(),
+            serial_number=x509.random_serial_number(),
+            not_valid_before=now - VALID,
+            not_valid_after=now + VALID,
+        )
+
+
+def _general(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def trusting(path: Path) -> ssl.SSLContext:
+    """Return what a client has who trusts the authority or the certificate in `path`."""
+    return ssl.create_default_context(cafile=str(path))
+
+
+def careless() -> ssl.SSLContext:
+    """Return what a client has who looks at no certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

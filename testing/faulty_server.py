@@ -1,0 +1,55 @@
+"""The chat server, killing itself at a point on a line's way: `python3 -m testing.faulty_server POINT TIMES OPTIONS…`.
+
+The points exist only here: the server's own steps are wrapped, and the TIMES-th time that one is reached it is SIGKILL.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from hubbub.server import cli as chat_server
+from hubbub.server.delivery.delivery import Delivery
+from hubbub.server.delivery.fanout import Fanout
+from hubbub.server.journal.sqlite import SqliteJournal
+from hubbub.server.session import Session
+
+# Each step, and whether it ends just before it or just after it.
+POINTS: dict[str, tuple[type, str, bool]] = {
+    "received": (Session, "_take_line", False),
+    "queued": (Delivery, "say", True),
+    "numbered": (Delivery, "_prepare", True),
+    "before the commit": (SqliteJournal, "append", False),
+    "kept": (SqliteJournal, "append", True),
+    "sent": (Fanout, "flush_all", True),
+    "before the acknowledgement": (Fanout, "interject", False),
+    "acknowledged": (Fanout, "interject", True),
+}
+
+
+def arm(point: str, times: int) -> None:
+    """Make the `times`-th pass of `point` the last thing that this process does."""
+    owner, name, after = POINTS[point]
+    step: Callable[..., Any] = getattr(owner, name)
+    left = [times]
+
+    def faulty(*arguments: Any) -> Any:
+        if not after:
+            count_down()
+        result = step(*arguments)
+        if after:
+            count_down()
+        return result
+
+    def count_down() -> None:
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(owner, name, faulty)
+
+
+if __name__ == "__main__":
+    arm(sys.argv[1], int(sys.argv[2]))
+    sys.exit(chat_server.main(sys.argv[3:]))

@@ -1,0 +1,376 @@
+"""Who the person is to a server: the secret, the proof, and to whom it is given."""
+
+import re
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hubbub.client.network import connection
+from hubbub.client.network.dialer import Dialer
+from hubbub.client.network.identity import SECRET_FILE, SERVERS, SERVERS_FILE, Identity
+from hubbub.client.session import Session, SignInError
+from hubbub.client.state.highlights import Highlights
+from hubbub.protocol import Challenged, Name, Prove
+from testing.client_runs import in_a_pipe, real_server, run_in_a_pipe
+from testing.fake_server import WAIT_SECONDS, FakePeer, FakeServer
+from testing.wire import Wire, serving
+from tests.client.test_session import FakeConsole
+
+# What OpenSSL makes of this secret for this server and this nonce.
+SECRET = bytes(range(32)).hex()
+SERVER = "0123456789abcdef0123456789abcdef"
+NONCE = "fedcba9876543210fedcba9876543210"
+VERIFIER = "ded89962699177d62af33fcb8e3d2a94f4c55af04751e16d3dea9771d6ea2230"
+PROOF = "e821574e05aa6e8667da0d88b6f6529de2a17de246446032f75cf8ebf4b06394"
+CHALLENGE = Challenged(SERVER, NONCE)
+PROVE = Prove(VERIFIER, PROOF)
+
+
+class Person:
+    """Somebody with a folder, who is told things."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "config"
+        self.told: list[str] = []
+
+    def at(self, address: str = "chat.example:4242") -> Identity:
+        """Return who they are to the server at an address."""
+        return Identity(self.folder, address, self.told.append)
+
+    def write(self, name: str, text: str) -> Path:
+        """Have a file in the folder, and return it."""
+        self.folder.mkdir(exist_ok=True)
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Person:
+    return Person(tmp_path)
+
+
+@pytest.fixture
+def known(person: Person) -> Person:
+    """Somebody who has a secret already."""
+    person.write(SECRET_FILE, SECRET + "\n")
+    return person
+
+
+# ---------------------------------------------------------------------------------------------------------- the secret
+
+
+def test_a_proof_is_what_another_program_makes(known: Person) -> None:
+    """Of the same secret, for the same server and the same nonce."""
+    assert known.at().prove(CHALLENGE) == PROVE
+    assert known.told == []
+
+
+def test_a_secret_is_made_once_and_for_its_owner_alone(person: Person) -> None:
+    """It is random, and the next run has the same."""
+    first = person.at().prove(CHALLENGE)
+    path = person.folder / SECRET_FILE
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert re.fullmatch("[0-9a-f]{64}\n", path.read_text())
+    assert person.at().prove(CHALLENGE) == first
+    path.unlink()
+    assert person.at().prove(CHALLENGE) != first
+    assert person.told == []
+
+
+def test_a_secret_that_others_can_read_is_one_no_longer(known: Person) -> None:
+    """From the next use on its owner alone can."""
+    path = known.folder / SECRET_FILE
+    path.chmod(0o644)
+    assert known.at().prove(CHALLENGE) == PROVE
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_two_clients_that_start_at_once_have_one_secret(person: Person) -> None:
+    """Whoever makes it, the other one reads it."""
+    barrier = threading.Barrier(4)
+    proofs: list[Prove | None] = []
+
+    def prove() -> None:
+        barrier.wait()
+        proofs.append(person.at().prove(CHALLENGE))
+
+    threads = [threading.Thread(target=prove) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(proofs) == 4
+    assert len(set(proofs)) == 1
+
+
+@pytest.mark.parametrize("text", ["", SECRET[1:], SECRET + "0", "g" + SECRET[1:], SECRET.upper(), f"{SECRET}\nmore"])
+def test_a_broken_secret(person: Person, text: str) -> None:
+    """Nothing is proven, the person is told once, and it stays as it is."""
+    path = person.write(SECRET_FILE, text)
+    identity = person.at()
+    assert [identity.prove(CHALLENGE) for _ in range(2)] == [None, None]
+    assert len(person.told) == 1
+    assert f"the secret in {path} is broken; so you prove to nobody who you are" in person.told[0]
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize("name", [SECRET_FILE, SERVERS_FILE])
+def test_a_file_that_cannot_be_read(known: Person, name: str) -> None:
+    """Nothing is proven, and the person is told once which one it is."""
+    (known.folder / name).unlink(missing_ok=True)
+    (known.folder / name).mkdir()
+    identity = known.at()
+    assert [identity.prove(CHALLENGE) for _ in range(2)] == [None, None]
+    assert len(known.told) == 1
+    assert f"{known.folder / name} cannot be read: Is a directory" in known.told[0]
+
+
+def test_a_folder_that_cannot_be_made(person: Person) -> None:
+    """Nothing is proven, the person is told once."""
+    person.folder.write_text("a file")
+    identity = person.at()
+    assert [identity.prove(CHALLENGE) for _ in range(2)] == [None, None]
+    assert len(person.told) == 1
+
+
+@pytest.mark.parametrize("challenge", [Challenged("x", NONCE), Challenged(SERVER, ""), Challenged(SERVER + "0", NONCE)])
+def test_a_challenge_of_another_kind(person: Person, challenge: Challenged) -> None:
+    """Is not answered, and leaves nothing behind."""
+    assert person.at().prove(challenge) is None
+    assert not person.folder.exists()
+
+
+# --------------------------------------------------------------------------------------------------------- the servers
+
+
+def test_a_server_that_claims_to_be_another_gets_no_proof(known: Person) -> None:
+    """The person is told once what that means, and which line makes it right; and it does."""
+    assert known.at("good.example:4242").prove(CHALLENGE) is not None
+    bad = known.at("Bad.example:1")
+    assert [bad.prove(CHALLENGE) for _ in range(2)] == [None, None]
+    path = known.folder / SERVERS_FILE
+    line = f"bad.example:1 {SERVER}"
+    assert len(known.told) == 1
+    assert "bad.example:1 says that it is the server which you know as good.example:4242" in known.told[0]
+    assert known.told[0].endswith(f"add this line to {path}: {line}")
+    with path.open("a") as file:
+        file.write(line + "\n")
+    assert known.at("bad.example:1").prove(CHALLENGE) == PROVE
+    assert len(known.told) == 1
+
+
+def test_a_server_that_is_another_by_now(known: Person) -> None:
+    """At its address it may be new, and what it was before stays known."""
+    other = Challenged(NONCE, NONCE)
+    assert all(known.at().prove(challenge) is not None for challenge in (CHALLENGE, other, CHALLENGE))
+    assert known.at("bad.example:1").prove(CHALLENGE) is None
+    assert known.at("bad.example:1").prove(other) is None
+
+
+def test_each_server_gets_another_verifier(known: Person) -> None:
+    """So what one of them knows opens no other."""
+    proofs = [known.at().prove(Challenged(server, NONCE)) for server in (SERVER, NONCE)]
+    assert None not in proofs
+    assert len({proof.verifier for proof in proofs if proof}) == 2
+
+
+@pytest.mark.parametrize("text", ["no server\n", f"chat {SERVER}\n\n", "\xff\n", f"a {SERVER}\n" * 20_000])
+def test_broken_list_of_servers(known: Person, text: str) -> None:
+    """What cannot be understood must not count as nothing: no proof, and it stays as it is."""
+    path = known.folder / SERVERS_FILE
+    path.write_text(text, encoding="latin-1")
+    assert known.at().prove(CHALLENGE) is None
+    assert f"{path} has a line that is not" in known.told[0]
+    assert path.read_text(encoding="latin-1") == text
+
+
+def test_so_many_servers_and_no_more(known: Person) -> None:
+    """The one first met is forgotten."""
+    path = known.write(SERVERS_FILE, "".join(f"old:{number} {number:032x}\n" for number in range(SERVERS)))
+    assert known.at().prove(CHALLENGE) is not None
+    lines = path.read_text().splitlines()
+    assert (lines[0], lines[-1], len(lines)) == (f"old:1 {1:032x}", f"chat.example:4242 {SERVER}", SERVERS)
+
+
+# ---------------------------------------------------------------------------------------------------------- the session
+
+
+@contextmanager
+def visiting(person: Person) -> Iterator[tuple[Session, FakeServer, FakePeer, FakeConsole]]:
+    """Connect a session of somebody who proves who they are to a server that is played."""
+    console = FakeConsole(asks=True)
+    with FakeServer() as server:
+        dialer = Dialer("127.0.0.1", server.port)
+        session = Session(
+            dialer.connect(), dialer, console, Highlights(), timeout=WAIT_SECONDS, identity=person.at(server.address)
+        )
+        session.start()
+        try:
+            yield session, server, server.accept(), console
+        finally:
+            server.close_peers()
+            session.close()
+
+
+@contextmanager
+def signing_in(session: Session) -> Iterator[None]:
+    """Sign in on a thread of its own, and wait for it."""
+    thread = threading.Thread(target=lambda: session.sign_in(Name("alice", "red")))
+    thread.start()
+    yield
+    thread.join(WAIT_SECONDS)
+    assert not thread.is_alive()
+
+
+def come_in(peer: FakePeer) -> None:
+    peer.send("/hello 1 -")
+    assert peer.receive() == "/challenge"
+    peer.send(f"/challenge {SERVER} {NONCE}")
+    assert peer.receive() == f"/prove {VERIFIER} {PROOF}"
+    assert peer.receive() == "/name alice red"
+    peer.send("/welcome alice red token 0", "/entered lobby 0 1 -")
+
+
+def test_the_client_proves_who_it_is_before_its_name(known: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first time, and after a loss before `/resume`."""
+    monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
+    with visiting(known) as (session, server, peer, _):
+        with signing_in(session):
+            come_in(peer)
+        peer.close()
+        peer = server.accept()
+        peer.send("/hello 1 -")
+        assert peer.receive() == "/challenge"
+        peer.send(f"/challenge {SERVER} {SERVER}")
+        assert peer.receive().startswith(f"/prove {VERIFIER} ")
+        assert peer.receive() == "/resume token lobby 0"
+
+
+@pytest.mark.parametrize("code", ["unknown-command", "name-needed"])
+def test_a_server_without_challenges(known: Person, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lets us in as ever, and nobody is told; also after a loss."""
+    monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
+    with visiting(known) as (session, server, peer, console):
+        with signing_in(session):
+            peer.send("/hello 1 -")
+            assert peer.receive() == "/challenge"
+            peer.send(f"/error {code} what is that?")
+            assert peer.receive() == "/name alice red"
+            peer.send("/welcome alice red token 0", "/entered lobby 0 1 -")
+        peer.close()
+        peer = server.accept()
+        peer.send("/hello 1 -")
+        assert peer.receive() == "/challenge"
+        peer.send(f"/error {code} what is that?")
+        assert peer.receive() == "/resume token lobby 0"
+        peer.send("/welcome alice red token 0", "/entered lobby 0 1 -", "/notice here")
+        console.drain("here")
+        assert not any("what is that" in news for news in console.shown.queue)
+
+
+def test_a_refusal_that_is_not_about_the_challenge(known: Person) -> None:
+    """Its reason is what the person gets."""
+    with visiting(known) as (session, _, peer, _):
+        peer.send("/hello 1 -", "/error server-full 10 people are here; try again later")
+        with pytest.raises(SignInError, match="10 people are here; try again later"):
+            session.sign_in(Name("alice", "red"))
+
+
+def test_a_proof_that_is_wrong_is_told_and_we_are_in(known: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the server may be right; also after a loss."""
+    monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
+    with visiting(known) as (session, server, peer, console):
+        with signing_in(session):
+            peer.send("/hello 1 -")
+            peer.receive()
+            peer.send(f"/challenge {SERVER} {NONCE}")
+            peer.receive()
+            peer.send("/error proof-wrong this is not you", "/welcome alice red token 0", "/entered lobby 0 1 -")
+        console.drain("!!! this is not you")
+        peer.close()
+        peer = server.accept()
+        peer.send("/hello 1 -")
+        peer.receive()
+        peer.send(f"/challenge {SERVER} {NONCE}")
+        peer.receive()
+        peer.send("/error proof-wrong still not you", "/welcome alice red token 0", "/entered lobby 0 1 -")
+        console.drain("!!! still not you")
+
+
+def test_another_name_waits_for_the_challenge(known: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who types one just then is not let in without a proof."""
+    monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
+    with visiting(known) as (session, server, peer, console):
+        with signing_in(session):
+            come_in(peer)
+        peer.close()
+        peer = server.accept()
+        assert peer.greet() == "/resume token lobby 0"
+        peer.send("/error resume-unknown nobody knows you")
+        assert peer.receive() == "/name alice red"
+        peer.send("/error name-taken alice is taken")
+        console.drain("type /name NAME")
+        peer.close()
+        peer = server.accept()
+        peer.send("/hello 1 -")
+        assert peer.receive() == "/challenge"
+        session.put(Name("alba"))
+        peer.send(f"/challenge {SERVER} {NONCE}")
+        assert peer.receive() == f"/prove {VERIFIER} {PROOF}"
+        assert peer.receive() == "/name alba red"
+
+
+# --------------------------------------------------------------------------------------------------- the whole program
+
+
+def test_a_bot_owns_its_name(tmp_path: Path) -> None:
+    """A pipe with a name proves who it is; the same name from another folder is taken, and so it is for `nc`."""
+    config, other = ("--config", str(tmp_path / "mine")), ("--config", str(tmp_path / "theirs"))
+    with serving() as server:
+        address = f"127.0.0.1:{server.address[1]}"
+        assert run_in_a_pipe(tmp_path, address, "--name", "bot", *config)[0] == 0
+        code, _, asides = run_in_a_pipe(tmp_path, address, "--name", "bot", *other)
+        assert code == 2
+        assert "bot is somebody's own" in asides
+        with Wire(server.address) as nobody:
+            nobody.send("/name bot")
+            assert "name-taken" in nobody.said("/error")
+        assert run_in_a_pipe(tmp_path, address, "--name", "bot", *config)[0] == 0
+
+
+def test_a_tail_proves_nothing(tmp_path: Path) -> None:
+    """It owns no name, and leaves no secret."""
+    config = tmp_path / "config"
+    with (
+        FakeServer() as server,
+        in_a_pipe(tmp_path, server.address, "--tail", "--name", "t", "--config", str(config)),
+    ):
+        peer = server.accept()
+        peer.send("/hello 1 -")
+        assert peer.receive() == "/name t"
+    assert not (config / SECRET_FILE).exists()
+
+
+def test_somebody_in_between_gets_no_proof(tmp_path: Path) -> None:
+    """Who passes on the challenge of a server that we know is not answered; we come in unproven, and are told why."""
+    config = ("--config", str(tmp_path / "config"))
+    with real_server(tmp_path) as (_, address):
+        assert run_in_a_pipe(tmp_path, address, "--name", "bot", *config)[0] == 0
+        host, _, port = address.rpartition(":")
+        with Wire((host, int(port))) as real, FakeServer() as between:
+            real.send("/challenge")
+            challenge = real.said("/challenge")
+            with in_a_pipe(tmp_path, between.address, "--name", "bot", *config) as process:
+                peer = between.accept()
+                peer.send("/hello 1 -")
+                assert peer.receive() == "/challenge"
+                peer.send(challenge)
+                assert peer.receive() == "/name bot"
+                peer.send("/error name-taken no")
+                output, asides = process.communicate(timeout=WAIT_SECONDS)
+    assert f"says that it is the server which you know as {address}" in output + asides

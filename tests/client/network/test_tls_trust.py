@@ -1,0 +1,418 @@
+"""The client and the server's certificate: whom it talks to, and whom it does not, on real sockets."""
+
+import contextlib
+import queue
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from loguru import logger
+
+from hubbub.client.network import connection
+from hubbub.client.network.connection import Connection
+from hubbub.client.network.dialer import Dialer
+from hubbub.client.network.tls_trust import (
+    AUTHORITIES,
+    Authorities,
+    FirstUse,
+    KnownServers,
+    Pin,
+    TlsTrust,
+    TrustError,
+    parse_fingerprint,
+)
+from hubbub.client.network.transport import TlsTransport
+from hubbub.protocol import Event, Hello, Say
+from hubbub.server.network.certificate import Certificate
+from hubbub.server.server import ChatServer
+from testing.certificates import Authority, Identity
+from testing.client_runs import run_in_a_pipe
+from testing.fake_server import WAIT_SECONDS, FakeServer
+from testing.wire import FAST, eventually
+from tests.client.network.test_connection import running
+
+HOST = "localhost"
+OTHER = ":".join(["AB"] * 32)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def identity(authority: Authority) -> Identity:
+    return authority.issue()
+
+
+ROOMY = replace(FAST, naming_bytes=100_000_000)  # whoever has no name may send as much as he likes
+
+
+@contextlib.contextmanager
+def serving_on(identity: Identity | None, port: int = 0) -> Iterator[ChatServer]:
+    """Run a server, through TLS if it has an identity."""
+    certificate = Certificate(identity.path, identity.path) if identity else None
+    with ChatServer("127.0.0.1", port, limits=ROOMY, certificate=certificate) as server:
+        yield server
+
+
+@pytest.fixture
+def server(identity: Identity) -> Iterator[ChatServer]:
+    with serving_on(identity) as made:
+        yield made
+
+
+@pytest.fixture
+def verified(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the authority one of the system's."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+
+
+def reach(server: ChatServer, trust: TlsTrust, host: str = HOST) -> None:
+    """Connect and see that there is a chat server."""
+    channel = Dialer(host, server.address[1], trust).connect()
+    assert isinstance(channel, TlsTransport)
+    greeting: list[bytes] = []
+
+    def greeted() -> bool:
+        with contextlib.suppress(BlockingIOError):
+            greeting.append(channel.recv())
+        return b"".join(greeting) == b"/hello 1 -\n"
+
+    assert eventually(greeted)
+    channel.close()
+
+
+class Person:
+    """Who uses a client that remembers servers in a file."""
+
+    def __init__(self, folder: Path, server: str = "chat:4242") -> None:
+        self.told: list[str] = []
+        self.servers = KnownServers(folder / "state" / "known_servers")
+        self.server = server
+
+    def trust(self) -> FirstUse:
+        """Return the trust of a client that starts."""
+        return FirstUse(self.servers, self.server, self.told.append)
+
+
+# --------------------------------------------------------------------------------------------------------- authorities
+
+
+def test_an_authority_verifies(server: ChatServer, authority: Authority) -> None:
+    """With `--ca`, under each name that the certificate has."""
+    reach(server, Authorities(authority.path))
+    reach(server, Authorities(authority.path), "127.0.0.1")
+
+
+def test_another_authority_does_not(server: ChatServer, tmp_path: Path) -> None:
+    """The reason is OpenSSL's."""
+    with pytest.raises(TrustError, match="refused: unable to get local issuer certificate"):
+        reach(server, Authorities(Authority(tmp_path, "other").path))
+
+
+def test_another_name_is_refused(authority: Authority) -> None:
+    """A good certificate of somebody else is no good."""
+    with (
+        serving_on(authority.issue("elsewhere.example")) as server,
+        pytest.raises(TrustError, match="not valid for 'localhost'"),
+    ):
+        reach(server, Authorities(authority.path))
+
+
+def test_a_file_without_authorities(tmp_path: Path) -> None:
+    """The error names it, and comes before any connection."""
+    (tmp_path / "empty.pem").write_text("nothing")
+    for name, reason in (("empty.pem", "there is no certificate in it"), ("none.pem", "No such file")):
+        with pytest.raises(TrustError, match=rf"{name}: {reason}"):
+            Authorities(tmp_path / name)
+
+
+# ---------------------------------------------------------------------------------------------------------------- pins
+
+
+def test_the_right_pin(server: ChatServer, identity: Identity) -> None:
+    """In any spelling."""
+    for spelling in (identity.fingerprint, identity.fingerprint.replace(":", "").lower()):
+        reach(server, Pin(parse_fingerprint(spelling)))
+
+
+def test_a_wrong_pin(server: ChatServer, identity: Identity) -> None:
+    """Both fingerprints are named."""
+    with pytest.raises(TrustError, match=f"{identity.fingerprint}, and not {OTHER}"):
+        reach(server, Pin(OTHER))
+
+
+@pytest.mark.parametrize("text", ["", "AB", "x" * 64, OTHER + ":AB"])
+def test_what_is_no_fingerprint(text: str) -> None:
+    """The error says how one looks."""
+    with pytest.raises(ValueError, match="64 hexadecimal digits"):
+        parse_fingerprint(text)
+
+
+# ------------------------------------------------------------------------------------------------------------ first use
+
+
+def test_a_new_server_is_shown_once_and_remembered(server: ChatServer, identity: Identity, tmp_path: Path) -> None:
+    """In a file for its owner's eyes; nothing else is left beside it."""
+    person = Person(tmp_path)
+    for _ in range(2):
+        reach(server, person.trust())
+    assert len(person.told) == 1
+    assert identity.fingerprint in person.told[0]
+    assert person.servers.load() == {"chat:4242": identity.fingerprint}
+    assert person.servers.path.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in person.servers.path.parent.iterdir()] == ["known_servers"]
+
+
+def test_a_change_is_refused(authority: Authority, identity: Identity, tmp_path: Path) -> None:
+    """Loudly, with both fingerprints, each time, and the file stays as it is."""
+    person = Person(tmp_path)
+    person.servers.save({"chat:4242": OTHER, "other:4242": OTHER})
+    with serving_on(identity) as server:
+        for _ in range(2):
+            with pytest.raises(TrustError, match="HAS CHANGED") as raised:
+                reach(server, person.trust())
+    assert OTHER in str(raised.value)
+    assert identity.fingerprint in str(raised.value)
+    assert person.servers.load() == {"chat:4242": OTHER, "other:4242": OTHER}
+    assert person.told == []
+
+
+def test_a_verified_server_needs_no_words(server: ChatServer, verified: None, tmp_path: Path) -> None:
+    """But that it is one is remembered; its certificates may come and go."""
+    person = Person(tmp_path)
+    reach(server, person.trust())
+    assert person.told == []
+    assert person.servers.load() == {"chat:4242": AUTHORITIES}
+
+
+def test_a_known_server_may_become_verified(server: ChatServer, verified: None, tmp_path: Path) -> None:
+    """Its new certificate is not the one that was seen, but a better one."""
+    person = Person(tmp_path)
+    person.servers.save({"chat:4242": OTHER})
+    reach(server, person.trust())
+    assert person.servers.load() == {"chat:4242": AUTHORITIES}
+
+
+def test_a_verified_server_must_stay_so(server: ChatServer, tmp_path: Path) -> None:
+    """Or anybody in between could be met for the first time."""
+    person = Person(tmp_path)
+    person.servers.save({"chat:4242": AUTHORITIES})
+    with pytest.raises(TrustError, match=r"HAS CHANGED.*verified by authorities"):
+        reach(server, person.trust())
+
+
+@pytest.mark.parametrize("text", ["chat:4242\n", "chat:4242 AB:CD\n", "\n", "chat:4242  authorities\n"])
+def test_a_file_that_cannot_be_understood(tmp_path: Path, text: str) -> None:
+    """It is no reason to trust anybody."""
+    path = tmp_path / "known_servers"
+    path.write_text(text)
+    with pytest.raises(TrustError, match="mend or remove it"):
+        KnownServers(path).load()
+
+
+def test_a_server_that_cannot_be_remembered(server: ChatServer, tmp_path: Path) -> None:
+    """It is not trusted for once."""
+    (tmp_path / "file").write_text("")
+    person = Person(tmp_path)
+    person.servers.path = tmp_path / "file" / "known_servers"
+    with pytest.raises(TrustError, match="Not a directory"):
+        reach(server, person.trust())
+    assert person.told == []
+
+
+# ------------------------------------------------------------------------------------------------------- no TLS at all
+
+
+def test_a_server_without_tls(tmp_path: Path) -> None:
+    """Nothing is said to it, and whoever wants to can go on without."""
+    person = Person(tmp_path)
+    with serving_on(None) as server, pytest.raises(TrustError) as raised:
+        reach(server, person.trust())
+    told = "this server does not speak TLS, and nothing was sent; leave out --tls to speak with it in the clear"
+    assert str(raised.value) == told
+    assert person.servers.load() == {}
+
+
+@pytest.mark.parametrize("known", [OTHER, AUTHORITIES])
+def test_a_server_that_spoke_tls_before(tmp_path: Path, known: str) -> None:
+    """Nobody is advised to do without it, for somebody may be in between."""
+    person = Person(tmp_path)
+    person.servers.save({"chat:4242": known})
+    with serving_on(None) as server, pytest.raises(TrustError) as raised:
+        reach(server, person.trust())
+    assert "chat:4242 spoke it before, so somebody may be in between" in str(raised.value)
+    assert "--tls" not in str(raised.value)
+    assert person.servers.load() == {"chat:4242": known}
+
+
+def test_a_server_that_loses_tls_while_we_are_there(server: ChatServer, tmp_path: Path) -> None:
+    """It counts as known from the first time on, whatever becomes of the file."""
+    person = Person(tmp_path)
+    trust = person.trust()
+    reach(server, trust)
+    person.servers.path.unlink()
+    with serving_on(None) as plain, pytest.raises(TrustError, match="spoke it before"):
+        reach(plain, trust)
+
+
+def test_a_pinned_server_without_tls() -> None:
+    """Who has its fingerprint knows that it speaks TLS."""
+    with serving_on(None) as server, pytest.raises(TrustError) as raised:
+        reach(server, Pin(OTHER))
+    assert str(raised.value) == "this server does not speak TLS, and nothing was sent"
+
+
+def test_a_server_of_another_tls(identity: Identity, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It does speak TLS, so nobody is told to do without."""
+    monkeypatch.setattr("hubbub.client.network.tls_trust.OLDEST", ssl.TLSVersion.TLSv1_3)
+    certificate = Certificate(identity.path, identity.path)
+    certificate.context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with (
+        ChatServer("127.0.0.1", 0, certificate=certificate) as server,
+        pytest.raises(TrustError, match=r"does not speak TLS as we do.*protocol version"),
+    ):
+        reach(server, Person(tmp_path).trust())
+
+
+def test_a_server_that_ends_the_handshake(tmp_path: Path) -> None:
+    """It may come back, so it is no question of trust."""
+    with FakeServer() as server:
+        closer = threading.Thread(target=lambda: server.accept().close())
+        closer.start()
+        with pytest.raises(ConnectionError):
+            Dialer(HOST, server.port, Pin(OTHER)).connect()
+        closer.join()
+
+
+def test_a_silent_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handshake has its time and no more."""
+    monkeypatch.setattr("hubbub.client.network.dialer.HANDSHAKE_SECONDS", 0.1)
+    with FakeServer() as server, pytest.raises(TimeoutError):
+        Dialer("127.0.0.1", server.port, Pin(OTHER)).connect()
+
+
+# ------------------------------------------------------------------------------------------------------- the connection
+
+
+class Client:
+    """A connection whose events and reasons are kept."""
+
+    def __init__(self, port: int, trust: TlsTrust) -> None:
+        self.events: queue.Queue[Event] = queue.Queue()
+        self.refused: queue.Queue[str] = queue.Queue()
+        self.lost: queue.Queue[str] = queue.Queue()
+        dialer = Dialer(HOST, port, trust)
+        self.connection = Connection(
+            dialer.connect(),
+            dialer,
+            self.events.put,
+            lambda reason, _: self.lost.put(reason),
+            self.lost.put,
+            self.refused.put,
+        )
+
+
+def test_much_goes_both_ways(server: ChatServer, identity: Identity) -> None:
+    """Records that the socket does not take at once, and those that come in pieces."""
+    client = Client(server.address[1], Pin(identity.fingerprint))
+    with running(client.connection):
+        assert client.events.get(timeout=WAIT_SECONDS) == Hello(1, "-")
+        for number in range(3_000):
+            client.connection.send(Say(f"{number} {'x' * 1_900}"))
+        errors = [client.events.get(timeout=WAIT_SECONDS) for _ in range(3_000)]
+        assert {getattr(error, "code", "") for error in errors} == {"name-needed"}
+
+
+def test_a_server_that_changes_is_told_nothing(
+    authority: Authority, identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While reconnecting it is refused, which is said once; the right one is found when it is there again."""
+    monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(connection, "RETRY_SECONDS_MAX", 0.01)
+    log: list[str] = []
+    sink = logger.add(log.append, format="{message}")
+    with serving_on(identity) as server:
+        port = server.address[1]
+        client = Client(port, Person(tmp_path).trust())
+        client.connection.start()
+        assert client.events.get(timeout=WAIT_SECONDS) == Hello(1, "-")
+    other = authority.issue(file="other.pem")
+    with serving_on(other, port):
+        assert "HAS CHANGED" in client.refused.get(timeout=WAIT_SECONDS)
+        assert eventually(lambda: sum("HAS CHANGED" in reason for reason in client.lost.queue) >= 3)
+        client.connection.send(Say("secret"))
+    assert client.refused.empty()
+    assert [event for event in client.events.queue if isinstance(event, Hello)] == []
+    with serving_on(identity, port):
+        while client.events.get(timeout=WAIT_SECONDS) != Hello(1, "-"):
+            pass
+        client.connection.close()
+    logger.remove(sink)
+    assert not any("unknown-command" in line or "name-needed" in line for line in log)
+
+
+def test_first_words_that_come_with_the_handshake(identity: Identity) -> None:
+    """They are handed on, though no socket becomes ready for them."""
+    context = Certificate(identity.path, identity.path).context
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # where the server has the last word of the handshake
+    done = threading.Event()
+
+    def greet(listener: socket.socket) -> None:
+        plain = listener.accept()[0]
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        end = context.wrap_bio(incoming, outgoing, server_side=True)
+        for _ in range(2):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                incoming.write(plain.recv(65_536))
+                end.do_handshake()
+                end.write(b"/hello 1 -\n")
+            plain.sendall(outgoing.read())
+        done.wait(WAIT_SECONDS)
+        plain.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=greet, args=(listener,))
+        thread.start()
+        client = Client(listener.getsockname()[1], Pin(identity.fingerprint))
+        with running(client.connection):
+            assert client.events.get(timeout=WAIT_SECONDS) == Hello(1, "-")
+            done.set()
+        thread.join()
+
+
+# --------------------------------------------------------------------------------------------------------- the program
+
+
+def test_the_program_goes_in(server: ChatServer, authority: Authority, identity: Identity, tmp_path: Path) -> None:
+    """With each of its options; the fingerprint is shown the first time that it is taken."""
+    address = f"localhost:{server.address[1]}"
+    for options, told in (
+        (["--ca", str(authority.path)], ""),
+        (["--pin", identity.fingerprint], ""),
+        (["--tls"], identity.fingerprint),
+        (["--tls"], ""),
+    ):
+        code, _, asides = run_in_a_pipe(tmp_path, address, "--name", "alice", *options)
+        assert code == 0
+        assert told in asides
+        assert bool(told) == ("is new here" in asides)
+
+
+def test_the_program_refuses(server: ChatServer, tmp_path: Path) -> None:
+    """One line that says why, and exit code 2."""
+    address = f"localhost:{server.address[1]}"
+    for options, reason in (
+        (["--pin", OTHER], "and not AB:AB"),
+        (["--ca", str(Authority(tmp_path, "other").path)], "certificate is refused"),
+        (["--ca", str(tmp_path / "none.pem")], "No such file"),
+    ):
+        code, output, asides = run_in_a_pipe(tmp_path, address, "--name", "alice", *options)
+        assert (code, output) == (2, "")
+        assert reason in asides
+        assert asides.count("\n") == 1

@@ -1,0 +1,498 @@
+"""The past of a room, asked for page by page: exactly what is wanted, in order, whatever the server keeps or says."""
+
+from collections import deque
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubbub.client.state.backlog import PATIENCE, Backlog, Since, parse_since
+from hubbub.protocol import HISTORY_LINES_MAX, Acted, End, Entered, Event, Gap, History, Said
+
+NOW = 1_000_000.0  # seconds since 1970, when somebody wants the past
+STEP = 1_000  # milliseconds from one line to the next
+SEARCH_QUESTIONS = 51  # at most, for one among all the lines that a number of 15 digits can count, after the first
+
+
+class Room:
+    """A server with one room: what it sends stands on the wire until the client takes it."""
+
+    def __init__(self, count: int = 0, *, kept: int = 0, now: float = NOW) -> None:
+        """Have said `count` lines, the last one just now; only the last `kept` of them are still there, 0 is all."""
+        self.end = count
+        self.first = count - kept + 1 if kept else 1
+        self.now = int(now * 1000)
+        self.wire: deque[Event] = deque()
+        self._answer: deque[Event] = deque()  # what of it is not on the wire yet
+
+    def line(self, seq: int) -> Said:
+        """Return a line; the last one is said now, and each before it a step earlier."""
+        return Said("ops", seq, self.now - STEP * (self.end - seq), "bob", "red", f"line {seq}")
+
+    def enter(self, followed_by: int = 0) -> Entered:
+        """Send the heading, and the last lines of the past behind it."""
+        entered = Entered("ops", self.end, 2, "-")
+        self.wire.append(entered)
+        self.wire.extend(self._kept(self.end - followed_by, self.end))
+        return entered
+
+    def say(self) -> None:
+        """Say a line, a step after the last."""
+        self.end += 1
+        self.now += STEP
+        self.wire.append(self.line(self.end))
+
+    def purge(self, count: int) -> None:
+        """Keep the oldest lines no longer."""
+        self.first = min(self.first + count, self.end + 1)
+
+    def ask(self, question: History) -> None:
+        """Answer as the protocol says; `send` puts it on the wire."""
+        assert 1 <= question.count <= HISTORY_LINES_MAX
+        upto = min(question.before - 1, self.end)
+        self._answer.extend(self._kept(upto - question.count, upto))
+        self._answer.append(End("history"))
+
+    def send(self, count: int) -> None:
+        """Put more of the answer on the wire; lines that are said meanwhile come in between."""
+        for _ in range(min(count, len(self._answer))):
+            self.wire.append(self._answer.popleft())
+
+    def cut(self) -> None:
+        """Lose the connection, and what is on its way."""
+        self.wire.clear()
+        self._answer.clear()
+
+    def _kept(self, after: int, upto: int) -> Iterator[Said]:
+        return (self.line(seq) for seq in range(max(after + 1, self.first), upto + 1))
+
+
+class Reader:
+    """A client that wants the past: it takes what is on the wire, and asks when it should."""
+
+    def __init__(self, room: Room, since: Since) -> None:
+        self.room = room
+        self.replay = Backlog(since, lambda: NOW)
+        self.shown: list[Event] = []
+        self.questions: list[History] = []
+
+    def step(self) -> None:
+        """Take one event."""
+        event = self.room.wire.popleft()
+        if isinstance(event, Entered):
+            self.replay.begin(event)
+        elif isinstance(event, End):
+            self.shown += self.replay.answered()
+        elif isinstance(event, Said | Acted | Gap):
+            self.shown += self.replay.take(event)
+        self.ask()
+
+    def ask(self) -> None:
+        question = self.replay.next_command()
+        if question is not None:
+            self.questions.append(question)
+            self.room.ask(question)
+
+    def do(self, deed: str, many: int, followed_by: int) -> None:
+        """Let something happen."""
+        if deed == "say":
+            self.room.say()
+        elif deed == "purge":
+            self.room.purge(many // 3)
+        elif deed == "send":
+            self.room.send(many)
+        elif deed == "take":
+            for _ in range(min(many, len(self.room.wire))):
+                self.step()
+        elif not self.replay.done:  # after it, others know what was shown
+            self.room.cut()
+            self.replay.lost()
+            self.room.enter(followed_by)
+
+    def finish(self) -> None:
+        """Take and ask until there is nothing more."""
+        self.room.send(HISTORY_LINES_MAX + 1)
+        while self.room.wire:
+            self.step()
+            self.room.send(HISTORY_LINES_MAX + 1)
+        assert self.replay.done
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the lines shown."""
+        return [event.seq for event in self.shown if isinstance(event, Said)]
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """The holes shown."""
+        return [event for event in self.shown if isinstance(event, Gap)]
+
+
+def replayed(room: Room, since: Since, followed_by: int = 50) -> Reader:
+    """Come into the room, and read all that is wanted."""
+    reader = Reader(room, since)
+    room.enter(followed_by)
+    reader.finish()
+    return reader
+
+
+@pytest.mark.parametrize(
+    ("text", "since"),
+    [
+        ("0", Since(seq=0)),
+        ("1200", Since(seq=1_200)),
+        ("90s", Since(seconds=90)),
+        ("30m", Since(seconds=1_800)),
+        ("2h", Since(seconds=7_200)),
+        ("7d", Since(seconds=604_800)),
+        ("0s", Since(seconds=0)),
+    ],
+)
+def test_what_can_be_wanted(text: str, since: Since) -> None:
+    """The number of a line, or a time in seconds, minutes, hours or days."""
+    assert parse_since(text) == since
+
+
+@pytest.mark.parametrize("text", ["", "h", "-1", "2 h", "1.5h", "2w", "2hh", "٣", "²", "9" * 16, "yesterday"])
+def test_what_cannot_be_wanted(text: str) -> None:
+    """The refusal says what is allowed."""
+    with pytest.raises(ValueError, match="neither the number of a line nor a time like 90s, 30m, 2h or 7d"):
+        parse_since(text)
+
+
+@pytest.mark.parametrize("seq", [0, 1, 499, 1_000, 2_449, 2_450, 2_499, 2_500])
+@pytest.mark.parametrize("followed_by", [0, 50])
+def test_lines_behind_a_line(seq: int, followed_by: int) -> None:
+    """Each of them, once and in order, whether or not some come unasked."""
+    reader = replayed(Room(2_500), Since(seq=seq), followed_by)
+    assert reader.numbers == list(range(seq + 1, 2_501))
+    assert reader.gaps == []
+
+
+@pytest.mark.parametrize(("seconds", "first"), [(0, 2_500), (1, 2_499), (1_600, 900), (2_499, 1), (10**20, 1)])
+def test_lines_of_the_last_time(seconds: int, first: int) -> None:
+    """All that was said since, and nothing before."""
+    reader = replayed(Room(2_500), Since(seconds=seconds))
+    assert reader.numbers == list(range(first, 2_501))
+    assert reader.gaps == []
+
+
+def test_nothing_was_said_in_that_time() -> None:
+    """Then there is nothing to show, and what is said next is shown."""
+    room = Room(2_500, now=NOW - 100)
+    reader = replayed(room, Since(seconds=60))
+    assert reader.shown == []
+    room.say()
+    reader.step()
+    assert reader.numbers == [2_501]
+
+
+def test_room_is_empty() -> None:
+    """What is said first is shown."""
+    room = Room()
+    reader = replayed(room, Since(seconds=60))
+    room.say()
+    reader.step()
+    assert reader.numbers == [1]
+
+
+def test_no_page_is_larger_than_the_server_allows() -> None:
+    """Nor asks for a line that is there already."""
+    reader = replayed(Room(2_500), Since(seq=100), followed_by=0)
+    assert reader.questions == [History(1_000, 1_101), History(1_000, 2_101), History(400, 2_501)]
+
+
+def test_lines_are_no_longer_kept() -> None:
+    """That shows as one gap, found without asking for each of the pages."""
+    reader = replayed(Room(1_000_000, kept=1_500), Since(seq=7))
+    assert reader.gaps == [Gap("ops", 8, 998_500)]
+    assert reader.shown[0] == reader.gaps[0]
+    assert reader.numbers == list(range(998_501, 1_000_001))
+    assert len(reader.questions) < 30
+
+
+def test_part_of_a_page_is_no_longer_kept() -> None:
+    """The rest of it is shown behind the gap."""
+    reader = replayed(Room(500, kept=300), Since(seq=7))
+    assert reader.gaps == [Gap("ops", 8, 200)]
+    assert reader.numbers == list(range(201, 501))
+
+
+def test_no_line_is_kept() -> None:
+    """A gap is all there is of the past."""
+    room = Room(5_000)
+    room.purge(5_000)
+    reader = replayed(room, Since(seq=7))
+    assert reader.shown == [Gap("ops", 8, 5_000)]
+
+
+def test_time_reaches_beyond_what_is_kept() -> None:
+    """Nobody knows whether anything was said then, so no gap is told."""
+    reader = replayed(Room(5_000, kept=10), Since(seconds=4_000))
+    assert reader.numbers == list(range(4_991, 5_001))
+    assert reader.gaps == []
+
+
+def test_clock_that_went_back() -> None:
+    """From the first line of the time on, everything is shown."""
+    replay = Backlog(Since(seconds=10), lambda: NOW)
+    replay.begin(Entered("ops", 2, 1, "-"))
+    lines = [Said("ops", seq, time, "bob", "red", "") for seq, time in ((1, int(NOW * 1000)), (2, 5))]
+    shown: list[Event] = []
+    while (question := replay.next_command()) is not None:
+        for line in lines[question.before - 1 - question.count : question.before - 1]:
+            shown += replay.take(line)
+        shown += replay.answered()
+    assert shown == lines
+
+
+def test_lines_are_purged_as_we_ask() -> None:
+    """What was wanted and is gone shows as a gap, also where a time is wanted."""
+    room = Room(2_500)
+    reader = Reader(room, Since(seconds=10**6))
+    room.enter()
+    while len(reader.numbers) < 1_000:
+        reader.step()
+        room.send(1)
+    room.cut()
+    reader.replay.lost()
+    room.purge(1_500)
+    room.enter()
+    reader.finish()
+    assert reader.numbers == [*range(1, 1_001), *range(1_501, 2_501)]
+    assert reader.gaps == [Gap("ops", 1_001, 1_500)]
+
+
+def test_server_with_a_slow_clock() -> None:
+    """What is said while we are here is wanted, whatever time the server has."""
+    room = Room(10, now=NOW - 100_000)
+    reader = Reader(room, Since(seconds=60))
+    room.enter()
+    room.say()
+    reader.finish()
+    assert reader.numbers == [11]
+
+
+def test_room_was_begun_anew() -> None:
+    """It has fewer lines than we have of it: all of them are new to us."""
+    assert replayed(Room(3), Since(seq=500)).numbers == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("since", "steps"),
+    [(Since(seq=0), 20), (Since(seq=0), 300), (Since(seconds=10**6), 2), (Since(seconds=10**6), 300)],
+)
+def test_room_is_begun_anew_while_we_ask(since: Since, steps: int) -> None:
+    """After that entry its lines are wanted, and nothing of the old ones is missed."""
+    reader = Reader(Room(2_500), since)
+    reader.room.enter()
+    for _ in range(steps):
+        reader.step()
+        reader.room.send(1)
+    before = len(reader.shown)
+    reader.replay.lost()
+    reader.room = Room(2)
+    reader.room.enter()
+    reader.finish()
+    assert reader.numbers[before:] == [1, 2]
+    assert reader.gaps == []
+
+
+def test_room_is_begun_anew_while_we_look_for_what_is_kept() -> None:
+    """What was found of the old lines means nothing for the new ones."""
+    reader = Reader(Room(50_000, kept=10), Since(seq=40_000))
+    reader.room.enter(0)
+    while len(reader.questions) < 5:
+        reader.step()
+        reader.room.send(1_001)
+    reader.replay.lost()
+    reader.room = Room(3)
+    reader.room.enter()
+    reader.finish()
+    assert reader.shown == [reader.room.line(seq) for seq in (1, 2, 3)]
+
+
+def test_server_sends_one_line_of_each_page() -> None:
+    """Who gets on, however slowly, gets everything."""
+    replay = Backlog(Since(seq=0))
+    replay.begin(Entered("ops", 10, 2, "-"))
+    shown: list[Event] = []
+    while (question := replay.next_command()) is not None:
+        shown += replay.take(Said("ops", question.before - question.count, 1, "bob", "red", "hi"))
+        shown += replay.answered()
+    assert [_seq(event) for event in shown] == list(range(1, 11))
+
+
+def test_connection_is_lost_in_a_page() -> None:
+    """The rest of the page is asked for after the next entry, and nothing is shown twice."""
+    room = Room(2_500)
+    reader = Reader(room, Since(seq=0))
+    room.enter()
+    for _ in range(101):
+        reader.step()
+        room.send(1)
+    room.cut()
+    reader.replay.lost()
+    assert 0 < len(reader.numbers) < 200
+    room.say()
+    room.wire.clear()
+    room.enter()
+    reader.finish()
+    assert reader.numbers == list(range(1, 2_502))
+
+
+def test_room_is_spelt_otherwise() -> None:
+    """It is the same room after the next entry."""
+    replay = Backlog(Since(seq=0))
+    replay.begin(Entered("ops", 500, 2, "-"))
+    replay.next_command()
+    replay.lost()
+    replay.begin(Entered("Ops", 500, 2, "-"))
+    assert replay.next_command() == History(500, 501)
+    line = Said("OPS", 1, 1, "bob", "red", "hi")
+    assert replay.take(line) == [line]
+
+
+def test_another_room() -> None:
+    """Whoever goes elsewhere is done with the past, and gets what is said there."""
+    replay = Backlog(Since(seq=0))
+    replay.begin(Entered("ops", 500, 2, "-"))
+    assert replay.next_command() == History(500, 501)
+    replay.begin(Entered("lobby", 9, 1, "-"))
+    line = Said("lobby", 10, 1, "bob", "red", "hi")
+    assert replay.take(line) == [line]
+    assert (replay.done, replay.refused(), replay.answered(), replay.next_command()) == (True, [], [], None)
+
+
+def test_nothing_before_we_are_in_the_room() -> None:
+    """There is nothing to ask, and what comes belongs to a room through which we pass."""
+    replay = Backlog(Since(seq=0))
+    assert replay.next_command() is None
+    assert replay.take(Said("lobby", 1, 1, "bob", "red", "hi")) == []
+    assert not replay.done
+
+
+def test_one_question_at_a_time() -> None:
+    """The next is asked when the answer is complete."""
+    replay = Backlog(Since(seq=0))
+    replay.begin(Entered("ops", 5_000, 2, "-"))
+    assert replay.next_command() is not None
+    assert replay.next_command() is None
+
+
+def test_actions_are_lines_too() -> None:
+    """They are counted with the messages."""
+    replay = Backlog(Since(seq=4))
+    replay.begin(Entered("ops", 5, 2, "-"))
+    replay.next_command()
+    acted = Acted("ops", 5, 1, "bob", "red", "waves")
+    assert replay.take(acted) == [acted]
+
+
+def test_gap_that_the_server_tells_once_done() -> None:
+    """It is passed on as the lines are; before, the holes show by themselves."""
+    replay = Backlog(Since(seq=5))
+    replay.begin(Entered("ops", 5, 2, "-"))
+    gap = Gap("ops", 6, 9)
+    assert replay.take(gap) == []
+    replay.next_command()
+    replay.answered()
+    assert replay.take(gap) == [gap]
+
+
+def test_server_refuses_the_question() -> None:
+    """Then what is missing shows as a gap, and the room goes on."""
+    replay = Backlog(Since(seq=5))
+    replay.begin(Entered("ops", 9, 2, "-"))
+    assert replay.refused() == []  # nothing was asked
+    replay.next_command()
+    assert replay.refused() == [Gap("ops", 6, 9)]
+    assert replay.done
+
+
+def test_server_keeps_its_promises_to_nobody() -> None:
+    """Lines that are said to be there and never come are given up."""
+    replay = Backlog(Since(seq=0))
+    replay.begin(Entered("ops", 2_000, 2, "-"))
+    last = Said("ops", 2_000, 1, "bob", "red", "hi")
+    shown: list[Event] = []
+    questions = 0
+    while (question := replay.next_command()) is not None:
+        questions += 1
+        if question.count == 1:
+            shown += replay.take(Said("ops", question.before - 1, 1, "bob", "red", "hi"))
+        shown += replay.answered()
+    assert shown == [Gap("ops", 1, 2_000)]
+    assert PATIENCE < questions <= 2 * (PATIENCE + 1)
+    assert replay.take(last) == [last]
+
+
+LINES = st.builds(
+    Said,
+    st.sampled_from(["ops", "OPS", "lobby"]),
+    st.integers(0, 3_000) | st.integers(0, 10**15 - 1),
+    st.integers(0, 2 * int(NOW * 1000)),
+    st.just("bob"),
+    st.just("red"),
+    st.just("hi"),
+)
+SINCE = st.builds(Since, st.integers(0, 3_000)) | st.builds(Since, seconds=st.integers(0, 3_000))
+
+
+@given(SINCE, st.integers(0, 10**15 - 1), st.lists(st.lists(LINES, max_size=5), max_size=20))
+def test_nonsense_comes_to_an_end(since: Since, end: int, answers: list[list[Said]]) -> None:
+    """Whatever a server answers, it is not asked for ever, and no line goes back before one that was shown."""
+    replay = Backlog(since, lambda: NOW)
+    replay.begin(Entered("ops", end, 2, "-"))
+    shown: list[Event] = []
+    questions = 0
+    while replay.next_command() is not None:
+        questions += 1
+        for line in answers.pop() if answers else []:
+            shown += replay.take(line) if not replay.done else []
+        shown += replay.answered()
+        assert questions <= 20 + (PATIENCE + 2) * (SEARCH_QUESTIONS + 1)
+    assert replay.done
+    numbers = [event.seq for event in shown if isinstance(event, Said)]
+    assert numbers == sorted(set(numbers))
+
+
+@given(
+    st.integers(0, 2_200),
+    st.integers(1, 2_200),
+    SINCE,
+    st.lists(st.sampled_from(["take", "take", "send", "send", "say", "purge", "cut"]), max_size=150),
+    st.integers(0, 60),
+    st.integers(1, 700),
+)
+def test_no_hole_and_no_doubling(
+    count: int, kept: int, since: Since, deeds: list[str], followed_by: int, many: int
+) -> None:
+    """While people talk, old lines are purged and connections are lost: each line is shown once, or is in a gap."""
+    room = Room(count, kept=min(kept, count))
+    start = since.seq if since.seq <= count else 0
+    wanted = start + 1 if since.seconds is None else count + 1 - min(count, since.seconds + 1)
+    reader = Reader(room, since)
+    room.enter(followed_by)
+    for deed in deeds:
+        reader.do(deed, many, followed_by)
+    reader.finish()
+    following = wanted
+    for event in reader.shown:
+        first, last = (event.first, event.last) if isinstance(event, Gap) else (_seq(event), _seq(event))
+        if since.seconds is not None and following == wanted and first > wanted:
+            assert first <= room.first
+            following = first
+        assert first == following
+        assert not isinstance(event, Gap) or last < room.first
+        following = last + 1
+    if since.seconds is None or reader.shown:
+        assert following == room.end + 1
+    else:
+        assert wanted > room.end or room.first > room.end
+
+
+def _seq(event: Event) -> int:
+    assert isinstance(event, Said)
+    return event.seq

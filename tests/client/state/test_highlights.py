@@ -1,0 +1,142 @@
+"""What concerns the person: mentions, calls, and people who are ignored."""
+
+import pytest
+
+from hubbub.client.state.highlights import MENTIONS, Highlights
+from hubbub.client.state.notification import Age, Notification
+from hubbub.protocol import Acted, Event, Joined, Left, Notice, Renamed, Said, Told
+
+
+def said(text: str, name: str = "bob", seq: int = 1, room: str = "lobby") -> Said:
+    """Return a message."""
+    return Said(room, seq, 0, name, "red", text)
+
+
+def told(text: str = "psst", name: str = "bob", to: str = "alice") -> Told:
+    """Return a private message."""
+    return Told(0, name, "red", to, text)
+
+
+def judged(attention: Highlights, event: Event, age: Age = Age.LIVE, me: str = "alice") -> Notification:
+    """Return what an event means to alice, who is not to miss it."""
+    news = attention.judge(event, me, age)
+    assert news is not None
+    return news
+
+
+@pytest.mark.parametrize(
+    ("text", "me", "mention"),
+    [
+        ("alice: look", "alice", True),
+        ("hey ALICE!", "alice", True),
+        ("ask @alice.", "alice", True),
+        ("alice", "alice", True),
+        ("malice", "alice", False),
+        ("alices", "alice", False),
+        ("al-ice and al.ice", "al", False),
+        ("al-ice and al.ice", "ice", False),
+        ("ask Al.", "al", True),
+        ("STRASSE", "straße", True),
+        ("李雷，来吧", "李雷", True),
+        ("a.b", "axb", False),
+        ("what now", "alice", False),
+    ],
+)
+def test_name_in_a_line_is_a_mention(text: str, me: str, mention: bool) -> None:
+    """As a word of its own, in whatever case."""
+    assert judged(Highlights(), said(text), me=me).mention is mention
+
+
+@pytest.mark.parametrize(
+    ("event", "mention"),
+    [
+        (Acted("lobby", 1, 0, "bob", "red", "waves at alice"), True),
+        (told(), True),
+        (told("to bob", "alice", "bob"), False),
+        (said("I am alice", "alice"), False),
+        (Joined("lobby", 0, "alice", "red"), False),
+        (Notice("alice"), False),
+    ],
+)
+def test_what_speaks_to_the_person(event: Event, mention: bool) -> None:
+    """Others' lines, and what is told to the person alone; never their own, and nothing of the server's."""
+    assert judged(Highlights(), event).mention is mention
+
+
+@pytest.mark.parametrize(
+    ("level", "calls"),
+    [
+        ("all", [True, True, True]),
+        ("mention", [False, True, True]),
+        ("off", [False, False, True]),
+    ],
+)
+def test_level_of_a_room(level: str, calls: list[bool]) -> None:
+    """It decides what calls; it is not about private messages, and not about other rooms."""
+    attention = Highlights(levels={"ops": level})
+    events = [said("x", room="OPS"), said("alice?", room="ops"), told()]
+    assert [judged(attention, event).alert for event in events] == calls
+    assert attention.level("Ops") == level
+    assert attention.level("lobby") == "mention"
+
+
+@pytest.mark.parametrize("age", [Age.PAST, Age.MISSED])
+def test_nobody_is_called_for_what_is_replayed(age: Age) -> None:
+    """It stands out all the same."""
+    news = judged(Highlights(levels={"lobby": "all"}), said("alice?"), age)
+    assert (news.mention, news.alert) == (True, False)
+
+
+def test_nobody_is_called_for_their_own_lines() -> None:
+    """Not even where every line calls."""
+    attention = Highlights()
+    attention.prefer([], {"lobby": "all"})
+    assert not judged(attention, said("x", "alice")).alert
+    assert judged(attention, said("x", "bob")).alert
+
+
+def test_mentions_are_kept() -> None:
+    """Each once, the last of them, and without calling again."""
+    attention = Highlights()
+    for seq in range(MENTIONS + 2):
+        for age in (Age.LIVE, Age.PAST):
+            judged(attention, said("alice", seq=seq), age)
+        judged(attention, said("something else", seq=seq))
+    assert len(attention.mentions) == MENTIONS
+    assert attention.mentions[-1] == Notification(said("alice", seq=MENTIONS + 1), "alice", Age.PAST, mention=True)
+
+
+def test_who_told_last() -> None:
+    """The person's own messages do not count, nor what is said to all."""
+    attention = Highlights()
+    assert attention.teller == ""
+    for event in (told(name="bob"), told(name="carol"), told(name="alice", to="bob"), said("alice", "dave")):
+        judged(attention, event)
+    assert attention.teller == "carol"
+
+
+def test_nothing_of_the_ignored_is_shown() -> None:
+    """However their name is written; others are seen."""
+    attention = Highlights(ignored=["BOB"])
+    events: list[Event] = [
+        said("alice!"),
+        told(),
+        Joined("lobby", 0, "bob", "red"),
+        Left("lobby", 0, "bob", "red", "x"),
+    ]
+    assert [attention.judge(event, "alice", Age.LIVE) for event in events] == [None] * 4
+    assert (attention.mentions, attention.teller) == ([], "")
+    judged(attention, said("x", "carol"))
+    attention.prefer([], {})
+    judged(attention, said("x", "bob"))
+
+
+def test_another_name_does_not_help_the_ignored() -> None:
+    """As long as they are here; then the name is anybody's."""
+    attention = Highlights(ignored=["bob"])
+    for old, new in (("bob", "eve"), ("eve", "mallory")):
+        assert attention.judge(Renamed("lobby", 0, old, "red", new), "alice", Age.LIVE) is None
+    assert attention.judge(said("x", "mallory"), "alice", Age.LIVE) is None
+    judged(attention, said("x", "eve"))
+    assert attention.judge(Left("lobby", 0, "mallory", "red", "exit"), "alice", Age.LIVE) is None
+    judged(attention, said("x", "mallory"))

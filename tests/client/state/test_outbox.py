@@ -1,0 +1,414 @@
+"""What was typed and is not yet done: nothing lost, nothing twice, everything in its room."""
+
+import itertools
+from collections import deque
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubbub.client.state.outbox import DELAY_SECONDS, FullError, Outbox
+from hubbub.protocol import LOBBY, Color, Command, History, Join, Leave, List, Me, Msg, Name, Ping, Post, Say, Who
+
+OPS = "ops"
+
+
+def in_lobby(*commands: Command) -> Outbox:
+    """Return the outbox of somebody who is in the lobby and has typed `commands`."""
+    outbox = Outbox()
+    outbox.renewed()
+    outbox.entered(LOBBY)
+    for command in commands:
+        outbox.add(command)
+    return outbox
+
+
+def typed(outbox: Outbox) -> list[str]:
+    """Return the lines that are not done."""
+    return [line for line, _ in outbox.typed()]
+
+
+def come_back(outbox: Outbox, accepted: int, room: str = LOBBY) -> list[Command]:
+    """Lose the connection and resume; return what goes out then."""
+    outbox.lost()
+    outbox.resumed(accepted)
+    outbox.entered(room)
+    return outbox.ready()
+
+
+# -------------------------------------------------------------------------------------------------------------- posts
+
+
+def test_posts_are_numbered_from_1() -> None:
+    """As what would have been typed: text, an action, and text that starts with a slash."""
+    outbox = in_lobby(Say("one"), Me("waves"), Say("/x"))
+    assert outbox.ready() == [Post(1, "one"), Post(2, "/me waves"), Post(3, "//x")]
+    assert outbox.ready() == []
+
+
+def test_ack_is_cumulative() -> None:
+    """It ends all posts up to its number, and no other."""
+    outbox = in_lobby(Say("one"), Say("two"), Say("three"))
+    outbox.ready()
+    outbox.ack(2)
+    assert typed(outbox) == ["three"]
+    assert len(outbox) == 1
+
+
+def test_ack_ends_nothing_that_is_not_sent() -> None:
+    """Whatever the number is."""
+    outbox = Outbox()
+    outbox.add(Say("one"))
+    outbox.ack(5)
+    assert typed(outbox) == ["one"]
+
+
+def test_refused_post_is_returned_and_its_number_used_up() -> None:
+    """The next one has the next number."""
+    outbox = in_lobby(Say("bad"), Say("good"))
+    outbox.ready()
+    assert outbox.refuse(1) == "bad"
+    assert outbox.refuse(1) == ""
+    outbox.add(Say("next"))
+    assert outbox.ready() == [Post(3, "next")]
+
+
+def test_nothing_goes_before_there_is_a_room() -> None:
+    """Neither at the start nor after a loss."""
+    outbox = in_lobby(Say("one"))
+    outbox.lost()
+    outbox.resumed(0)
+    assert outbox.ready() == []
+
+
+def test_posts_that_are_not_kept_go_again_with_their_numbers() -> None:
+    """Before what was typed meanwhile; those that are kept do not go."""
+    outbox = in_lobby(Say("one"), Say("two"), Say("three"))
+    outbox.ready()
+    outbox.ack(1)
+    outbox.lost()
+    outbox.add(Say("four"))
+    assert come_back(outbox, 2) == [Post(3, "three"), Post(4, "four")]
+
+
+def test_new_session_counts_from_1() -> None:
+    """A server that does not know us kept nothing of us."""
+    outbox = in_lobby(Say("one"), Say("two"))
+    outbox.ready()
+    outbox.ack(1)
+    outbox.lost()
+    outbox.renewed()
+    outbox.entered(LOBBY)
+    assert outbox.ready() == [Post(1, "two")]
+
+
+def test_two_losses_in_a_row_are_like_one() -> None:
+    """A try to come back may fail."""
+    outbox = in_lobby(Say("one"))
+    outbox.ready()
+    outbox.lost()
+    assert come_back(outbox, 0) == [Post(1, "one")]
+
+
+@pytest.mark.parametrize(("lines", "size"), [(2, 1_000), (1_000, 6)])
+def test_full_outbox_takes_no_more(lines: int, size: int) -> None:
+    """Neither lines nor bytes have no end; there is room again when the server has something."""
+    outbox = Outbox(lines, size)
+    outbox.entered(LOBBY)
+    outbox.add(Say("one"))
+    assert not outbox.full
+    outbox.add(Say("two"))
+    assert outbox.full
+    with pytest.raises(FullError):
+        outbox.add(Say("three"))
+    outbox.ready()
+    outbox.ack(1)
+    outbox.add(Say("three"))
+
+
+@pytest.mark.parametrize(("lines", "size"), [(2, 1_000), (1_000, 6)])
+def test_what_is_pasted_is_taken_whole_or_not_at_all(lines: int, size: int) -> None:
+    """Half of it in the room would be worse than none."""
+    outbox = Outbox(lines, size)
+    with pytest.raises(FullError):
+        outbox.add(Say("one"), Say("two"), Say("three"))
+    assert outbox.empty
+    outbox.add(Say("one"), Say("two"))
+    assert typed(outbox) == ["one", "two"]
+
+
+class Clock:
+    """Stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_delay_is_that_of_the_last_answer_or_of_what_is_not_answered() -> None:
+    """A server that is slow shows at once, and no longer when it is quick again."""
+    clock = Clock()
+    outbox = Outbox(clock=clock)
+    outbox.entered(LOBBY)
+    outbox.add(Say("one"), Say("two"))
+    outbox.ready()
+    assert outbox.delay == 0
+    clock.now = 2.0
+    assert outbox.delay == 2.0
+    outbox.ack(2)
+    clock.now = 2.0 + DELAY_SECONDS - 1
+    assert outbox.delay == 2.0
+    clock.now += 1
+    assert outbox.delay == 0
+    outbox.add(Who())
+    outbox.ready()
+    outbox.answered("1")
+    assert outbox.delay == 0
+    outbox.lost()
+    assert outbox.delay == 0
+
+
+def test_question_of_our_own_is_nobodys_line() -> None:
+    """It waits its turn, is not counted as unsent, and is not asked again after a loss."""
+    outbox = in_lobby(Say("one"))
+    outbox.wonder(Who())
+    assert outbox.ready() == [Post(1, "one"), Who(), Ping("1")]
+    assert (outbox.wondered, outbox.asked) == (Who(), None)
+    assert typed(outbox) == ["one"]
+    outbox.wonder(List())
+    outbox.ack(1)
+    assert outbox.lost() == ""
+    assert come_back(outbox, 1) == []
+    assert outbox.empty
+
+
+# ----------------------------------------------------------------------------------------------------------- commands
+
+
+def test_command_goes_alone() -> None:
+    """A ping behind it tells when it is carried out, and only then goes what follows."""
+    outbox = in_lobby(Say("one"), Who(), Say("two"))
+    assert outbox.ready() == [Post(1, "one"), Who(), Ping("1")]
+    assert outbox.asked == Who()
+    assert outbox.answered("0") == []
+    assert outbox.ready() == []
+    assert outbox.answered("1") == []
+    assert outbox.ready() == [Post(2, "two")]
+
+
+def test_line_is_said_where_it_was_typed() -> None:
+    """After a /join in the new room, before it in the old one, however long the way takes."""
+    outbox = in_lobby(Join(OPS), Say("in ops"))
+    assert outbox.room == OPS
+    assert outbox.ready() == [Join(OPS), Ping("1")]
+    outbox.entered("Ops")
+    outbox.answered("1")
+    assert outbox.ready() == [Post(1, "in ops")]
+    assert outbox.room == "Ops"
+
+
+def test_lines_for_a_room_that_nobody_lets_us_into_are_given_up() -> None:
+    """They would be said where they do not belong; what is typed later is for where we are."""
+    outbox = in_lobby(Join(OPS), Say("secret"), Say("secret too"), Leave(), Say("hello"))
+    outbox.ready()
+    assert outbox.answered("1") == ["secret", "secret too"]
+    assert outbox.ready() == [Leave(), Ping("2")]
+    assert outbox.answered("2") == []
+    assert outbox.ready() == [Post(1, "hello")]
+    assert outbox.room == LOBBY
+
+
+def test_unsaid_line_is_said_in_its_room_after_a_loss() -> None:
+    """There and back again."""
+    outbox = in_lobby(Say("in the lobby"), Join(OPS))
+    outbox.ready()
+    outbox.entered(OPS)
+    outbox.answered("1")
+    assert come_back(outbox, 0, OPS) == [Join(LOBBY), Ping("2")]
+    outbox.entered(LOBBY)
+    assert outbox.answered("2") == []
+    assert outbox.ready() == [Post(1, "in the lobby"), Join(OPS), Ping("3")]
+    outbox.entered(OPS)
+    outbox.answered("3")
+    assert outbox.ready() == []
+    assert outbox.room == OPS
+
+
+def test_join_whose_answer_was_lost_is_not_made_twice() -> None:
+    """The server has us there already."""
+    outbox = in_lobby(Join(OPS), Say("in ops"))
+    outbox.ready()
+    assert come_back(outbox, 0, OPS) == [Post(1, "in ops")]
+    assert outbox.room == OPS
+
+
+def test_join_that_was_not_carried_out_is_made_again() -> None:
+    """And so is what else does no harm twice."""
+    for command in (Join(OPS), Leave(), Name("eve"), Color("red")):
+        outbox = in_lobby(command)
+        outbox.ready()
+        assert come_back(outbox, 0, "elsewhere")[0] in {command, Join(LOBBY)}
+        assert typed(outbox) != []
+
+
+def test_question_whose_answer_was_lost_is_given_up() -> None:
+    """A private message must not arrive twice; who asked is told."""
+    for command in (Msg("bob", "psst"), Who(), History()):
+        outbox = in_lobby(command)
+        outbox.ready()
+        assert outbox.lost() == command.encode().decode().strip()
+        assert outbox.lost() == ""
+        assert outbox.empty
+
+
+def test_new_session_goes_back_to_the_room() -> None:
+    """Without anything being typed."""
+    outbox = in_lobby(Join(OPS))
+    outbox.ready()
+    outbox.entered(OPS)
+    outbox.answered("1")
+    outbox.lost()
+    outbox.renewed()
+    outbox.entered(LOBBY)
+    assert outbox.next_room == OPS
+    assert outbox.ready() == [Join(OPS), Ping("2")]
+    assert outbox.answered("2") == []
+    assert outbox.room == LOBBY
+
+
+def test_refused_move_after_a_loss_leads_back_to_where_the_person_was() -> None:
+    """And not to where a new session happened to begin."""
+    outbox = in_lobby(Join(OPS))
+    outbox.ready()
+    outbox.entered(OPS)
+    outbox.answered("1")
+    outbox.lost()
+    outbox.add(Join("locked"))
+    outbox.renewed()
+    outbox.entered(LOBBY)
+    assert outbox.ready() == [Join("locked"), Ping("2")]
+    outbox.answered("2")
+    assert outbox.ready() == [Join(OPS), Ping("3")]
+    assert outbox.room == OPS
+
+
+def test_server_may_move_us() -> None:
+    """Then that is where we are."""
+    outbox = in_lobby()
+    outbox.entered(OPS)
+    assert outbox.ready() == []
+    assert outbox.room == OPS
+
+
+def test_end_is_asked_for_after_everything_else() -> None:
+    """And again after a loss; it is nothing that was typed."""
+    outbox = in_lobby(Say("one"))
+    outbox.add_end()
+    assert outbox.ready() == [Post(1, "one"), Ping("1")]
+    assert come_back(outbox, 1) == [Ping("2")]
+    assert len(outbox) == 0
+    assert not outbox.empty
+    outbox.answered("2")
+    assert outbox.empty
+
+
+# -------------------------------------------------------------------------------------------------------- all together
+
+
+class Wire:
+    """An outbox, a simple server, and what is on its way between them. Nobody gets into the room `locked`."""
+
+    def __init__(self) -> None:
+        self.outbox = Outbox()
+        self.commands: deque[Command] = deque()
+        self.events: deque[tuple[str, str | int]] = deque()
+        self.room = LOBBY
+        self.accepted = self.acked = 0
+        self.said: list[tuple[str, str]] = []
+        self.expected: list[tuple[str, str]] = []
+        self.given_up: list[str] = []
+        self.outbox.entered(LOBBY)
+
+    def type(self, command: Command) -> None:
+        if isinstance(command, Say):
+            self.expected.append((self.outbox.room, command.text))
+        self.outbox.add(command)
+        self.commands += self.outbox.ready()
+
+    def serve(self) -> None:
+        match self.commands.popleft() if self.commands else None:
+            case Post(number, line):
+                if number > self.accepted:
+                    self.accepted = number
+                    self.said.append((self.room, line))
+                self.events.append(("ack", self.accepted))
+            case Join(room) if room != "locked":
+                self.enter(room)
+            case Leave():
+                self.enter(LOBBY)
+            case Ping(token):
+                self.events.append(("pong", token))
+
+    def enter(self, room: str) -> None:
+        if room != self.room:
+            self.room = room
+            self.events.append(("entered", room))
+
+    def listen(self) -> None:
+        match self.events.popleft() if self.events else None:
+            case ("ack", int(number)):
+                self.outbox.ack(number)
+                self.acked = len(self.said) - self.accepted + number
+            case ("entered", str(room)):
+                self.outbox.entered(room)
+            case ("pong", str(token)):
+                self.given_up += self.outbox.answered(token)
+        self.commands += self.outbox.ready()
+
+    def cut(self, *, forget: bool) -> None:
+        """Lose what is on its way; a server that forgets us has lost what was not acknowledged, too."""
+        self.commands.clear()
+        self.events.clear()
+        self.outbox.lost()
+        if forget:
+            del self.said[self.acked :]
+            self.accepted, self.room = 0, LOBBY
+            self.outbox.renewed()
+        else:
+            self.outbox.resumed(self.accepted)
+            self.acked = len(self.said)
+        self.outbox.entered(self.room)
+        self.commands += self.outbox.ready()
+
+
+STEPS = st.sampled_from(["say", "say", "join ops", "join dev", "join locked", "leave"] + ["serve", "listen"] * 4)
+
+
+@given(st.lists(STEPS | st.sampled_from(["cut", "forget"]), max_size=80))
+def test_every_line_is_said_once_in_its_room(steps: list[str]) -> None:
+    """Wherever the connection is cut, in the order in which they were typed."""
+    wire = Wire()
+    texts = (f"text {number}" for number in itertools.count())
+    for step in steps:
+        match step.split():
+            case ["say"]:
+                wire.type(Say(next(texts)))
+            case ["join", room]:
+                wire.type(Join(room))
+            case ["leave"]:
+                wire.type(Leave())
+            case ["serve"]:
+                wire.serve()
+            case ["listen"]:
+                wire.listen()
+            case [cut]:
+                wire.cut(forget=cut == "forget")
+    while wire.commands or wire.events:
+        wire.serve()
+        wire.listen()
+    assert wire.outbox.empty
+    assert wire.said == [(room, text) for room, text in wire.expected if room != "locked"]
+    assert wire.given_up == [text for room, text in wire.expected if room == "locked"]
+    assert wire.outbox.room == wire.room

@@ -1,0 +1,209 @@
+"""Who is in the room and which rooms there are, as far as one has heard."""
+
+import pytest
+
+from hubbub.client.state import roster
+from hubbub.client.state.roster import Person, Roster
+from hubbub.protocol import Acted, End, Event, Joined, Left, PersonRow, Renamed, RoomRow, Said, Told
+
+
+def said(name: str, time: int, room: str = "lobby") -> Said:
+    """Return what somebody says at `time`."""
+    return Said(room, time, time, name, "red", "text")
+
+
+def joined(name: str, room: str = "lobby") -> Joined:
+    """Return that somebody comes."""
+    return Joined(room, 1, name, "red")
+
+
+def roster_after(*events: Event) -> Roster:
+    """Return the roster of somebody in the lobby to whom these things happened."""
+    noted = Roster()
+    noted.enter("lobby")
+    for event in events:
+        noted.note(event)
+    return noted
+
+
+def names(noted: Roster, me: str = "me") -> list[str]:
+    """Return the names of the others."""
+    return [person.name for person in noted.names(me)]
+
+
+def rooms(noted: Roster) -> list[str]:
+    """Return the names of the rooms."""
+    return [row.room for row in noted.rooms()]
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([], ""),
+        ([joined("dora"), joined("Bob"), joined("carol")], "Bob carol dora"),
+        ([joined("bob"), joined("carol"), said("carol", 5)], "carol bob"),
+        ([said("bob", 5), said("carol", 6), said("bob", 7)], "bob carol"),
+        ([said("bob", 5), Acted("lobby", 6, 6, "carol", "red", "waves")], "carol bob"),
+        ([said("bob", 5), joined("amy"), Told(6, "carol", "red", "me", "psst")], "carol bob amy"),
+        ([said("bob", 5), said("carol", 6), said("bob", 2)], "carol bob"),  # an old line, shown once more
+        ([said("bob", 5), said("BOB", 6)], "BOB"),
+        ([joined("bob"), Left("lobby", 5, "BOB", "red", "exit")], ""),
+        ([said("bob", 5), Left("lobby", 6, "bob", "red", "exit"), joined("amy"), joined("bob")], "amy bob"),
+        ([PersonRow("bob", "red", "lobby", 3), PersonRow("amy", "red", "lobby", 3), End("who")], "amy bob"),
+        ([said("bob", 5), PersonRow("amy", "red", "lobby", 3), PersonRow("bob", "red", "lobby", 0)], "bob amy"),
+        ([said("me", 5), joined("ME"), joined("bob")], "bob"),
+        ([joined("bob", "LOBBY")], "bob"),
+    ],
+)
+def test_others_are_in_the_order_in_which_they_are_wanted(events: list[Event], expected: str) -> None:
+    """Who spoke last comes first; the silent follow by name; each is there once, and oneself is not."""
+    assert " ".join(names(roster_after(*events))) == expected
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        joined("bob", "ops"),
+        said("bob", 5, "ops"),
+        Acted("ops", 5, 5, "bob", "red", "waves"),
+        PersonRow("bob", "red", "ops", 3),
+        Renamed("ops", 5, "alice", "red", "bob"),
+    ],
+)
+def test_people_of_another_room_are_not_here(event: Event) -> None:
+    """What happens elsewhere tells nothing of this room."""
+    assert names(roster_after(event)) == []
+
+
+def test_leaving_another_room_leaves_people_here() -> None:
+    """One may have heard of somebody in two rooms."""
+    assert names(roster_after(joined("bob"), Left("ops", 5, "bob", "red", "leave"))) == ["bob"]
+
+
+def test_new_name_has_the_place_of_the_old_one() -> None:
+    """Who spoke second to last still did after taking another name and colour."""
+    noted = roster_after(said("amy", 4), said("bob", 5), said("carol", 6), Renamed("lobby", 7, "bob", "teal", "zoe"))
+
+    assert noted.names("me") == (Person("carol", "red"), Person("zoe", "teal"), Person("amy", "red"))
+
+
+def test_new_color_is_known() -> None:
+    """Names are completed in the colour that they have now."""
+    noted = roster_after(said("bob", 5), joined("amy"), Renamed("lobby", 6, "bob", "teal", "bob"))
+
+    assert noted.names("me") == (Person("bob", "teal"), Person("amy", "red"))
+
+
+def test_unknown_person_who_takes_another_name_is_here() -> None:
+    """Only who is in the room is renamed in it."""
+    assert names(roster_after(Renamed("lobby", 5, "bob", "red", "zoe"))) == ["zoe"]
+
+
+def test_other_room_has_other_people() -> None:
+    """Nobody of the lobby is offered in another room."""
+    noted = roster_after(said("bob", 5))
+    noted.enter("ops")
+    assert names(noted) == []
+
+
+def test_who_spoke_in_another_room_is_silent_in_this_one() -> None:
+    """The order is that of one room."""
+    noted = roster_after(said("bob", 5))
+    noted.enter("ops")
+    for event in (joined("bob", "ops"), joined("amy", "ops")):
+        noted.note(event)
+
+    assert names(noted) == ["amy", "bob"]
+
+
+def test_people_are_known_after_coming_back_to_the_same_room() -> None:
+    """A connection that is lost for a moment takes no names with it."""
+    noted = roster_after(said("bob", 5))
+    noted.enter("Lobby")
+    assert names(noted) == ["bob"]
+
+
+def test_of_too_many_people_who_spoke_least_recently_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The silent go before those who spoke."""
+    monkeypatch.setattr(roster, "PEOPLE_MAX", 3)
+    noted = roster_after(said("bob", 5), joined("amy"), said("carol", 6), said("dora", 7))
+    assert names(noted) == ["dora", "carol", "bob"]
+
+    noted.note(said("eve", 8))
+
+    assert names(noted) == ["eve", "dora", "carol"]
+
+
+def test_rooms_grow_while_an_answer_arrives() -> None:
+    """A room is known as soon as its row is."""
+    noted = roster_after(RoomRow("ops", 2, "locked"), RoomRow("lobby", 3, "-"))
+
+    assert noted.rooms() == (RoomRow("lobby", 3, "-"), RoomRow("ops", 2, "locked"))
+
+
+def test_complete_answer_replaces_the_one_before() -> None:
+    """A room that is gone is forgotten, in the order of the newer answer."""
+    noted = roster_after(
+        *(RoomRow(name, 1, "-") for name in ("lobby", "gone", "ops")),
+        End("list"),
+        *(RoomRow(name, 2, "-") for name in ("lobby", "attic", "ops")),
+    )
+    assert rooms(noted) == ["lobby", "gone", "ops", "attic"]
+
+    noted.note(End("list"))
+
+    assert noted.rooms() == tuple(RoomRow(name, 2, "-") for name in ("lobby", "attic", "ops"))
+
+
+def test_end_of_another_answer_changes_no_rooms() -> None:
+    """Only the end of a list is one."""
+    assert rooms(roster_after(RoomRow("ops", 1, "-"), End("who"))) == ["lobby", "ops"]
+
+
+def test_answer_that_was_cut_off_leaves_nothing_behind() -> None:
+    """After a lost connection the next answer starts anew."""
+    noted = roster_after(RoomRow("gone", 1, "-"))
+    noted.enter("lobby")
+    for event in (RoomRow("lobby", 1, "-"), End("list")):
+        noted.note(event)
+
+    assert rooms(noted) == ["lobby"]
+
+
+def test_room_is_known_as_soon_as_one_is_in_it() -> None:
+    """Also if a list that was made before comes after."""
+    noted = roster_after()
+    noted.enter("ops")
+    assert rooms(noted) == ["lobby", "ops"]
+
+    for event in (RoomRow("lobby", 1, "-"), End("list")):
+        noted.note(event)
+
+    assert rooms(noted) == ["lobby", "ops"]
+
+
+def test_entering_a_known_room_forgets_nothing_of_it() -> None:
+    """The list says more of a room than that it is there."""
+    noted = roster_after(RoomRow("ops", 2, "locked"))
+    noted.enter("OPS")
+
+    assert noted.rooms()[1] == RoomRow("ops", 2, "locked")
+
+
+def test_rooms_beyond_the_limit_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are known are still kept up to date."""
+    monkeypatch.setattr(roster, "ROOMS_MAX", 2)
+    noted = roster_after(*(RoomRow(name, 1, "-") for name in ("lobby", "ops", "more")), RoomRow("ops", 5, "-"))
+    assert noted.rooms() == (RoomRow("lobby", 1, "-"), RoomRow("ops", 5, "-"))
+
+    noted.note(End("list"))
+
+    assert noted.rooms() == (RoomRow("lobby", 1, "-"), RoomRow("ops", 5, "-"))
+
+
+def test_nothing_is_known_at_first() -> None:
+    """Before one is in a room there is none, whatever a server sends."""
+    noted = Roster()
+    noted.note(End("list"))
+
+    assert (noted.names("me"), noted.rooms()) == ((), ())

@@ -1,0 +1,489 @@
+"""What the client remembers: kept for its owner alone, never lost to another client, and never overwritten unread."""
+
+import dataclasses
+import errno
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hubbub.client.state import private_files as folder_module
+from hubbub.client.state import settings as settings_module
+from hubbub.client.state.private_files import default_folder, locked, replace_private
+from hubbub.client.state.settings import (
+    IGNORED_MAX,
+    NOTIFY_MAX,
+    SETTINGS_BYTES,
+    Settings,
+    SettingsError,
+    SettingsFile,
+)
+from hubbub.protocol import same_key
+from testing.wire import ROOT
+
+CHILD_SECONDS = 30.0  # for a process of a test: a slow machine's start included
+NOBODY = 65_534
+FULL = Settings("bob", "light-blue", "[::1]:4242", ("alice", "мила"), {"lobby": "off", "ops": "all"})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "config"
+
+
+def write(folder: Path, content: str | bytes) -> Path:
+    """Put `content` into the settings file of `folder`, and return its path."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "settings.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Return what the settings file of `folder` holds."""
+    document: dict[str, Any] = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    return document
+
+
+def loaded(folder: Path, told: list[str] | None = None) -> SettingsFile:
+    """Return the settings file of `folder`, read. The person is told nothing, or what is then in `told`."""
+    file = SettingsFile(folder, told.append if told is not None else pytest.fail)
+    file.load()
+    return file
+
+
+def called(name: str) -> Any:
+    """Return the change that takes a name."""
+    return lambda settings: dataclasses.replace(settings, name=name)
+
+
+def refuse(*_: object) -> None:
+    """Stand for a call that the system refuses."""
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+@contextmanager
+def forbidden(path: Path) -> Iterator[None]:
+    """Let the test not read `path` meanwhile, as somebody else if it may read everything."""
+    path.chmod(0)
+    root = os.geteuid() == 0
+    if root:
+        try:
+            os.seteuid(NOBODY)
+        except PermissionError:
+            pytest.skip("this root can be nobody else, and may read every file")
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        path.chmod(0o600)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+# --------------------------------------------------------------------------------------------------------- remembering
+
+
+def test_nothing_is_remembered_yet(folder: Path) -> None:
+    """The first run starts with the defaults, makes nothing, and nobody is told."""
+    file = SettingsFile(folder, pytest.fail)
+    assert (file.load(), file.settings) == (Settings(), Settings())
+    assert not folder.exists()
+
+
+def test_settings_are_there_again(folder: Path) -> None:
+    """What one run changed, the next one finds."""
+    assert loaded(folder).change(lambda _: FULL) == FULL
+    assert loaded(folder).settings == FULL
+
+
+def test_the_file_is_for_people_too(folder: Path) -> None:
+    """A name is written in its own script."""
+    loaded(folder).change(called("мила"))
+    assert '"name": "мила"' in (folder / "settings.json").read_text(encoding="utf-8")
+
+
+def test_settings_are_for_their_owner_alone(folder: Path) -> None:
+    """Folder and files are, from the beginning."""
+    loaded(folder).change(called("bob"))
+    assert mode(folder) == 0o700
+    assert {path.name: mode(path) for path in folder.iterdir()} == {"settings.json": 0o600, "lock": 0o600}
+
+
+def test_a_file_that_others_may_read_is_narrowed(folder: Path) -> None:
+    """Reading it is enough."""
+    path = write(folder, '{"name": "bob"}')
+    path.chmod(0o644)
+    assert loaded(folder).settings.name == "bob"
+    assert mode(path) == 0o600
+
+
+def test_what_a_newer_version_remembers_is_kept(folder: Path) -> None:
+    """A field that we do not know is written again as it was, even half a surrogate pair in it."""
+    write(folder, '{"sound": {"file": "\\ud83d", "loud": [1, null]}, "name": "bob"}')
+    loaded(folder).change(called("carol"))
+    assert read(folder)["sound"] == {"file": "\ud83d", "loud": [1, None]}
+    assert loaded(folder).settings.name == "carol"
+
+
+def test_a_linked_file_stays_linked(folder: Path, tmp_path: Path) -> None:
+    """Who keeps their settings elsewhere finds them there, whether they are changed or broken."""
+    kept = write(tmp_path / "dotfiles", '{"name": "bob"}')
+    folder.mkdir()
+    (folder / "settings.json").symlink_to(kept)
+    loaded(folder).change(called("carol"))
+    assert (folder / "settings.json").is_symlink()
+    assert json.loads(kept.read_text())["name"] == "carol"
+    kept.write_text("{")
+    loaded(folder, []).change(called("dave"))
+    assert (folder / "settings.json").is_symlink()
+    assert json.loads(kept.read_text())["name"] == "dave"
+    assert kept.with_name("settings.json.broken").read_text() == "{"
+
+
+def test_nothing_is_left_beside_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a change that is written leaves a file behind, nor one that is not."""
+    file = loaded(folder)
+    file.change(called("bob"))
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(SettingsError):
+        file.change(called("carol"))
+    assert {path.name for path in folder.iterdir()} == {"settings.json", "lock"}
+
+
+def test_the_folder_is_that_of_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It has the name of the program, and nothing is made by asking for it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert default_folder().name == "chat-room"
+    assert list(tmp_path.iterdir()) == []
+
+
+# ------------------------------------------------------------------------------------------------------ several fields
+
+
+def test_people_are_ignored_once() -> None:
+    """A name that means the same is the same."""
+    settings = Settings().ignoring("Bob").ignoring("alice").ignoring("bob")
+    assert settings.ignored == ("Bob", "alice")
+    assert settings.hearing("BOB").ignored == ("alice",)
+    assert settings.hearing("carol") == settings
+
+
+def test_a_room_has_one_level() -> None:
+    """The latest counts, however the room is written, and stands last."""
+    settings = Settings().notifying("Ops", "all").notifying("lobby", "off").notifying("ops", "off")
+    assert list(settings.notify.items()) == [("lobby", "off"), ("ops", "off")]
+
+
+def test_no_more_people_can_be_ignored(folder: Path) -> None:
+    """One too many is refused with the limit, and nothing changes."""
+    file = loaded(folder)
+    names = tuple(f"p{number}" for number in range(IGNORED_MAX))
+    file.change(lambda settings: dataclasses.replace(settings, ignored=names))
+    with pytest.raises(SettingsError, match=f"at most {IGNORED_MAX} people"):
+        file.change(lambda settings: settings.ignoring("bob"))
+    assert file.settings.ignored == loaded(folder).settings.ignored == names
+
+
+def test_the_first_rooms_are_forgotten(folder: Path) -> None:
+    """Of more than NOTIFY_MAX, the latest have their levels."""
+    file = loaded(folder)
+    file.change(lambda settings: dataclasses.replace(settings, notify={f"r{n}": "off" for n in range(NOTIFY_MAX)}))
+    file.change(lambda settings: settings.notifying("ops", "all"))
+    rooms = list(loaded(folder).settings.notify)
+    assert (rooms[0], rooms[-1], len(rooms)) == ("r1", "ops", NOTIFY_MAX)
+
+
+def test_a_room_whose_key_is_wider_than_its_name(folder: Path) -> None:
+    """It is remembered like any other."""
+    room = "ŉ" * 16
+    loaded(folder).change(lambda settings: settings.notifying(room, "off"))
+    assert loaded(folder).settings.notify == {same_key(room): "off"}
+
+
+def test_a_bad_value_is_refused(folder: Path) -> None:
+    """It neither holds nor gets into the file, where it would spoil all the others."""
+    file = loaded(folder)
+    file.change(called("bob"))
+    with pytest.raises(SettingsError, match="name: a name has only letters"):
+        file.change(called("b b"))
+    assert file.settings.name == loaded(folder).settings.name == "bob"
+    assert file.change(called("carol")).name == "carol"
+
+
+# -------------------------------------------------------------------------------------------------------- broken files
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "not JSON"),
+        ('{"name": "bob"', "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        (b'{"name": "b\xffb"}', "not JSON in UTF-8"),
+        (f'{{"name": "bob"{" " * SETTINGS_BYTES}}}', f"more than {SETTINGS_BYTES} bytes"),
+        ("[]", "not a JSON object"),
+        ('{"name": 7}', "name: "),
+        ('{"name": null}', "name: "),
+        ('{"name": "server"}', "name: "),
+        ('{"color": "mud"}', "color: "),
+        ('{"server": "example.org"}', "server: "),
+        ('{"server": "example.org:0"}', "server: "),
+        ('{"server": ":4242"}', "server: "),
+        ('{"server": "[::1:4242"}', "server: "),
+        ('{"server": "a..b:4242"}', "server: "),
+        ('{"server": "a\\u001b[2J:4242"}', "server: "),
+        ('{"ignored": "bob"}', "ignored: "),
+        ('{"ignored": ["bob", 7]}', "ignored: "),
+        ('{"ignored": ["b b"]}', "ignored: "),
+        ('{"notify": ["lobby"]}', "notify: "),
+        ('{"notify": {"lobby": "loud"}}', "notify: "),
+        ('{"notify": {"lobby": []}}', "notify: "),
+        ('{"notify": {"": "all"}}', "notify: "),
+        ('{"notify": {"lob by": "all"}}', "notify: "),
+    ],
+)
+def test_a_broken_file_is_kept_aside(folder: Path, content: str | bytes, why: str) -> None:
+    """It is not used, not lost, and said once, with the reason and both places."""
+    path = write(folder, content)
+    before = path.read_bytes()
+    told: list[str] = []
+    file = loaded(folder, told)
+    aside = folder / "settings.json.broken"
+    assert (file.settings, aside.read_bytes(), path.exists()) == (Settings(), before, False)
+    assert all(text in told[0] for text in (f"{path} ", why, f"{aside} "))
+    file.change(called("bob"))
+    assert (len(told), loaded(folder).settings) == (1, Settings(name="bob"))
+
+
+def test_no_broken_file_replaces_another(folder: Path) -> None:
+    """Each has a name of its own."""
+    told: list[str] = []
+    for content in ("1", "2", "3"):
+        write(folder, content)
+        loaded(folder, told)
+    names = ("settings.json.broken", "settings.json.broken-2", "settings.json.broken-3")
+    assert [(folder / name).read_text() for name in names] == ["1", "2", "3"]
+    assert all(f"{folder / name} " in text for name, text in zip(names, told, strict=True))
+
+
+def test_a_file_that_breaks_during_a_run(folder: Path) -> None:
+    """It is kept aside too, the person is told, and what this run knows is remembered."""
+    told: list[str] = []
+    file = loaded(folder, told)
+    file.change(called("bob"))
+    write(folder, "{")
+    file.change(lambda settings: settings.ignoring("alice"))
+    assert ["settings.json.broken" in text for text in told] == [True]
+    assert loaded(folder).settings == Settings(name="bob", ignored=("alice",))
+
+
+def test_a_file_that_breaks_before_a_change_that_is_refused(folder: Path) -> None:
+    """The person is told all the same, and of the change after that."""
+    told: list[str] = []
+    file = loaded(folder, told)
+    write(folder, "{")
+    with pytest.raises(SettingsError):
+        file.change(called("b b"))
+    assert ["settings.json.broken" in text for text in told] == [True]
+
+
+def test_nobody_waits_for_what_is_told(folder: Path) -> None:
+    """Another client may change the settings while this one shows what became of a broken file."""
+    changed: list[Settings] = []
+    file = SettingsFile(folder, lambda _: changed.append(loaded(folder).change(called("bob"))))
+    write(folder, "{")
+    file.change(lambda settings: settings.ignoring("alice"))
+    assert changed == [Settings(name="bob", ignored=("alice",))]
+
+
+def test_a_broken_file_that_cannot_be_put_aside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays as it is, whatever is changed later."""
+    path = write(folder, "{")
+    monkeypatch.setattr(Path, "rename", refuse)
+    told: list[str] = []
+    file = loaded(folder, told)
+    assert ["Read-only file system" in text for text in told] == [True]
+    monkeypatch.undo()
+    with pytest.raises(SettingsError, match="Read-only file system"):
+        file.change(called("bob"))
+    assert path.read_text() == "{"
+
+
+# ----------------------------------------------------------------------------------------- what cannot be read, written
+
+
+def test_a_file_that_may_not_be_read(folder: Path) -> None:
+    """It is said once, with the reason; changes hold for this run, and never overwrite it."""
+    path = write(folder, '{"name": "bob"}')
+    told: list[str] = []
+    file = SettingsFile(folder, told.append)
+    with forbidden(path):
+        assert file.load() == Settings()
+    assert f"{path} cannot be read: Permission denied" in told[0]
+    with pytest.raises(SettingsError, match=r"not remembered .* Permission denied"):
+        file.change(called("carol"))
+    assert (file.settings.name, len(told)) == ("carol", 1)
+    assert path.read_text() == '{"name": "bob"}'
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "loop"])
+def test_something_else_in_the_place_of_the_file(folder: Path, kind: str) -> None:
+    """Nobody waits for it, reads it for ever, or replaces it."""
+    folder.mkdir()
+    path = folder / "settings.json"
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "pipe":
+            os.mkfifo(path)
+        case "loop":
+            path.symlink_to(path)
+    before = path.lstat()
+    told: list[str] = []
+    file = loaded(folder, told)
+    assert [f"{path} cannot be read" in text for text in told] == [True]
+    with pytest.raises(SettingsError):
+        file.change(called("bob"))
+    assert path.lstat() == before
+    assert file.settings.name == "bob"
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    """It is said, and the file stays."""
+    path = tmp_path / "config"
+    path.write_text("mine")
+    told: list[str] = []
+    file = loaded(path, told)
+    assert ["Not a directory" in text for text in told] == [True]
+    with pytest.raises(SettingsError):
+        file.change(called("bob"))
+    assert path.read_text() == "mine"
+
+
+def test_changes_that_cannot_be_written(folder: Path, tmp_path: Path) -> None:
+    """They hold for this run, each says why it is not remembered, and all are written once that is possible."""
+    folder.mkdir()
+    (folder / "settings.json").symlink_to(tmp_path / "gone" / "settings.json")
+    file = loaded(folder)
+    for name in ("alice", "bob"):
+        with pytest.raises(SettingsError, match=r"not remembered .*settings\.json cannot be written: No such file"):
+            file.change(lambda settings, name=name: settings.ignoring(name))  # type: ignore[misc]
+    assert file.settings.ignored == ("alice", "bob")
+    (tmp_path / "gone").mkdir()
+    file.change(called("carol"))
+    assert loaded(folder).settings == Settings(name="carol", ignored=("alice", "bob"))
+
+
+def test_changes_while_nothing_can_be_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that is there still does not take them back."""
+    write(folder, '{"ignored": ["dave"]}')
+    file = loaded(folder)
+    monkeypatch.setattr(settings_module, "replace_private", refuse)
+    for name in ("alice", "bob"):
+        with pytest.raises(SettingsError, match="Read-only"):
+            file.change(lambda settings, name=name: settings.ignoring(name))  # type: ignore[misc]
+    assert file.settings.ignored == ("dave", "alice", "bob")
+    monkeypatch.undo()
+    file.change(called("carol"))
+    assert loaded(folder).settings == Settings(name="carol", ignored=("dave", "alice", "bob"))
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    """Not even by root, and not behind a link."""
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        with pytest.raises(OSError, match="not a file"):
+            replace_private(path, b"text")
+    assert pipe.is_fifo()
+
+
+# --------------------------------------------------------------------------------------------------------- two clients
+
+
+def test_two_clients_change_different_things(folder: Path) -> None:
+    """Neither takes back what the other did."""
+    one, other = loaded(folder), loaded(folder)
+    one.change(called("bob"))
+    other.change(lambda settings: settings.ignoring("alice"))
+    one.change(lambda settings: settings.ignoring("carol"))
+    other.change(lambda settings: settings.notifying("ops", "off"))
+    expected = Settings(name="bob", ignored=("alice", "carol"), notify={"ops": "off"})
+    assert other.settings == loaded(folder).settings == expected
+
+
+IGNORING = """
+import sys
+from pathlib import Path
+from hubbub.client.state import private_files as folder
+from hubbub.client.state import settings
+folder.LOCK_SECONDS = 30.0  # nobody may give up here
+file = settings.SettingsFile(Path(sys.argv[1]), print)
+file.load()
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(100):
+    file.change(lambda kept: kept.ignoring(f"{sys.argv[2]}{number}"))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no lock")
+def test_two_clients_at_the_same_moment(folder: Path) -> None:
+    """Nothing that one adds is lost to the other."""
+    pipe = subprocess.PIPE
+    commands = [[sys.executable, "-c", IGNORING, str(folder), name] for name in "ab"]
+    children = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) for command in commands]
+    try:
+        assert [child.stdout.readline() for child in children if child.stdout] == ["ready\n"] * 2
+        for child in children:
+            assert child.stdin is not None
+            child.stdin.write("\n")
+            child.stdin.flush()
+        for child in children:
+            child.communicate(timeout=CHILD_SECONDS)
+        assert [child.returncode for child in children] == [0, 0]
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()
+    assert set(loaded(folder).settings.ignored) == {f"{name}{number}" for name in "ab" for number in range(100)}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no lock")
+def test_a_change_waits_for_another_client(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It starts from what that one has written in the end."""
+    file = loaded(folder)
+    file.change(called("bob"))
+
+    def finish(_: float) -> None:
+        write(folder, '{"name": "bob", "color": "red"}')
+        other.close()
+
+    with ExitStack() as other:
+        other.enter_context(locked(folder))
+        monkeypatch.setattr(time, "sleep", finish)
+        file.change(called("carol"))
+    assert loaded(folder).settings == Settings(name="carol", color="red")
+
+
+def test_another_client_that_stands_still(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lock is waited for, but not for ever."""
+    monkeypatch.setattr(folder_module, "LOCK_SECONDS", 0.02)
+    file = loaded(folder)
+    file.change(called("bob"))
+    with locked(folder):
+        file.change(called("carol"))
+    assert loaded(folder).settings.name == "carol"

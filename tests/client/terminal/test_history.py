@@ -1,0 +1,369 @@
+"""The lines that a person typed: there again in the next run, and no reason for trouble in this one."""
+
+import asyncio
+import os
+import stat
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from prompt_toolkit.history import FileHistory
+
+from hubbub.client.state.private_files import locked
+from hubbub.client.terminal import history as history_module
+from hubbub.client.terminal.history import ENTRY_BYTES, HISTORY_BYTES, HISTORY_LINES, LineHistory
+from testing.wire import ROOT
+
+CHILD_SECONDS = 30.0  # for a process of a test: a slow machine's start included
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "config"
+
+
+class Run:
+    """One run of the client: its history, and what it complained of."""
+
+    def __init__(self, folder: Path) -> None:
+        self.troubles: list[str] = []
+        self.history = LineHistory(folder, self.troubles.append, lambda line: "secret" not in line)
+
+    def type(self, *lines: str) -> None:
+        """Type lines."""
+        for line in lines:
+            self.history.append_string(line)
+
+    def lines(self) -> list[str]:
+        """Return what Up would show, oldest first, loaded as an editor does."""
+
+        async def load() -> list[str]:
+            return [line async for line in self.history.load()]
+
+        return asyncio.run(load())[::-1]
+
+
+def kept(folder: Path) -> list[str]:
+    """Return what the next run finds."""
+    run = Run(folder)
+    lines = run.lines()
+    assert run.troubles == []
+    return lines
+
+
+def write(folder: Path, content: bytes) -> Path:
+    """Put `content` into the history file of `folder`, and return its path."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "history"
+    path.write_bytes(content)
+    return path
+
+
+# ---------------------------------------------------------------------------------------------------------- over runs
+
+
+def test_the_first_run(folder: Path) -> None:
+    """It starts with nothing, makes nothing, and nobody is told."""
+    assert kept(folder) == []
+    assert not folder.exists()
+
+
+def test_lines_are_there_again(folder: Path) -> None:
+    """In their order, whatever is in them; a paste stays one."""
+    lines = ["hello", "  мила 👩‍👩‍👧 ", "+1", "# no comment", "a\n\n+b\n#\n", "tab\tand\rreturn", "", "\n"]
+    run = Run(folder)
+    assert run.lines() == []
+    run.type(*lines)
+    assert run.lines() == kept(folder) == lines
+    assert run.troubles == []
+
+
+def test_later_lines_follow_those_of_earlier_runs(folder: Path) -> None:
+    """Each run goes on where the last one ended."""
+    for line in ("a", "b", "c"):
+        Run(folder).type(line)
+    assert kept(folder) == ["a", "b", "c"]
+
+
+def test_lines_typed_before_the_history_is_loaded(folder: Path) -> None:
+    """They are known once, stored or not, and come last."""
+    Run(folder).type("a")
+    run = Run(folder)
+    run.type("b", "my secret")
+    assert run.lines() == ["a", "b", "my secret"]
+    assert run.lines() == ["a", "b", "my secret"]
+
+
+def test_the_history_is_there_at_once(folder: Path) -> None:
+    """The event loop of an editor gets all lines in one step, without a thread."""
+    Run(folder).type("a", "b")
+    loading = Run(folder).history.load()
+    steps = [loading.__anext__(), loading.__anext__(), loading.__anext__()]
+    found = []
+    for step in steps:
+        try:
+            step.send(None)  # whoever had to wait would return here
+            pytest.fail("the loading waits")
+        except StopIteration as answer:
+            found.append(answer.value)
+        except StopAsyncIteration:
+            found.append(None)
+    assert found == ["b", "a", None]
+
+
+def test_the_file_is_for_its_owner_alone(folder: Path) -> None:
+    """From the beginning, and from now on if it was not."""
+    Run(folder).type("hello")
+    path = folder / "history"
+    assert (stat.S_IMODE(folder.stat().st_mode), stat.S_IMODE(path.stat().st_mode)) == (0o700, 0o600)
+    path.chmod(0o644)
+    assert kept(folder) == ["hello"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_file_is_one_of_the_editor(folder: Path) -> None:
+    """The editor's own history reads what we wrote, and we read what it wrote."""
+    Run(folder).type("a", "b\nc")
+    editor = FileHistory(folder / "history")
+    assert list(editor.load_history_strings()) == ["b\nc", "a"]
+    editor.store_string("d")
+    assert kept(folder) == ["a", "b\nc", "d"]
+
+
+# -------------------------------------------------------------------------------------------------- what is not stored
+
+
+def test_the_same_line_twice(folder: Path) -> None:
+    """It is stored once, in one run and over two, unless another is between."""
+    Run(folder).type("a", "a", "b", "a")
+    run = Run(folder)
+    run.type("a")
+    assert run.lines() == kept(folder) == ["a", "b", "a"]
+
+
+def test_a_secret(folder: Path) -> None:
+    """It can be corrected in this run, and is nowhere on the disk."""
+    run = Run(folder)
+    run.type("a", "my secret", "b")
+    assert run.lines() == ["a", "my secret", "b"]
+    assert b"secret" not in (folder / "history").read_bytes()
+    assert kept(folder) == ["a", "b"]
+
+
+def test_a_line_beyond_measure(folder: Path) -> None:
+    """It is known in this run only; nobody is troubled."""
+    run = Run(folder)
+    run.type("a", "x" * ENTRY_BYTES, "b")
+    assert [len(line) for line in run.lines()] == [1, ENTRY_BYTES, 1]
+    assert kept(folder) == ["a", "b"]
+    assert run.troubles == []
+
+
+def test_what_has_no_utf_8(folder: Path) -> None:
+    """Half a surrogate pair becomes a question mark."""
+    Run(folder).type("a\ud83db")
+    assert kept(folder) == ["a?b"]
+
+
+# ---------------------------------------------------------------------------------------------------------- long files
+
+
+def test_the_newest_lines_are_kept(folder: Path) -> None:
+    """The file holds no more than HISTORY_LINES after a start, and is for its owner alone still."""
+    lines = [str(number) for number in range(HISTORY_LINES + 5)]
+    Run(folder).type(*lines)
+    assert kept(folder) == lines[5:]
+    path = folder / "history"
+    assert len(list(FileHistory(path).load_history_strings())) == HISTORY_LINES
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert kept(folder) == lines[5:]
+
+
+def test_a_shortened_file_stays_linked(folder: Path, tmp_path: Path) -> None:
+    """Who keeps it elsewhere finds it there."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"".join(b"\n#\n+%d\n" % number for number in range(HISTORY_LINES + 1)))
+    folder.mkdir()
+    (folder / "history").symlink_to(elsewhere)
+    assert kept(folder)[0] == "1"
+    assert (folder / "history").is_symlink()
+    assert elsewhere.read_bytes().startswith(b"\n#\n+1\n")
+
+
+@pytest.mark.parametrize("parting", [b"\n#\n", b"\n# 2025-11-22 12:00:00\n"])
+def test_a_file_that_grew_beyond_all_measure(folder: Path, parting: bytes) -> None:
+    """Its end is read, from the beginning of a line on, and the rest goes."""
+    line = b"x" * 9_000 + b"\n+" + b"y" * 9_000
+    path = write(folder, b"".join(parting + b"+" + line + b"\n" for _ in range(2 * HISTORY_BYTES // len(line))))
+    lines = kept(folder)
+    assert len(lines) == HISTORY_BYTES // (len(parting) + len(line) + 2)
+    assert set(lines) == {"x" * 9_000 + "\n" + "y" * 9_000}
+    assert path.stat().st_size <= HISTORY_BYTES
+
+
+# --------------------------------------------------------------------------------------------------------- bad content
+
+
+def test_bytes_that_are_no_text(folder: Path) -> None:
+    """They become replacement characters, and the lines around them stay."""
+    write(folder, b"\n#\n+a\n\n#\n+b\xff\xfeb\n\n#\n+c\n")
+    assert kept(folder) == ["a", "b\ufffd\ufffdb", "c"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\x00" * 5_000, b"no history\nat all", b"\xfe\r+" * 500_000])
+def test_a_file_that_is_no_history(folder: Path, content: bytes) -> None:
+    """It holds no lines, and stands in nobody's way."""
+    write(folder, content.replace(b"\n+", b"\n-").removeprefix(b"+"))
+    assert kept(folder) == []
+    Run(folder).type("a")
+    assert kept(folder) == ["a"]
+
+
+def test_a_line_that_was_cut_short(folder: Path) -> None:
+    """What follows is not mixed with it."""
+    write(folder, b"\n#\n+a\n\n#\n+cut \xf0\x9f")
+    Run(folder).type("b")
+    assert kept(folder) == ["a", "cut \ufffd", "b"]
+
+
+# ----------------------------------------------------------------------------------------- what cannot be read, written
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "loop", "no folder"])
+def test_a_history_that_cannot_be_used(folder: Path, kind: str) -> None:
+    """The run goes on in memory and says so once, with the path and the reason."""
+    path = folder / "history"
+    if kind != "no folder":
+        folder.mkdir()
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "pipe":
+            os.mkfifo(path)
+        case "loop":
+            path.symlink_to(path)
+        case "no folder":
+            folder.write_text("mine")
+    run = Run(folder)
+    run.type("a", "b")
+    assert run.lines() == ["a", "b"]
+    run.type("c")
+    assert run.lines() == ["a", "b", "c"]
+    assert len(run.troubles) == 1
+    assert f"not remembered: {path}: " in run.troubles[0]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """There is nothing to read, so it is said with the first line that is typed."""
+    folder = tmp_path / "config"
+    folder.symlink_to(tmp_path / "gone" / "config")
+    run = Run(folder)
+    assert (run.lines(), run.troubles) == ([], [])
+    run.type("a", "b")
+    assert run.lines() == ["a", "b"]
+    assert len(run.troubles) == 1
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from hubbub.client.terminal.history import LineHistory
+resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))
+history = LineHistory(Path(sys.argv[1]), print)
+history.append_string("a line that does not fit")
+print(history.load_history_strings())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit for a file")
+def test_a_disk_that_becomes_full_in_the_middle_of_a_line(folder: Path) -> None:
+    """It is said once, everything stays known in this run, and the next one goes on behind the piece."""
+    Run(folder).type("first")
+    child = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=CHILD_SECONDS
+    )
+    trouble, lines = child.stdout.splitlines()
+    assert "not remembered" in trouble
+    assert lines == str(["a line that does not fit", "first"])
+    Run(folder).type("again")
+    assert kept(folder) == ["first", "a line", "again"]
+
+
+def test_a_long_file_that_cannot_be_shortened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lines are known all the same, and it stays as it is."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    path = write(folder, b"".join(b"\n#\n+%d\n" % number for number in range(HISTORY_LINES + 1)))
+    before = path.read_bytes()
+    monkeypatch.setattr(history_module, "replace_private", refuse)
+    run = Run(folder)
+    assert len(run.lines()) == HISTORY_LINES
+    assert (len(run.troubles), path.read_bytes()) == (1, before)
+
+
+# --------------------------------------------------------------------------------------------------------- two clients
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no lock")
+def test_a_line_waits_for_another_client(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not written into a file that is being replaced."""
+    run = Run(folder)
+    run.type("a")
+
+    def finish(_: float) -> None:
+        write(folder, b"\n#\n+shortened\n")
+        other.close()
+
+    with ExitStack() as other:
+        other.enter_context(locked(folder))
+        monkeypatch.setattr(time, "sleep", finish)
+        run.type("b")
+    assert kept(folder) == ["shortened", "b"]
+
+
+TYPING = """
+import sys
+from pathlib import Path
+from hubbub.client.state import private_files as folder
+from hubbub.client.terminal import history
+folder.LOCK_SECONDS = 30.0  # nobody may give up here
+history.HISTORY_LINES = 150  # so that the file is shortened again and again
+print("ready", flush=True)
+sys.stdin.readline()
+for run in range(10):
+    lines = history.LineHistory(Path(sys.argv[1]), sys.exit)
+    for number in range(10):
+        lines.append_string(f"{sys.argv[2]} {run}\\n{number}")
+"""
+
+
+def test_two_clients_at_the_same_moment(folder: Path) -> None:
+    """Every line is whole and in the order of its client, and none is lost while the other shortens the file."""
+    pipe = subprocess.PIPE
+    write(folder, b"".join(b"\n#\n+old %d\n" % number for number in range(149)))
+    commands = [[sys.executable, "-c", TYPING, str(folder), name] for name in "ab"]
+    children = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) for command in commands]
+    try:
+        assert [child.stdout.readline() for child in children if child.stdout] == ["ready\n"] * 2
+        for child in children:
+            assert child.stdin is not None
+            child.stdin.write("\n")
+            child.stdin.flush()
+        for child in children:
+            child.communicate(timeout=CHILD_SECONDS)
+        assert [child.returncode for child in children] == [0, 0]
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()
+    lines = kept(folder)
+    typed = {name: [f"{name} {run}\n{number}" for run in range(10) for number in range(10)] for name in "ab"}
+    for name, own in typed.items():
+        found = [line for line in lines if line.startswith(name)]
+        assert found == own[len(own) - len(found) :]
+    assert len([line for line in lines if not line.startswith("old")]) >= 150

@@ -1,0 +1,158 @@
+"""What a person types: which words there are, what they mean, and how a wrong one is answered."""
+
+import re
+from dataclasses import MISSING
+
+import pytest
+
+from hubbub import protocol
+from hubbub.client.commands import (
+    COMMANDS,
+    Clear,
+    Colors,
+    Ignore,
+    Local,
+    Mentions,
+    Notify,
+    Reply,
+    Unignore,
+    understand,
+)
+from hubbub.protocol import Color, Command, Help, History, Join, Leave, Me, Msg, Name, ProtocolError, Say, Who
+
+
+def refusal(line: str) -> tuple[str, str]:
+    """Return the code and the text with which `line` is refused."""
+    with pytest.raises(ProtocolError) as caught:
+        understand(line)
+    return caught.value.code, caught.value.text
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("hello", Say("hello")),
+        ("//r x", Say("/r x")),
+        ("/nick bob", Name("bob")),
+        ("/name bob light blue", Name("bob", "light blue")),
+        ("/color red", Color("red")),
+        ("/Color ", Colors()),
+        ("/me waves", Me("waves")),
+        ("/join ops", Join("ops")),
+        ("/leave", Leave()),
+        ("/who ops", Who("ops")),
+        ("/msg bob hi", Msg("bob", "hi")),
+        ("/history 10 200", History(10, 200)),
+        ("/help join", Help("join")),
+        ("/r  two  spaces ", Reply(" two  spaces ")),
+        ("/R yes", Reply("yes")),
+        ("/ignore", Ignore()),
+        ("/ignore  Bob ", Ignore("Bob")),
+        ("/Ignore Ｂｏｂ", Ignore("Bob")),
+        ("/unignore bob", Unignore("bob")),
+        ("/mentions", Mentions()),
+        ("/notify", Notify()),
+        ("/notify all", Notify("all")),
+        ("/NOTIFY Mention", Notify("mention")),
+        ("/notify  off ", Notify("off")),
+        ("/clear", Clear()),
+    ],
+)
+def test_line_means_a_command(line: str, command: Command) -> None:
+    """Words may be in any case, names come out as the server would spell them."""
+    assert understand(line) == command
+
+
+@pytest.mark.parametrize("word", ["resume", "post", "ping", "pong"])
+def test_words_between_programs_are_none_for_people(word: str) -> None:
+    """What the client says to the server by itself cannot be typed."""
+    assert refusal(f"/{word} 1 2 3")[0] == "unknown-command"
+
+
+def test_slip_of_the_finger_is_answered_with_a_word_of_people() -> None:
+    """The nearest command may be one that the wire does not have."""
+    text = "there is no command /mentoins; did you mean /mentions? /help shows them all, and //text says /text"
+    assert refusal("/mentoins") == ("unknown-command", text)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("quit", "exit"), ("q", "exit"), ("part", "leave"), ("w", "msg"), ("names", "who"), ("rename", "name")],
+)
+def test_word_of_another_program_is_answered_with_ours(word: str, meant: str) -> None:
+    """It does nothing, but nobody has to look for the way out."""
+    assert refusal(f"/{word} bob")[1].startswith(f"there is no command /{word}; did you mean /{meant}?")
+
+
+@pytest.mark.parametrize(
+    ("line", "usage"),
+    [
+        ("/nick", "/nick NAME"),
+        ("/r", "/r TEXT"),
+        ("/unignore", "/unignore NAME"),
+        ("/msg bob", "/msg NAME TEXT"),
+    ],
+)
+def test_missing_argument_shows_the_usage(line: str, usage: str) -> None:
+    """It is the usage of the word that was typed."""
+    assert refusal(line) == ("missing-argument", f"usage: {usage}")
+
+
+@pytest.mark.parametrize("line", ["/nick two words", "/Nick  bob red"])
+def test_nick_takes_a_name_alone(line: str) -> None:
+    """A second word is not taken for a colour, of which the usage says nothing."""
+    text = "usage: /nick NAME; a name has no spaces, and /color sets the colour"
+    assert refusal(line) == ("argument-invalid", text)
+
+
+@pytest.mark.parametrize("level", ["loud", "all off", "mentions"])
+def test_level_that_is_none_shows_the_usage(level: str) -> None:
+    """Nothing is guessed."""
+    assert refusal(f"/notify {level}") == ("argument-invalid", "usage: /notify [all|mention|off]")
+
+
+@pytest.mark.parametrize("word", ["ignore", "unignore"])
+@pytest.mark.parametrize("name", ["bob carol", "-", "server", "x" * 21])
+def test_name_that_nobody_can_have_is_refused(word: str, name: str) -> None:
+    """Whoever mistypes a name hears of it."""
+    assert refusal(f"/{word} {name}")[0] == "name-invalid"
+
+
+def test_help_has_its_order() -> None:
+    """Who one is comes first, then where one is and what one tells, and the way out last."""
+    assert " ".join(COMMANDS) == (
+        "join leave list who msg r me nick color ignore unignore mentions notify history clear name "
+        "kick ban unban bans mute unmute help exit"
+    )
+
+
+@pytest.mark.parametrize("word", [word for word in COMMANDS if word in protocol.COMMANDS])
+def test_word_of_the_wire_means_the_same_to_people(word: str) -> None:
+    """Who knows the protocol knows these commands."""
+    assert COMMANDS[word].kind is protocol.COMMANDS[word].kind
+    assert COMMANDS[word].arguments == protocol.COMMANDS[word].arguments
+
+
+@pytest.mark.parametrize("word", COMMANDS)
+def test_usage_shows_in_brackets_what_may_be_left_out(word: str) -> None:
+    """A command takes at least the arguments that stand without."""
+    row = COMMANDS[word]
+
+    assert len(re.findall(r"(?<![\[|])\b[A-Z]+\b", row.arguments)) == row.layout.defaults.count(MISSING)
+
+
+@pytest.mark.parametrize("word", COMMANDS)
+def test_help_is_one_short_line(word: str) -> None:
+    """It fits beside the usage, in the tone of the others: without a capital and a full stop."""
+    text = COMMANDS[word].help
+
+    assert re.fullmatch(r"(NAME|[a-z]).*[^.]", text)
+    assert len(text) <= 70
+
+
+def test_local_commands_are_not_of_the_wire() -> None:
+    """A client can tell what it has to carry out itself."""
+    local = {word for word, row in COMMANDS.items() if issubclass(row.kind, Local)}
+
+    assert local == {"r", "ignore", "unignore", "mentions", "notify", "clear"}
+    assert local.isdisjoint(protocol.COMMANDS)

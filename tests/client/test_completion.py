@@ -1,0 +1,244 @@
+"""How a line goes on: commands, their arguments, and the names in what is said."""
+
+import pytest
+
+from hubbub.client.commands import COMMANDS
+from hubbub.client.completion import CANDIDATES, WORD_CHARS, Candidate, Completion, complete, wants_rooms
+from hubbub.client.state.roster import Person
+from hubbub.protocol import COLORS, RoomRow
+
+PEOPLE = [
+    Person("bobby", "red"),
+    Person("Ähre", "teal"),
+    Person("bob", "blue"),
+    Person("carol", "pink"),
+    Person("Straße", "green"),
+    Person("アリス", "cyan"),
+]
+ROOMS = [RoomRow("lobby", 3, "-"), RoomRow("Ops", 1, "locked"), RoomRow("opera", 0, "-")]
+NOTHING = Completion()
+
+
+def after(before: str) -> Completion:
+    """Return how the line goes on with these people and rooms."""
+    return complete(before, PEOPLE, ROOMS)
+
+
+def texts(before: str) -> list[str]:
+    """Return the texts of the candidates."""
+    return [candidate.text for candidate in after(before).candidates]
+
+
+def lines(before: str) -> list[str]:
+    """Return what the line becomes with each candidate."""
+    completion = after(before)
+    kept = before[: len(before) - completion.length]
+    return [kept + candidate.text for candidate in completion.candidates]
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        # the word of a command
+        ("/jo", ["/join "]),
+        ("/JO", ["/join "]),
+        ("/join", ["/join "]),
+        ("/l", ["/leave", "/list"]),
+        ("/me", ["/me ", "/mentions"]),
+        ("/r", ["/r "]),
+        ("/resume", []),
+        ("/x", []),
+        ("//", []),
+        ("//jo", []),
+        # a name
+        ("/msg ", [f"/msg {person.name} " for person in PEOPLE]),
+        ("/msg bo", ["/msg bobby ", "/msg bob "]),
+        ("/join  op", ["/join  Ops", "/join  opera"]),
+        ("/msg  BOB", ["/msg  bobby ", "/msg  bob "]),
+        ("/MSG ca", ["/MSG carol "]),
+        ("/ignore ca", ["/ignore carol "]),
+        ("/unignore ca", ["/unignore carol "]),
+        ("/ignore bob ca", []),
+        ("/nick bo", []),  # one's own new name
+        ("/name bo", []),
+        # a room
+        ("/join ", ["/join lobby", "/join Ops", "/join opera"]),
+        ("/join OP", ["/join Ops", "/join opera"]),
+        ("/who lo", ["/who lobby"]),
+        ("/join lobby o", []),
+        # a colour
+        ("/color li", ["/color light-blue"]),
+        ("/color Light ", ["/color light-blue"]),
+        ("/color light b", ["/color light-blue"]),
+        ("/color b", ["/color black", "/color blue"]),
+        ("/name bob pu", ["/name bob purple"]),
+        ("/name bob light  bl", ["/name bob light-blue"]),
+        # a command as an argument
+        ("/help no", ["/help notify"]),
+        ("/help /no", ["/help /notify"]),
+        # one of some words
+        ("/notify ", ["/notify all", "/notify mention", "/notify off"]),
+        ("/notify M", ["/notify mention"]),
+        ("/notify all o", []),
+        # what cannot be known
+        ("/history 1", []),
+        ("/leave ", []),
+        ("/leave bo", []),
+        ("/dance bo", []),
+        # what is said
+        ("", []),
+        ("b", ["bobby: ", "bob: "]),
+        ("BO", ["bobby: ", "bob: "]),
+        ("hi bo", ["hi bobby ", "hi bob "]),
+        (" bo", [" bobby ", " bob "]),
+        ("hi ", []),
+        ("hi bo ", []),
+        ("hi, look bobo", []),
+        ("hi @ca", ["hi @carol "]),
+        ("@ca", ["@carol "]),
+        ("hi @@ca", []),
+        ("//me ca", ["//me carol "]),
+        ("first\nca", ["first\ncarol "]),
+        ("/me hugs ca", ["/me hugs carol "]),
+        ("/me ca", ["/me carol "]),
+        ("/r ca", ["/r carol "]),
+        ("/r @ca", ["/r @carol "]),
+        ("/msg bob ca", ["/msg bob carol "]),
+        ("/msg bob ", []),
+        # any script
+        ("ä", ["Ähre: "]),
+        ("a\u0308h", ["Ähre: "]),
+        ("/msg A\u0308H", ["/msg Ähre "]),
+        ("STRASS", ["Straße: "]),
+        ("hi straße", ["hi Straße "]),
+        ("ｃａ", ["carol: "]),
+        ("/msg ｱﾘ", ["/msg アリス "]),
+    ],
+)
+def test_line_goes_on(before: str, expected: list[str]) -> None:
+    """What was typed of a word is replaced, whatever its length, by what starts with it; the rest stays."""
+    assert lines(before) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "unasked"),
+    [
+        ("/", True),
+        ("/jo", True),
+        ("/join", True),  # its arguments are shown
+        ("/leave", False),
+        ("/LEAVE", False),
+        ("/msg ", True),
+        ("/msg bo", True),
+        ("/msg  bo", True),
+        ("/msg bob", False),
+        ("/msg CAROL", False),
+        ("/join ", True),
+        ("/join ops", False),
+        ("/color t", True),
+        ("/color teal", False),
+        ("/color light blue", False),
+        ("/help jo", True),
+        ("/help join", False),
+        ("/notify a", True),
+        ("/notify all", False),
+        ("/me hugs bo", False),
+        ("/r carol", False),
+        ("c", False),
+        ("ca", True),
+        ("CA", False),  # what follows the cursor could not stay as it is shown
+        ("carol", True),  # `: ` is missing
+        ("hi ca", True),
+        ("hi carol", False),
+        ("hi bob", False),
+        ("@c", False),
+        ("hi @ca", True),
+        ("hi @", False),
+        ("STRASS", False),
+        ("a\u0308h", False),
+        ("ca\nca", True),
+    ],
+)
+def test_line_goes_on_unasked_where_that_helps(before: str, *, unasked: bool) -> None:
+    """Not where nothing is missing, nor where a word of plain text only might become a name."""
+    completion = after(before)
+
+    assert completion.candidates
+    assert completion.unasked is unasked
+
+
+@pytest.mark.parametrize("before", ["", "hello", "/x", "//", "/leave ", "/nick bo", "/msg zoe", "hi "])
+def test_line_that_cannot_go_on_has_an_empty_completion(before: str) -> None:
+    """There is nothing to replace, and nothing to show."""
+    assert after(before) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("before", "candidate"),
+    [
+        ("/jo", Candidate("/join ", "/join ROOM [KEY]", COMMANDS["join"].help)),
+        ("/lea", Candidate("/leave", "/leave", COMMANDS["leave"].help)),
+        ("/help jo", Candidate("join", "join", COMMANDS["join"].help)),
+        ("/msg ca", Candidate("carol ", "carol", style="pink")),
+        ("ca", Candidate("carol: ", "carol", style="pink")),
+        ("/color li", Candidate("light-blue", "light blue", style="light-blue")),
+        ("/join lob", Candidate("lobby", "lobby", "3 people")),
+        ("/join ops", Candidate("Ops", "Ops", "1 person · locked")),
+        ("/join oper", Candidate("opera", "opera")),
+        ("/notify a", Candidate("all", "all")),
+    ],
+)
+def test_candidate_tells_what_it_is(before: str, candidate: Candidate) -> None:
+    """Commands with their usage and help, names and colours in their colour, rooms with their people."""
+    assert after(before).candidates == (candidate,)
+
+
+def test_slash_alone_offers_every_command() -> None:
+    """In the order of the help."""
+    assert [candidate.label for candidate in after("/").candidates] == [row.usage for row in COMMANDS.values()]
+
+
+def test_every_color_and_command_is_offered() -> None:
+    """Where nothing of the argument is typed yet."""
+    assert texts("/color ") == list(COLORS)
+    assert texts("/help ") == list(COMMANDS)
+
+
+def test_nobody_around_is_no_candidate() -> None:
+    """Names come from those who are there."""
+    assert complete("/msg ", [], []) == complete("bo", [], []) == complete("/join ", [], []) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted"),
+    [
+        ("/join ", True),
+        ("/WHO o", True),
+        ("/join", False),
+        ("/join ops x", False),
+        ("/msg o", False),
+        ("join o", False),
+        ("//join o", False),
+    ],
+)
+def test_rooms_are_wanted_where_one_is_typed(before: str, *, wanted: bool) -> None:
+    """So that a client asks for them only then."""
+    assert wants_rooms(before) is wanted
+
+
+@pytest.mark.parametrize("before", ["/msg ", "x", "/me x"])
+def test_candidates_are_limited(before: str) -> None:
+    """The first ones are as many as anybody wants to see."""
+    crowd = [Person(f"x{number}", "red") for number in range(CANDIDATES + 1)]
+
+    labels = [candidate.label for candidate in complete(before, crowd, []).candidates]
+
+    assert labels == [person.name for person in crowd[:CANDIDATES]]
+
+
+@pytest.mark.parametrize("start", ["", "/msg "])
+def test_word_that_is_too_long_for_any_name_is_not_completed(start: str) -> None:
+    """However it may look once it is normalised."""
+    name = Person("é" * WORD_CHARS, "red")
+
+    assert complete(start + "e\u0301" * (WORD_CHARS // 2 + 1), [name], []) == NOTHING

@@ -1,0 +1,169 @@
+"""The server's password and the keys of rooms, as the client has them."""
+
+from pathlib import Path
+
+import pytest
+
+from hubbub.client.password import PasswordError, find_password
+from hubbub.client.state.outbox import Outbox
+from hubbub.protocol import Join, Ping, Post, Say
+from testing.client_runs import PIPE_SECONDS, in_a_pipe, on_terminal
+from testing.fake_server import FakeServer
+from testing.terminal import CTRL_D, ENTER, Terminal
+from testing.wire import ServerProcess
+
+SECRET = "hunter2 and 3"  # noqa: S105  # of no server
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "password"
+    path.write_text(f"{SECRET} \r\nmore\n")
+    return path
+
+
+def test_where_the_password_comes_from(file: Path) -> None:
+    """The first line of the file, else the environment, else nowhere."""
+    assert find_password(file, {"CHAT_PASSWORD": "other"}) == SECRET
+    assert find_password(None, {"CHAT_PASSWORD": "other"}) == "other"
+    assert find_password(None, {}) == ""
+
+
+def test_a_file_without_a_password(tmp_path: Path) -> None:
+    """The error names the file."""
+    (tmp_path / "empty").write_text("\n")
+    for name in ("empty", "missing"):
+        with pytest.raises(PasswordError, match=name):
+            find_password(tmp_path / name, {})
+
+
+def test_the_password_goes_first_each_time(tmp_path: Path, file: Path) -> None:
+    """Before the name, and before coming back."""
+    with (
+        FakeServer() as server,
+        in_a_pipe(tmp_path, server.address, "--name", "alice", "--password-file", str(file)) as process,
+    ):
+        assert process.stdin is not None
+        peer = server.accept()
+        peer.send("/hello 1 password")
+        assert [peer.receive(), peer.receive_after_challenge()] == [f"/pass {SECRET}", "/name alice"]
+        peer.send("/welcome alice red token 0", "/entered lobby 0 1 -")
+        process.stdin.write("one\n")
+        process.stdin.flush()
+        peer.keep("1 one")
+        peer.reset()
+        peer = server.accept()
+        peer.send("/hello 1 password")
+        assert [peer.receive(), peer.receive_after_challenge()] == [f"/pass {SECRET}", "/resume token lobby 0"]
+
+
+def test_a_server_that_asks_for_none_gets_none(tmp_path: Path, file: Path) -> None:
+    """Whoever is there need not know it."""
+    with (
+        FakeServer() as server,
+        in_a_pipe(tmp_path, server.address, "--name", "alice", "--password-file", str(file)) as process,
+    ):
+        server.accept().let_in()
+        assert process.poll() is None
+
+
+def test_a_password_that_has_changed_ends_the_stay(tmp_path: Path, file: Path) -> None:
+    """Coming back is for the person then; the exit code is that of not being let in again."""
+    with (
+        FakeServer() as server,
+        in_a_pipe(tmp_path, server.address, "--name", "alice", "--password-file", str(file)) as process,
+    ):
+        peer = server.accept()
+        peer.send("/hello 1 password")
+        assert [peer.receive(), peer.receive_after_challenge()] == [f"/pass {SECRET}", "/name alice"]
+        peer.send("/welcome alice red token 0", "/entered lobby 0 1 -")
+        peer.reset()
+        peer = server.accept()
+        peer.send("/hello 1 password", "/error password-wrong that is not it", "/error password-needed first")
+        _, asides = process.communicate(timeout=PIPE_SECONDS)
+    assert (process.returncode, asides) == (1, "chat_client.py: that is not it\n")
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "give it with --password-file FILE or in CHAT_PASSWORD"),
+        ({"CHAT_PASSWORD": "x"}, "that is not the password"),
+    ],
+)
+def test_a_pipe_without_the_password(tmp_path: Path, environment: dict[str, str], words: str) -> None:
+    """Exit code 2 and one line that says what to do."""
+    (tmp_path / "secret").write_text(SECRET)
+    with ServerProcess(tmp_path, "--password-file", "secret") as server:
+        address = f"127.0.0.1:{server.address[1]}"
+        with in_a_pipe(tmp_path, address, "--name", "alice", **environment) as process:
+            output, asides = process.communicate(timeout=PIPE_SECONDS)
+    assert (process.returncode, output, asides.count("\n")) == (2, "", 1)
+    assert words in asides
+
+
+@pytest.mark.parametrize("options", [[], ["--plain"]], ids=["editor", "plain"])
+def test_a_person_is_asked(tmp_path: Path, options: list[str]) -> None:
+    """Again after a wrong one; of what is typed nothing is on the screen, in a file or in a log."""
+    config, folder = tmp_path / "config", tmp_path / "server"
+    folder.mkdir()
+    (folder / "password").write_text(SECRET)
+    arguments = ["--name", "alice", "--color", "red", "--config", str(config), *options]
+    with ServerProcess(folder, "--password-file", "password") as server:
+        address = f"127.0.0.1:{server.address[1]}"
+        with on_terminal(tmp_path, address, *arguments) as terminal:
+            terminal.wait_for("Password of the server:")
+            _type(terminal, "wrong hunter2" + ENTER)
+            terminal.wait_for("that is not the password; try again\n")
+            terminal.wait(lambda: terminal.input_row.startswith("Password of the server:"), "the second question")
+            _type(terminal, SECRET + ENTER)
+            terminal.wait_for("you are in lobby")
+            terminal.type("hello" + ENTER)
+            terminal.wait_for("alice: hello")
+            terminal.type(CTRL_D)
+            assert terminal.wait_for_exit() == 0
+            assert b"hunter2" not in terminal.raw
+            assert terminal.settings() == terminal.settings_before
+    (folder / "password").unlink()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert config / "settings.json" in files
+    assert [path for path in files if b"hunter2" in path.read_bytes()] == []
+
+
+def _type(terminal: Terminal, text: str) -> None:
+    """Type once the terminal shows nothing of it by itself."""
+    echo = 8  # termios.ECHO among the local modes
+    terminal.wait(lambda: not terminal.settings()[3] & echo, "a terminal that hides what is typed")
+    terminal.type(text)
+
+
+# -------------------------------------------------------------------------------------------------------- rooms' keys
+
+
+def test_the_way_back_into_a_locked_room_has_its_key() -> None:
+    """What waits for a room is said there, though the server put us elsewhere; no line shows the key."""
+    outbox = Outbox()
+    outbox.entered("lobby")
+    outbox.add(Join("Ops", "secret key"))
+    assert [line for line, _ in outbox.typed()] == ["/join Ops"]
+    assert outbox.ready() == [Join("Ops", "secret key"), Ping("1")]
+    outbox.entered("ops")
+    outbox.answered("1")
+    outbox.add(Say("hi"))
+    outbox.lost()
+    outbox.renewed()
+    outbox.entered("lobby")
+    assert outbox.ready() == [Join("ops", "secret key"), Ping("2")]
+    outbox.entered("ops")
+    outbox.answered("2")
+    assert outbox.ready() == [Post(1, "hi")]
+
+
+def test_a_wrong_key_is_forgotten() -> None:
+    """Only what opened a room opens it again."""
+    outbox = Outbox()
+    outbox.entered("lobby")
+    outbox.add(Join("ops", "wrong"))
+    outbox.ready()
+    outbox.answered("1")
+    assert outbox._keys == {}

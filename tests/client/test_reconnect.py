@@ -1,0 +1,195 @@
+"""The whole client when its connection is lost: on a real pseudo-terminal, and in pipes."""
+
+import re
+import threading
+from pathlib import Path
+
+import pytest
+
+from testing.client_runs import NOON, PIPE_SECONDS, in_a_pipe, in_the_lobby, on_terminal, real_server
+from testing.fake_server import FakeServer
+from testing.terminal import CTRL_C, CTRL_D, ENTER
+
+
+def test_lost_connection_is_shown_in_the_status_line(tmp_path: Path) -> None:
+    """And nowhere else; the line being typed stays as it is, and goes to the new connection."""
+    with FakeServer() as server, in_the_lobby(tmp_path, server) as (terminal, peer):
+        terminal.wait_for("lobby · 1 person · connected")
+        terminal.type("half a li")
+        terminal.wait_for_input("lobby> half a li")
+        above = terminal.rows[: terminal.screen.cursor.y]
+        peer.reset()
+        terminal.wait_for("lobby · reconnecting in 1 s")
+        peer = server.accept()
+        peer.let_in_again("/resume token lobby 0", 0, "/entered lobby 0 2 -")
+        peer.carry_out("/who", "/end who")  # to complete names
+        terminal.wait_for("lobby · 2 people · connected")
+        terminal.wait_for_input("lobby> half a li")
+        assert terminal.rows[: terminal.screen.cursor.y] == above
+        terminal.type("ne" + ENTER)
+        peer.keep("1 half a line")
+
+
+def test_lines_typed_without_a_connection_wait_above_the_input(tmp_path: Path) -> None:
+    """In order, with a /join between them; they go when there is a connection, and the real ones take their place."""
+    with FakeServer() as server, in_the_lobby(tmp_path, server) as (terminal, peer):
+        peer.send(f"/say lobby 1 {NOON} bob blue hi")
+        terminal.wait_for("bob: hi")
+        peer.close()
+        terminal.wait_for("reconnecting")
+        terminal.type("hello" + ENTER + "/join ops" + ENTER + "hello ops" + ENTER + "draft")
+        terminal.wait_for_input("ops> draft")
+        row = terminal.screen.cursor.y
+        assert terminal.rows[row - 3 : row] == ["… hello", "… /join ops", "… hello ops"]
+        assert "3 unsent" in terminal.rows[row + 1]
+        assert terminal.color_of("… hello ops") != "default"
+        peer = server.accept()
+        peer.let_in_again("/resume token lobby 1", 0, "/entered lobby 1 2 -")
+        peer.keep("1 hello")
+        peer.send(f"/say lobby 2 {NOON} alice red hello")
+        peer.carry_out("/join ops", "/entered ops 0 1 -")
+        peer.keep("2 hello ops")
+        peer.send(f"/say ops 1 {NOON} alice red hello ops")
+        terminal.wait_for("ops · 1 person · connected")
+        terminal.wait_for("12:00 alice: hello ops")
+        terminal.wait_for_input("ops> draft")
+        row = terminal.screen.cursor.y
+        assert terminal.rows[row - 4 : row + 1] == [
+            "12:00 bob: hi",
+            "12:00 alice: hello",
+            "--- you are in ops: 1 person",
+            "12:00 alice: hello ops",
+            "ops> draft",
+        ]
+        assert terminal.rows[row + 1].startswith("ops · 1 person · connected")
+        assert "".join(terminal.rows[row + 2 :]) == ""
+
+
+def test_many_unsent_lines_are_counted(tmp_path: Path) -> None:
+    """Five are shown; who leaves is told of all, and may leave all the same."""
+    with FakeServer() as server, in_the_lobby(tmp_path, server) as (terminal, peer):
+        peer.close()
+        terminal.wait_for("reconnecting")
+        terminal.type("".join(f"line {number}{ENTER}" for number in range(1, 13)))
+        terminal.wait_for("12 unsent")
+        row = terminal.screen.cursor.y
+        assert terminal.rows[row - 6 : row] == [*(f"… line {n}" for n in range(1, 6)), "… and 7 more"]
+        terminal.type(CTRL_D)
+        terminal.wait_for("!!! 12 lines are not sent; leave once more to drop what is not sent")
+        terminal.type(CTRL_C)
+        assert terminal.wait_for_exit() == 0
+        assert terminal.settings() == terminal.settings_before
+
+
+@pytest.mark.parametrize("keys", [CTRL_D, CTRL_C, "/exit" + ENTER], ids=["ctrl-d", "ctrl-c", "exit"])
+def test_leaving_without_a_connection(tmp_path: Path, keys: str) -> None:
+    """It does not wait for one."""
+    with FakeServer() as server, in_the_lobby(tmp_path, server) as (terminal, peer):
+        peer.close()
+        terminal.wait_for("reconnecting")
+        terminal.type(keys)
+        assert terminal.wait_for_exit() == 0
+
+
+def test_line_that_is_not_taken_stays_in_the_input_line(tmp_path: Path) -> None:
+    """Nothing of a paste is lost when too much waits."""
+    with FakeServer() as server, in_the_lobby(tmp_path, server) as (terminal, peer):
+        peer.close()
+        terminal.wait_for("reconnecting")
+        terminal.type("\x1b[200~" + "\n".join(f"line {number}" for number in range(1, 1_002)) + "\x1b[201~s")
+        terminal.wait_for("!!! not taken: at most 1000 lines can be sent at once, and these are 1001")
+        terminal.wait(lambda: terminal.input_row.endswith("line 1001"), "the paste in the input line")
+
+
+def test_line_without_an_acknowledgement_is_shown_after_a_moment(tmp_path: Path) -> None:
+    """And goes from there when it comes."""
+    with FakeServer() as server, in_the_lobby(tmp_path, server) as (terminal, peer):
+        terminal.type("hello" + ENTER)
+        assert peer.receive() == "/post 1 hello"
+        delayed = re.compile(r"lobby · 1 person · connected · [\d.]+ m?s · 1 unsent")
+        terminal.wait(lambda: delayed.search(terminal.text) is not None, "the delay")
+        assert "… hello" in terminal.rows
+        peer.send("/ack 1")
+        terminal.wait(lambda: "hello" not in terminal.text.replace("/help", ""), "the end of the unsent line")
+        terminal.wait_for("lobby · 1 person · connected")
+        row = terminal.screen.cursor.y
+        assert terminal.rows[row] == "lobby>"
+        assert re.fullmatch(r"lobby · 1 person · connected( · [\d.]+ m?s)?", terminal.rows[row + 1])
+
+
+def test_pipe_comes_back(tmp_path: Path) -> None:
+    """What was not kept goes again, and the end is as without a loss."""
+    with FakeServer() as server, in_a_pipe(tmp_path, server.address, "--name", "bot", "--room", "ops") as process:
+        assert process.stdin is not None
+        process.stdin.write("one\ntwo\nthree\n")
+        process.stdin.close()
+        process.stdin = None
+        peer = server.accept()
+        peer.let_in("bot")
+        peer.carry_out("/join ops", "/entered ops 0 1 -")
+        peer.keep("1 one")
+        peer.reset()
+        peer = server.accept()
+        peer.let_in_again("/resume token ops 0", 2, "/entered ops 0 1 -", f"/say ops 1 {NOON} bot red one")
+        peer.keep("3 three")
+        peer.answer_ping()
+        peer.see_exit()
+        output, asides = process.communicate(timeout=PIPE_SECONDS)
+    lines = ["--- you are in ops: 1 person", "12:00 bot: one"]
+    assert (process.returncode, output.splitlines(), asides) == (0, lines, "")
+
+
+def test_pipe_without_a_server_tells_what_is_not_sent(tmp_path: Path) -> None:
+    """After the time that it was given."""
+    with FakeServer() as server, in_a_pipe(tmp_path, server.address, "--name", "bot", "--timeout", "1") as process:
+        peer = server.accept()
+        peer.let_in("bot")
+        server.__exit__(None, None, None)
+        _, asides = process.communicate("one\ntwo\nthree\n", timeout=PIPE_SECONDS)
+    assert process.returncode == 3
+    assert asides.splitlines() == [
+        "chat_client.py: the server took nothing for 1 s; everything was read",
+        "chat_client.py: 3 lines were not sent; the first: one",
+    ]
+
+
+def test_pipe_survives_a_server_that_is_killed(tmp_path: Path) -> None:
+    """Every line is said once and in order, whenever the server dies and however it comes back."""
+    lines = [f"line {number}" for number in range(1, 3_001)]
+    with real_server(tmp_path) as (first, address), in_a_pipe(tmp_path, address, "--name", "bot") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        writer = threading.Thread(target=lambda: print(*lines, sep="\n", file=process.stdin, flush=True))
+        writer.start()
+        shown = [process.stdout.readline() for _ in range(500)]
+        first.kill()
+        first.wait()
+        with real_server(tmp_path, port=int(address.rpartition(":")[2])):
+            writer.join()
+            process.stdin.close()
+            shown += process.stdout.readlines()
+            assert (process.wait(PIPE_SECONDS), process.stderr.read()) == (0, "")
+    assert [row.partition("bot: ")[2].strip() for row in shown if "bot: " in row] == lines
+
+
+def test_terminal_survives_a_server_that_is_started_again(tmp_path: Path) -> None:
+    """The person sees what was said, once, and in the end who else is there."""
+    with (
+        real_server(tmp_path) as (first, address),
+        on_terminal(tmp_path, address, "--name", "alice", "--color", "red") as terminal,
+    ):
+        terminal.wait_for_input("lobby> ")
+        terminal.type("before" + ENTER)
+        terminal.wait_for("alice: before")
+        first.terminate()
+        first.wait()
+        terminal.wait_for("reconnecting")
+        terminal.type("after" + ENTER)
+        terminal.wait_for("… after")
+        with real_server(tmp_path, port=int(address.rpartition(":")[2])):
+            terminal.wait_for("alice: after")
+            terminal.wait_for("lobby · 1 person · connected")
+            assert [terminal.text.count(text) for text in ("alice: before", "alice: after", "… after")] == [1, 1, 0]
+            terminal.type(CTRL_D)
+            assert terminal.wait_for_exit() == 0

@@ -1,0 +1,127 @@
+"""The server's certificate: its files, its options, and the one that it makes itself."""
+
+import re
+import signal
+import ssl
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from loguru import logger
+
+from hubbub.server.network.certificate import Certificate, CertificateError, self_signed
+from hubbub.tls import fingerprint
+from testing.certificates import PEM, Authority, careless, make_key, trusting
+from testing.wire import ServerProcess, Wire, eventually
+from tests.server.test_server import refused
+
+
+def test_a_broken_new_certificate_changes_nothing(tmp_path: Path) -> None:
+    """The log says what is wrong with it."""
+    identity = Authority(tmp_path).issue()
+    served = Certificate(identity.path, identity.path)
+    context = served.context
+    sink = logger.add(tmp_path / "log", diagnose=False)
+    identity.path.write_text("nonsense")
+    served.reload()
+    identity.path.unlink()
+    served.reload()
+    logger.remove(sink)
+    assert served.context is context
+    assert served.fingerprint == identity.fingerprint
+    log = (tmp_path / "log").read_text()
+    assert log.count("the old certificate stays: cannot serve with") == 2
+    assert "No such file" in log
+
+
+def test_what_cannot_be_served_with(tmp_path: Path) -> None:
+    """The error names the file and the reason."""
+    authority = Authority(tmp_path)
+    one, other = authority.issue(file="one.pem"), authority.issue(file="other.pem")
+    with pytest.raises(CertificateError, match=r"one\.pem and .*other\.pem: key values mismatch"):
+        Certificate(one.path, other.path)
+    encrypted = tmp_path / "encrypted.pem"
+    protection = serialization.BestAvailableEncryption(b"secret")
+    encrypted.write_bytes(make_key().private_bytes(PEM, serialization.PrivateFormat.PKCS8, protection))
+    with pytest.raises(CertificateError, match=r"encrypted\.pem is encrypted"):
+        Certificate(one.path, encrypted)
+
+
+def test_one_of_its_own(tmp_path: Path) -> None:
+    """It is made once, for its owner's eyes, is valid for the names of this machine, and stays."""
+    path = tmp_path / "chat_tls.pem"
+    made = self_signed(path, "chat.example")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert re.fullmatch(r"([0-9A-F]{2}:){31}[0-9A-F]{2}", made.fingerprint)
+    assert self_signed(path, "chat.example").fingerprint == made.fingerprint
+    assert [file.name for file in tmp_path.iterdir()] == ["chat_tls.pem"]
+
+
+def test_one_of_its_own_needs_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says how to install it; one that is there already needs none."""
+    self_signed(tmp_path / "kept.pem", "localhost")
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    with pytest.raises(CertificateError, match=r"pip install -e '\.\[tls\]'"):
+        self_signed(tmp_path / "new.pem", "localhost")
+    assert self_signed(tmp_path / "kept.pem", "localhost")
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """Nothing is left behind."""
+    with pytest.raises(CertificateError, match="cannot write the certificate"):
+        self_signed(tmp_path / "missing" / "chat_tls.pem", "localhost")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--tls-cert", "missing.pem"], "cannot serve with missing.pem and missing.pem: No such file or directory"),
+        (["--tls-key", "key.pem"], "give that with --tls-cert"),
+        (["--tls-self-signed", "--tls-cert", "x.pem"], "not both"),
+    ],
+)
+def test_a_bad_option(tmp_path: Path, options: list[str], reason: str) -> None:
+    """One line that names what is wrong; exit code 2."""
+    error = refused(*options, cwd=tmp_path)
+    assert reason in error
+    assert error.count("\n") == 1
+
+
+def test_it_prints_its_fingerprint(tmp_path: Path) -> None:
+    """The one that is served, also after a new start."""
+    seen = []
+    for _ in range(2):
+        with ServerProcess(tmp_path, "--tls-self-signed") as server:
+            assert server.process.stdout is not None
+            line = server.process.stdout.readline()
+            seen.append(line)
+            with Wire(server.address, context=trusting(tmp_path / "chat_tls.pem")) as alice:
+                assert isinstance(alice.socket, ssl.SSLSocket)
+                shown = fingerprint(alice.socket.getpeercert(binary_form=True) or b"")
+                assert line == f"certificate SHA-256 {shown}\n"
+            assert server.stop() == (0, "")
+    assert seen[0] == seen[1]
+
+
+def test_sighup_reads_it_again(tmp_path: Path) -> None:
+    """Living connections go on, new ones get the new certificate, and a broken one is left aside."""
+    authority = Authority(tmp_path)
+    old = authority.issue()
+    log = tmp_path / "chat_server.log"
+    with (
+        ServerProcess(tmp_path, "--tls-cert", str(old.path), "--tls-key", str(old.path)) as server,
+        Wire(server.address, "alice", context=careless()) as alice,
+    ):
+        new = authority.issue()
+        server.process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: f"certificate read again, SHA-256 {new.fingerprint}" in log.read_text())
+        new.path.write_text("nonsense")
+        server.process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: "the old certificate stays" in log.read_text())
+        with Wire(server.address, "bob", context=trusting(authority.path)) as bob:
+            assert isinstance(bob.socket, ssl.SSLSocket)
+            assert fingerprint(bob.socket.getpeercert(binary_form=True) or b"") == new.fingerprint
+            alice.send("still here")
+            assert bob.said() == alice.said()
+        assert server.stop() == (0, "")
