@@ -27,8 +27,8 @@ from pathlib import Path
 from OpenSSL import SSL
 
 from benchmarks.evidence import Bite, Evidence
-from benchmarks.tls_records import ALERT, Forger, KeyUpdater, Renegotiator
 from testing.certificates import careless
+from testing.tls_records import ALERT, Forger, KeyUpdater, Renegotiator
 from testing.wire import ROOT
 
 STEP_SECONDS = 0.05  # between two steps of an attack

@@ -1,105 +1,105 @@
-"""The context: which module may know which, and that the README says what the code does."""
+"""Which part of the repository may import which."""
 
 import ast
-import functools
-import re
+import graphlib
 from pathlib import Path
 
 import pytest
 
-from hubbub import protocol
-from hubbub.client import options
-from hubbub.client.commands import COMMANDS
-from hubbub.server import options as server_options
-from hubbub.server.access import limits
-from hubbub.server.access import ownership as names
-from hubbub.server.delivery import fanout as sender
-from hubbub.server.network import attempts as tries
 from testing.wire import ROOT
 
 MAY_IMPORT = {
-    "protocol": set(),
+    "protocol": {"protocol"},
     "color": set(),
     "log": set(),
     "tls": set(),
     "server": {"protocol", "log", "server", "tls"},
     "client": {"protocol", "color", "log", "client", "tls"},
 }
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BENCHMARKS = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
-SECURITY = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+SCRIPTS = {
+    "chat_server.py": {"hubbub.server.cli"},
+    "chat_client.py": {"hubbub.client.cli"},
+    "color.py": {"hubbub.color"},
+    "protocol.py": {"hubbub.protocol"},
+}
+NOT_IN_THE_PROTOCOL = {"socket", "ssl", "threading", "logging", "loguru", "asyncio", "selectors"}
 
 
-def modules(package: str) -> list[Path]:
-    """Return the files of a part of the package."""
-    path = ROOT / "hubbub" / package
-    return sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
-
-
-def imported(path: Path) -> set[str]:
-    """Return the parts of the package that a file imports."""
+def imports(path: Path) -> set[str]:
+    """Return all that a file imports, as dotted names: `a.b` and `a.b.c` for `from a.b import c`."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name.split(".")[1] for name in names if name.startswith("hubbub.")}
+            assert node.level == 0, f"{path}: imports are absolute"
+            names |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
 
 
-@pytest.mark.parametrize("package", MAY_IMPORT)
-def test_the_arrows_run_one_way(package: str) -> None:
-    """Server and client never meet, and the protocol knows neither."""
-    for path in modules(package):
-        assert imported(path) <= MAY_IMPORT[package], path.name
+def files_of(part: str) -> list[Path]:
+    """Return the files of a part of the package, `protocol` or `server`, or of a folder beside it."""
+    folder = ROOT / part if (ROOT / part).is_dir() else ROOT / "hubbub" / part
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
 
 
-def test_the_command_table_of_the_readme() -> None:
-    """It is that of the client, word for word and in its order."""
-    rows = re.findall(r"^\| `(/[^`]+)` \| (.+) \|$", README, re.MULTILINE)
-    assert [(usage.replace("\\|", "|"), text) for usage, text in rows] == [
-        (row.usage, row.help) for row in COMMANDS.values()
-    ]
+def module_name(path: Path) -> str:
+    """Return the dotted name under which a file is imported."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-@pytest.mark.parametrize("module", [server_options, options])
-def test_the_readme_names_every_option(module: object) -> None:
-    """Nothing that the command line knows is missing."""
-    source = Path(str(module.__file__)).read_text(encoding="utf-8")  # type: ignore[attr-defined]
-    options = set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', source)) - {"--version"}
-    assert {option for option in options if f"`{option}`" not in README} == set()
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_a_part_imports_only_what_it_may(part: str) -> None:
+    """The server and the client never meet, and the protocol knows neither."""
+    for path in files_of(part):
+        parts = {name.split(".")[1] for name in imports(path) if name.startswith("hubbub.")}
+        assert parts <= MAY_IMPORT[part], path.name
 
 
-def test_every_file_that_the_readme_names_is_there() -> None:
-    """Whoever follows it finds what it promises."""
-    named = re.findall(r"[`(]([a-z_]+(?:/[a-z_0-9]+)*\.(?:py|png|svg))[`)]", README + BENCHMARKS)
-    assert {name for name in named if not (ROOT / name).exists()} == set()
+def test_every_part_has_its_rule() -> None:
+    """A new part of the package gets a row in the table."""
+    parts = {
+        path.stem for path in (ROOT / "hubbub").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert parts - {"__init__", "__main__"} == set(MAY_IMPORT)
 
 
-@functools.cache
-def functions(path: Path) -> set[str]:
-    """Return the names of the functions of a file; none if it is not there."""
-    if not path.exists():
-        return set()
-    return {node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)}
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_only_calls_the_package(script: str) -> None:
+    """The scripts at the top level hold no logic of their own."""
+    used = {name for name in imports(ROOT / script) if name.startswith("hubbub")}
+    assert {name for name in used if not any(name.startswith(module) for module in SCRIPTS[script])} == set()
 
 
-def test_every_promise_has_its_tests() -> None:
-    """Each row of SECURITY.md that tells of an attack names tests, and all of them exist."""
-    rows = re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \|$", SECURITY, re.MULTILINE)[1:]
-    without = [promise for promise, _, tests in rows if promise != "---" and not re.search(r"::test_\w+`", tests)]
-    assert without == []
-    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", SECURITY)
-    assert len(named) > len(rows) > 20
-    assert {f"{file}::{name}" for file, name in named if name not in functions(ROOT / file)} == set()
+def test_the_protocol_does_no_input_or_output() -> None:
+    """It imports no socket, thread, logger or colour."""
+    for path in files_of("protocol"):
+        assert {name.split(".")[0] for name in imports(path)} & NOT_IN_THE_PROTOCOL == set(), path.name
 
 
-def test_the_figures_of_the_readme() -> None:
-    """What is promised in seconds, bytes and times is what the code does where nobody says otherwise."""
-    made = limits.Limits()
-    assert (made.handshake_seconds, made.naming_seconds, made.naming_bytes) == (10, 30, 8 * 1024)
-    assert (made.ping_seconds, made.silence_seconds, sender.PROGRESS_SECONDS) == (45, 120, 120)
-    assert (made.rooms_per_member, made.room_changes, made.name_changes) == (50, 60, 20)
-    assert (tries.WRONG_TRIES, tries.TRIES_SECONDS) == (5, 60)
-    assert (names.NAME_DAYS, names.NAMES_PER_OWNER, protocol.DURATION_SECONDS_MAX) == (90, 10, 365 * 86_400)
-    assert made.loopback_exempt
+def test_nothing_in_the_package_imports_what_surrounds_it() -> None:
+    """The package works without the tests, the benchmarks and the scripts."""
+    around = {"tests", "testing", "benchmarks", "fuzz", "media", "chat_server", "chat_client"}
+    for path in (ROOT / "hubbub").rglob("*.py"):
+        assert {name.split(".")[0] for name in imports(path)} & around == set(), path
+
+
+@pytest.mark.parametrize(
+    ("part", "forbidden"), [("tests", "benchmarks"), ("benchmarks", "tests"), ("testing", "tests")]
+)
+def test_tests_and_benchmarks_share_only_testing(part: str, forbidden: str) -> None:
+    """What both of them need is in `testing`; only the tests of the benchmarks themselves import the benchmarks."""
+    subjects = {ROOT / "tests" / name for name in ("test_benchmarks.py", "test_attacks.py")}
+    for path in set(files_of(part)) - subjects:
+        assert forbidden not in {name.split(".")[0] for name in imports(path)}, path
+
+
+def test_no_import_cycles() -> None:
+    """Each module of the package can be read after those that it imports."""
+    modules = {module_name(path): path for path in (ROOT / "hubbub").rglob("*.py")}
+    graph = {
+        name: {used for used in imports(path) if used in modules and not f"{name}.".startswith(f"{used}.")}
+        for name, path in modules.items()
+    }
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the modules

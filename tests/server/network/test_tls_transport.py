@@ -14,7 +14,6 @@ import pytest
 from loguru import logger
 from OpenSSL import SSL
 
-from benchmarks.tls_records import Forger, KeyUpdater, Renegotiator
 from hubbub.client.session import ANSWER_SECONDS
 from hubbub.protocol import TEXT_CHARS
 from hubbub.server.access.limits import Limits
@@ -24,6 +23,7 @@ from hubbub.server.network.tls_transport import DRIP_SECONDS, FIRST_BYTE_SECONDS
 from hubbub.server.network.transport import SocketTransport
 from hubbub.server.server import ChatServer
 from testing.certificates import Authority, Identity, careless, trusting
+from testing.tls_records import Forger, KeyUpdater, Renegotiator
 from testing.wire import FAST, PATIENCE_SECONDS, Wire, eventually, serving
 
 HASTY = Limits(rate=0, grace_seconds=0, handshake_seconds=0.3)
