@@ -142,13 +142,13 @@ class ClientApp:
         self._options = options
         self._settings = SettingsFile(options.config, self._tell)
         self._mode = mode_of(options)
-        self._console = self._open_console()
+        self._ui = self._open_console()
         self._identity: Identity | None = None
         self._session: Session | None = None
         self._password = ""  # of the server; in memory alone
         # From `_chat` on:
         self._addresses: Addresses
-        self._attention: Highlights
+        self._highlights: Highlights
         self._dialer: Dialer
 
     def run(self) -> int:
@@ -190,7 +190,7 @@ class ClientApp:
         if self._session is not None:
             self._session.tell(text)
         else:
-            self._console.tell(notice_row(text))
+            self._ui.show_line(notice_row(text))
 
     # --------------------------------------------------------------------------------------------------- getting in
 
@@ -208,7 +208,7 @@ class ClientApp:
     def _take_settings(self) -> None:
         settings = self._settings.load()
         self._addresses = self._options.address or parse_addresses(settings.server or DEFAULT_HOST)
-        self._attention = Highlights(settings.ignored, settings.notify)
+        self._highlights = Highlights(settings.ignored, settings.notify)
 
     def _trust(self, address: Address) -> TlsTrust | None:
         """Return how to know the server at an address, None without TLS. Raises TrustError."""
@@ -227,10 +227,10 @@ class ClientApp:
         chosen = self._options.color or remembered.color or None
         if self._mode is Mode.TAIL:
             return Name(name or f"tail-{secrets.token_hex(2)}", chosen or "")
-        if self._console.asks and (name is None or chosen is None):
+        if self._ui.is_interactive and (name is None or chosen is None):
             self._connect().close()  # nobody should answer questions for a server that is not there
         try:
-            return Prompts(self._console).who(name, chosen)
+            return Prompts(self._ui).who(name, chosen)
         except ProtocolError as error:
             raise SignInError(error.text) from error
 
@@ -242,15 +242,15 @@ class ClientApp:
                 session.start()
                 session.sign_in(who, self._options.room or "")
             except NameRefusedError as error:
-                if not self._console.asks:
+                if not self._ui.is_interactive:
                     raise
                 session.close()  # the server gives nobody much time to think of a name
-                who = Prompts(self._console).other(str(error), who)
+                who = Prompts(self._ui).other(str(error), who)
             except PasswordRefusedError as error:
-                if not self._console.asks:
+                if not self._ui.is_interactive:
                     raise
                 session.close()
-                self._password = Prompts(self._console).password(str(error) if self._password else "")
+                self._password = Prompts(self._ui).password(str(error) if self._password else "")
             else:
                 return session
 
@@ -258,8 +258,8 @@ class ClientApp:
         return Session(
             self._connect(),
             self._dialer,
-            self._console,
-            self._attention,
+            self._ui,
+            self._highlights,
             timeout=self._options.timeout,
             past=self._mode.person,
             curious=self._mode is Mode.EDITOR,
@@ -277,12 +277,12 @@ class ClientApp:
     # -------------------------------------------------------------------------------------------- staying and leaving
 
     def _read_lines(self, session: Session) -> None:
-        desk = InputHandler(session, self._attention, self._settings, self._console)
-        if isinstance(self._console, Screen):
-            self._console.read_lines(desk)
-        if isinstance(self._console, Plain):
+        handler = InputHandler(session, self._highlights, self._settings, self._ui)
+        if isinstance(self._ui, Screen):
+            self._ui.read_lines(handler)
+        if isinstance(self._ui, Plain):
             commands = self._mode.person or self._options.commands
-            self._console.read_lines(desk.take_line_in_turn if commands else desk.say_in_turn)
+            self._ui.read_lines(handler.handle_line_and_wait if commands else handler.send_text_and_wait)
             session.wait_until_delivered()
 
     def _remember(self, session: Session) -> None:
@@ -302,12 +302,12 @@ class ClientApp:
     def _leave(self, code: int, farewell: str) -> None:
         """End the connection, give the terminal back, and say what the person should know."""
         unsent = [] if code == LEFT or self._mode is Mode.TAIL else self._unsent
-        self._console.stop()  # the socket thread may be waiting for it
+        self._ui.stop()  # the socket thread may be waiting for it
         if self._session is not None:
             if self._session.inside:
                 self._remember(self._session)
             self._session.close()
-        self._console.close()
+        self._ui.close()
         reason = self._session.reason if self._session is not None else ""
         for text in filter(None, (farewell, reason, not_sent(unsent))):
             say(text)

@@ -8,7 +8,7 @@ from itertools import islice
 from hubbub import color
 from hubbub.client.commands import COMMANDS
 from hubbub.client.output.render import people
-from hubbub.client.state.roster import Person
+from hubbub.client.state.roster import Member
 from hubbub.protocol import CHARS_IN_A_COLUMN, COLORS, ROOM_COLUMNS, Name, RoomRow, same_key
 
 CANDIDATES = 100  # at most: more than anybody walks through, and soon made while a key is pressed
@@ -39,7 +39,7 @@ class Completion:
     unasked: bool = False  # it helps while one types; otherwise only who asks (Tab) wants to see it
 
 
-def complete(before: str, names: Sequence[Person], rooms: Sequence[RoomRow]) -> Completion:
+def complete(before: str, names: Sequence[Member], rooms: Sequence[RoomRow]) -> Completion:
     """Return how a line may go on after `before`, for somebody who knows of `names` and `rooms`, in their order."""
     kind, typed = _being_typed(before)
     if kind in ("LINE", "TEXT"):
@@ -60,7 +60,7 @@ def wants_rooms(before: str) -> bool:
     return _being_typed(before)[0] == "ROOM"
 
 
-def _complete_said(before: str, names: Sequence[Person], *, alone: bool) -> Completion:
+def _complete_said(before: str, names: Sequence[Member], *, alone: bool) -> Completion:
     """Complete a name in a text, which may stand `alone` in the line or follow a command."""
     word = re.split(r"\s", before)[-1]
     if not 0 < len(word) <= WORD_CHARS:
@@ -111,7 +111,7 @@ def _is_whole(key: str, candidates: Iterable[Candidate], end: str = " ") -> bool
     return any(same_key(candidate.text.removesuffix(end)) == key for candidate in candidates)
 
 
-def _candidates(kind: str, key: str, names: Iterable[Person], rooms: Iterable[RoomRow]) -> Iterable[Candidate]:
+def _candidates(kind: str, key: str, names: Iterable[Member], rooms: Iterable[RoomRow]) -> Iterable[Candidate]:
     match kind:
         case "WORD":
             return _command_words(key)
@@ -133,7 +133,7 @@ def _command_words(key: str) -> Iterable[Candidate]:
             yield Candidate(f"/{word} " if row.arguments else f"/{word}", row.usage, row.help)
 
 
-def _people(key: str, names: Iterable[Person], end: str) -> Iterable[Candidate]:
+def _people(key: str, names: Iterable[Member], end: str) -> Iterable[Candidate]:
     for person in names:
         if same_key(person.name).startswith(key):
             yield Candidate(person.name + end, person.name, style=person.color)

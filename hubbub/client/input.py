@@ -19,7 +19,7 @@ from hubbub.client.commands import (
     understand,
 )
 from hubbub.client.completion import Completion, complete, wants_rooms
-from hubbub.client.output.ui import NotTakenError, Ui
+from hubbub.client.output.ui import InputRejectedError, Ui
 from hubbub.client.session import Session
 from hubbub.client.state.highlights import Highlights
 from hubbub.client.state.notification import Notification
@@ -75,19 +75,19 @@ def lines_are(count: int) -> str:
 class InputHandler:
     """Takes what is typed, for one session and one console."""
 
-    def __init__(self, session: Session, attention: Highlights, settings: SettingsFile, console: Ui) -> None:
+    def __init__(self, session: Session, highlights: Highlights, settings: SettingsFile, console: Ui) -> None:
         self._session = session
-        self._attention = attention
+        self._highlights = highlights
         self._settings = settings
-        self._console = console
+        self._ui = console
         self._warned = False  # that leaving drops what is not sent
 
     # ---------------------------------------------------------------------------------------- lines from an editor
 
-    def take_line(self, line: str) -> bool:
+    def handle_line(self, line: str) -> bool:
         """Carry out what was typed, or show why not; False means that the person leaves.
 
-        Waits only for LEAVE_SECONDS, when leaving. Raises NotTakenError while too much waits already.
+        Waits only for LEAVE_SECONDS, when leaving. Raises InputRejectedError while too much waits already.
         """
         command = self._understand(line)
         if isinstance(command, Exit):
@@ -97,8 +97,8 @@ class InputHandler:
             self._carry_out(command)
         return True
 
-    def take_paste(self, lines: Sequence[str]) -> None:
-        """Say all these lines, in order; none is a command. Raises NotTakenError, and then none of them is said."""
+    def handle_paste(self, lines: Sequence[str]) -> None:
+        """Post all these lines, in order, none as a command; or raise InputRejectedError and post none."""
         texts = [text for line in lines if (text := clean(line)).strip()]
         says = [self._sayable(number, text) for number, text in enumerate(texts, start=1)]
         if says:
@@ -115,7 +115,7 @@ class InputHandler:
 
     # ------------------------------------------------------------------------------- lines that come one after another
 
-    def take_line_in_turn(self, line: str) -> bool:
+    def handle_line_and_wait(self, line: str) -> bool:
         """Carry out a line, and return when the next one can be taken; False means that the line says to leave.
 
         Raises session.NotSentError, and StoppedError.
@@ -126,7 +126,7 @@ class InputHandler:
             self._session.wait_for_space()
         return not isinstance(command, Exit)
 
-    def say_in_turn(self, line: str) -> bool:
+    def send_text_and_wait(self, line: str) -> bool:
         """Say a line, whatever it starts with, and return when the next one can be taken. Raises as the other does."""
         text = clean(line)
         try:
@@ -158,7 +158,7 @@ class InputHandler:
             check(say)
         except ProtocolError as error:
             self._session.refuse(PASTE_LINE.format(number, error.text))
-            raise NotTakenError from error
+            raise InputRejectedError from error
         return say
 
     def _carry_out(self, command: Command) -> None:
@@ -176,10 +176,10 @@ class InputHandler:
             self._session.put(*commands)
         except TooMuchError as error:
             self._session.refuse(PASTE_TOO_MUCH.format(error))
-            raise NotTakenError from error
+            raise InputRejectedError from error
         except FullError as error:
             self._session.refuse(full)
-            raise NotTakenError from error
+            raise InputRejectedError from error
 
     def _leaves(self) -> bool:
         """Say whether nothing keeps the person, who is told once of what is not sent."""
@@ -218,10 +218,10 @@ class InputHandler:
             case Colors():
                 self._session.tell(COLORS_ARE.format(self._session.who.color, ", ".join(COLORS)))
             case Clear():
-                self._console.clear()
+                self._ui.clear()
 
     def _reply(self, text: str) -> None:
-        teller = self._attention.teller
+        teller = self._highlights.last_sender
         if teller:
             self._carry_out(Msg(teller, text))
         else:
@@ -253,7 +253,7 @@ class InputHandler:
         room = self._session.room
         if level:
             self._remember(lambda settings: settings.notifying(room, level))
-        self._session.tell(_NOTIFY[self._attention.level(room)].format(room))
+        self._session.tell(_NOTIFY[self._highlights.notify_level(room)].format(room))
 
     def _remember(self, change: Callable[[Settings], Settings]) -> None:
         """Change the settings, now and for the next time, or show why not."""
@@ -262,16 +262,16 @@ class InputHandler:
         except SettingsError as error:
             self._session.refuse(str(error))
         settings = self._settings.settings
-        self._attention.prefer(settings.ignored, settings.notify)
+        self._highlights.set_preferences(settings.ignored, settings.notify)
 
     def _mentions(self) -> None:
-        mentions = self._attention.mentions
+        mentions = self._highlights.mentions
         if not mentions:
             self._session.tell("nobody has mentioned you yet")
         for room, found in groupby(mentions, key=_room_of):
             self._session.tell(f"in {room}:" if room else "to you alone:")
-            for news in found:
-                self._session.show(news)
+            for notification in found:
+                self._session.show(notification)
 
 
 def check(command: Command) -> Command:
@@ -283,5 +283,5 @@ def check(command: Command) -> Command:
     return command
 
 
-def _room_of(news: Notification) -> str:
-    return getattr(news.event, "room", "")
+def _room_of(notification: Notification) -> str:
+    return getattr(notification.event, "room", "")

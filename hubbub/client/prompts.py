@@ -23,7 +23,7 @@ class Prompts:
     """Asks on a console, if there is anybody to be asked; each may raise EOFError and StoppedError."""
 
     def __init__(self, console: Ui) -> None:
-        self._console = console
+        self._ui = console
 
     def who(self, name: str | None, color: str | None) -> Name:
         """Return who the person is, asking for what is None. Raises ProtocolError where there is nobody to ask."""
@@ -39,7 +39,7 @@ class Prompts:
         """Return the server's password; `refusal` tells why the one before did not do, and is empty the first time."""
         if refusal:
             self._complain(refusal)
-        while not (password := tidy_password(self._console.ask(PASSWORD_QUESTION, secret=True))):
+        while not (password := tidy_password(self._ui.ask(PASSWORD_QUESTION, secret=True))):
             pass
         return password
 
@@ -47,20 +47,20 @@ class Prompts:
         """Return `name`, or one that is asked for, in the form in which it is sent."""
         while True:
             try:
-                return check_name(clean(self._console.ask(NAME_QUESTION) if name is None else name).strip())
+                return check_name(clean(self._ui.ask(NAME_QUESTION) if name is None else name).strip())
             except ProtocolError as error:
-                if not self._console.asks:
+                if not self._ui.is_interactive:
                     raise
                 self._complain(error.text)
                 name = None
 
     def _color(self) -> str:
         """Return the colour that the person chooses; empty leaves it to the server."""
-        if not self._console.asks:
+        if not self._ui.is_interactive:
             return ""
         for pieces in chart():
-            self._console.tell(StyledLine(body=tuple(Span(*piece) for piece in pieces)))
-        while answer := clean(self._console.ask(COLOR_QUESTION)).strip():
+            self._ui.show_line(StyledLine(body=tuple(Span(*piece) for piece in pieces)))
+        while answer := clean(self._ui.ask(COLOR_QUESTION)).strip():
             try:
                 return choose_color(answer)
             except ProtocolError as error:
@@ -68,4 +68,4 @@ class Prompts:
         return ""
 
     def _complain(self, text: str) -> None:
-        self._console.tell(error_row(clean(text)))
+        self._ui.show_line(error_row(clean(text)))

@@ -19,8 +19,8 @@ from hubbub.client.state.highlights import Highlights
 from hubbub.client.state.notification import Age, Notification
 from hubbub.client.state.outbox import Outbox
 from hubbub.client.state.room_view import RoomView
-from hubbub.client.state.roster import Person, Roster
-from hubbub.client.state.status import CONNECTED, NAMELESS, UNSENT_ROWS, Status, reconnecting_in
+from hubbub.client.state.roster import Member, Roster
+from hubbub.client.state.status import CONNECTED, NOT_SIGNED_IN, UNSENT_ROWS, Status, reconnecting_in
 from hubbub.protocol import (
     PRESENCE_PEOPLE,
     VERSION,
@@ -94,7 +94,7 @@ class Session:
         transport: SocketTransport,
         dialer: Dialer,
         console: Ui,
-        attention: Highlights,
+        highlights: Highlights,
         *,
         timeout: float,
         past: bool = True,
@@ -109,9 +109,9 @@ class Session:
         we came is shown; if `curious`, the server is asked who and what there is, to complete names. With a `replay`,
         what it wants is shown first. With an `identity` we prove who we are, if the server wants to know.
         """
-        self._console = console
+        self._ui = console
         self._identity = identity
-        self._attention = attention
+        self._highlights = highlights
         self._timeout = timeout
         self._password = password
         self._past = past
@@ -188,10 +188,10 @@ class Session:
             delay = self._outbox.delay if self._inside else 0.0
             return Status(self._outbox.room, people, self._link(now), tuple(lines[:UNSENT_ROWS]), len(lines), delay)
 
-    def people(self) -> tuple[Person, ...]:
+    def people(self) -> tuple[Member, ...]:
         """Return the others in the room as far as we know, those who spoke last first."""
         with self._changed:
-            return self._roster.names(self._me)
+            return self._roster.others(self._me)
 
     def rooms(self) -> tuple[RoomRow, ...]:
         """Return the rooms as far as we know, and see to it that we know better soon."""
@@ -226,7 +226,7 @@ class Session:
             else:
                 self._outbox.add(*commands)
                 self._send_ready()
-        self._console.refresh()
+        self._ui.refresh()
 
     def tell(self, text: str) -> None:
         """Show something of our own. Any thread may call it."""
@@ -238,10 +238,10 @@ class Session:
             self._refused_lines += 1
         self._show(Error("refused", text))
 
-    def show(self, news: Notification) -> None:
+    def show(self, notification: Notification) -> None:
         """Show news on the console. Any thread may call it."""
         try:
-            self._console.show(news)
+            self._ui.show(notification)
         except BrokenPipeError:  # whoever reads has had enough, as `head` has: that is no news to anybody
             self._on_end("")
         except OSError as error:
@@ -379,7 +379,7 @@ class Session:
                 self._replies.put(event)
             case Welcome():
                 self._welcome(event)
-                if self._console.asks:
+                if self._ui.is_interactive:
                     self.tell(HINT.format(event.name))
             case _:
                 self._show(event)
@@ -423,15 +423,15 @@ class Session:
             self._on_end(clean(refusal.text))
             return
         with self._changed:
-            news = self._door.refuse(refusal)
+            first_refusal = self._door.refuse(refusal)
             nameless = self._door.nameless
             if not nameless:
                 self._connection.send(self._knock())
-        if news and self._console.asks:
-            self.refuse(f"{refusal.text}; {NAMELESS}")
-        elif news:
+        if first_refusal and self._ui.is_interactive:
+            self.refuse(f"{refusal.text}; {NOT_SIGNED_IN}")
+        elif first_refusal:
             self._on_end(clean(refusal.text))
-        self._console.refresh()
+        self._ui.refresh()
 
     def _welcome(self, event: Welcome) -> None:
         self._connection.settled()
@@ -443,7 +443,7 @@ class Session:
             self._door.welcome(event)
             self._me = event.name
             self._inside = True
-        self._console.refresh()
+        self._ui.refresh()
 
     def _carry_out(self, event: Event) -> None:
         match event:
@@ -466,7 +466,7 @@ class Session:
         """Note something that happened in a room, or a row of an answer, and show it if it is for the person."""
         with self._changed:
             asked, wondered = self._outbox.asked, self._outbox.wondered
-            self._roster.note(event)
+            self._roster.update(event)
             hole = self._place.hole(event)
             age = self._place.age(event, old=isinstance(asked, History))
             me = self._me
@@ -552,7 +552,7 @@ class Session:
             self._begin_replay(event)
         if first:
             self._replies.put(event)
-        self._console.refresh()
+        self._ui.refresh()
 
     def _rename(self, event: Renamed) -> None:
         """Keep in mind who we are."""
@@ -573,7 +573,7 @@ class Session:
             self._on_end(reason)
         if unknown:
             self.refuse(UNKNOWN.format(unknown))
-        self._console.refresh()
+        self._ui.refresh()
 
     def _on_end(self, reason: str) -> None:
         """End whatever the main thread does, and keep the first reason. Any thread may call it."""
@@ -582,14 +582,14 @@ class Session:
             self._ended = True
             self._changed.notify_all()
         self._replies.put(None)
-        self._console.stop()
+        self._ui.stop()
 
     # ------------------------------------------------------------------------------------- any thread, under the lock
 
     def _link(self, now: float) -> str:
         if self._inside:
             return CONNECTED
-        return NAMELESS if self._door.nameless else reconnecting_in(math.ceil(self._retry_at - now))
+        return NOT_SIGNED_IN if self._door.nameless else reconnecting_in(math.ceil(self._retry_at - now))
 
     def _knock(self) -> Resume | Name:
         return self._door.knock(self._place.room, self._place.seq)
@@ -601,16 +601,16 @@ class Session:
     def _get_on(self) -> None:
         """Note that the server carried out something."""
         self._moved_at = time.monotonic()
-        self._console.refresh()
+        self._ui.refresh()
 
     # ---------------------------------------------------------------------------------- any thread, without the lock
 
     def _show(self, event: Event, age: Age = Age.LIVE) -> None:
         with self._changed:
             me = self._me
-        news = self._attention.judge(event, me, age)
-        if news is not None:
-            self.show(news)
+        notification = self._highlights.classify(event, me, age)
+        if notification is not None:
+            self.show(notification)
 
 
 def _refusal_of(code: str) -> type[SignInError]:

@@ -4,16 +4,16 @@ import pytest
 
 from hubbub.client.commands import COMMANDS
 from hubbub.client.completion import CANDIDATES, WORD_CHARS, Candidate, Completion, complete, wants_rooms
-from hubbub.client.state.roster import Person
+from hubbub.client.state.roster import Member
 from hubbub.protocol import COLORS, RoomRow
 
 PEOPLE = [
-    Person("bobby", "red"),
-    Person("Ähre", "teal"),
-    Person("bob", "blue"),
-    Person("carol", "pink"),
-    Person("Straße", "green"),
-    Person("アリス", "cyan"),
+    Member("bobby", "red"),
+    Member("Ähre", "teal"),
+    Member("bob", "blue"),
+    Member("carol", "pink"),
+    Member("Straße", "green"),
+    Member("アリス", "cyan"),
 ]
 ROOMS = [RoomRow("lobby", 3, "-"), RoomRow("Ops", 1, "locked"), RoomRow("opera", 0, "-")]
 NOTHING = Completion()
@@ -229,7 +229,7 @@ def test_rooms_are_wanted_where_one_is_typed(before: str, *, wanted: bool) -> No
 @pytest.mark.parametrize("before", ["/msg ", "x", "/me x"])
 def test_candidates_are_limited(before: str) -> None:
     """The first ones are as many as anybody wants to see."""
-    crowd = [Person(f"x{number}", "red") for number in range(CANDIDATES + 1)]
+    crowd = [Member(f"x{number}", "red") for number in range(CANDIDATES + 1)]
 
     labels = [candidate.label for candidate in complete(before, crowd, []).candidates]
 
@@ -239,6 +239,6 @@ def test_candidates_are_limited(before: str) -> None:
 @pytest.mark.parametrize("start", ["", "/msg "])
 def test_word_that_is_too_long_for_any_name_is_not_completed(start: str) -> None:
     """However it may look once it is normalised."""
-    name = Person("é" * WORD_CHARS, "red")
+    name = Member("é" * WORD_CHARS, "red")
 
     assert complete(start + "e\u0301" * (WORD_CHARS // 2 + 1), [name], []) == NOTHING

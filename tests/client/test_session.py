@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hubbub.client import input as desk_module
+from hubbub.client import input as input_module
 from hubbub.client import session as session_module
 from hubbub.client.commands import COMMANDS
 from hubbub.client.input import InputHandler
@@ -18,7 +18,7 @@ from hubbub.client.network import connection
 from hubbub.client.network.dialer import Dialer
 from hubbub.client.output.render import render
 from hubbub.client.output.styled_line import StyledLine
-from hubbub.client.output.ui import NotTakenError, StoppedError
+from hubbub.client.output.ui import InputRejectedError, StoppedError
 from hubbub.client.prompts import choose_color
 from hubbub.client.session import NameRefusedError, NotSentError, Session, SignInError
 from hubbub.client.state.backlog import Backlog, Since
@@ -38,7 +38,7 @@ class FakeConsole:
     """Nobody who answers, even if it `asks`; what is shown can be held up."""
 
     def __init__(self, *, asks: bool) -> None:
-        self.asks = asks
+        self.is_interactive = asks
         self.shown: queue.Queue[str] = queue.Queue()
         self.news: list[Notification] = []
         self.showing = threading.Event()
@@ -46,13 +46,13 @@ class FakeConsole:
         self.may_show.set()
         self.stopped = threading.Event()
 
-    def ask(self, question: str, *, secret: bool = False) -> str:
+    def ask(self, prompt: str, *, secret: bool = False) -> str:
         """Fail: nobody is there."""
-        raise AssertionError(question)
+        raise AssertionError(prompt)
 
-    def tell(self, row: StyledLine) -> None:
+    def show_line(self, line: StyledLine) -> None:
         """Fail: nobody is asked."""
-        raise AssertionError(row.text)
+        raise AssertionError(line.text)
 
     def clear(self) -> None:
         """Note it."""
@@ -88,7 +88,7 @@ class FakeConsole:
 
 
 class Stay(Session):
-    """A session, with a desk at which somebody types."""
+    """A session, with a input at which somebody types."""
 
     def __init__(
         self,
@@ -100,15 +100,15 @@ class Stay(Session):
         past: bool,
         since: Since | None,
     ) -> None:
-        attention = Highlights()
+        highlights = Highlights()
         replay = Backlog(since) if since is not None else None
         dialer = Dialer(*address)
         super().__init__(
-            dialer.connect(), dialer, console, attention, timeout=timeout, curious=curious, past=past, replay=replay
+            dialer.connect(), dialer, console, highlights, timeout=timeout, curious=curious, past=past, replay=replay
         )
         self.folder = tempfile.TemporaryDirectory()
         self.settings = SettingsFile(Path(self.folder.name), pytest.fail)
-        self.desk = InputHandler(self, attention, self.settings, console)
+        self.input = InputHandler(self, highlights, self.settings, console)
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -237,7 +237,7 @@ def test_server_that_gets_on_is_waited_for() -> None:
     """However long everything takes together."""
     with inside(asks=False, timeout=0.3) as (session, peer, _):
         for number in range(6):
-            session.desk.take_line_in_turn(f"line {number}")
+            session.input.handle_line_and_wait(f"line {number}")
         waiter = threading.Thread(target=session.wait_until_delivered)
         waiter.start()
         for number in range(1, 7):
@@ -252,8 +252,8 @@ def test_server_that_gets_on_is_waited_for() -> None:
 def test_server_that_does_not_get_on_is_not_waited_for() -> None:
     """What is not sent can be told."""
     with inside(asks=False, timeout=0.1) as (session, peer, _):
-        session.desk.take_line_in_turn("one")
-        session.desk.take_line_in_turn("two")
+        session.input.handle_line_and_wait("one")
+        session.input.handle_line_and_wait("two")
         peer.send("/ack 1")
         with pytest.raises(NotSentError, match=r"the server took nothing for 0\.1 s; everything was read"):
             session.wait_until_delivered()
@@ -264,9 +264,9 @@ def test_pipe_waits_when_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """For the server to take some of it; the line that was read is kept."""
     monkeypatch.setattr(session_module, "Outbox", lambda: Outbox(lines=2))
     with inside(asks=False, timeout=0.1) as (session, peer, _):
-        session.desk.take_line_in_turn("one")
+        session.input.handle_line_and_wait("one")
         with pytest.raises(NotSentError, match="the rest of the input was not read"):
-            session.desk.take_line_in_turn("two")
+            session.input.handle_line_and_wait("two")
         assert session.unsent == ["one", "two"]
         peer.keep("1 one")
         peer.keep("2 two")
@@ -276,9 +276,9 @@ def test_keyboard_does_not_wait_when_much_waits(monkeypatch: pytest.MonkeyPatch)
     """The person is told why, and keeps the line."""
     monkeypatch.setattr(session_module, "Outbox", lambda: Outbox(lines=1))
     with inside() as (session, _, console):
-        session.desk.take_line("one")
-        with pytest.raises(NotTakenError):
-            session.desk.take_line("two")
+        session.input.handle_line("one")
+        with pytest.raises(InputRejectedError):
+            session.input.handle_line("two")
         assert console.next().startswith("!!! not taken: 1 line is waiting to be sent, and no more can")
         assert session.unsent == ["one"]
 
@@ -286,16 +286,16 @@ def test_keyboard_does_not_wait_when_much_waits(monkeypatch: pytest.MonkeyPatch)
 def test_blank_line_does_nothing() -> None:
     """Neither does one of spaces."""
     with inside() as (session, peer, _):
-        assert session.desk.take_line("")
-        assert session.desk.take_line("  \t")
-        assert session.desk.take_line("text")
+        assert session.input.handle_line("")
+        assert session.input.handle_line("  \t")
+        assert session.input.handle_line("text")
         assert peer.receive() == "/post 1 text"
 
 
 def test_typed_text_is_cleaned() -> None:
     """What a paste brought along does not leave this machine."""
     with inside() as (session, peer, _):
-        session.desk.take_line("a\x1b[31m\u202eb")
+        session.input.handle_line("a\x1b[31m\u202eb")
         assert peer.receive() == "/post 1 a[31mb"
 
 
@@ -303,14 +303,14 @@ def test_typed_text_is_cleaned() -> None:
 def test_what_programs_say_is_not_for_people(line: str) -> None:
     """Posts are counted here, and we come back by ourselves."""
     with inside() as (session, _, console):
-        session.desk.take_line(line)
+        session.input.handle_line(line)
         assert console.next().startswith("!!! there is no command /")
 
 
 def test_refused_post_is_shown_with_its_text() -> None:
     """It is told why, and is no more unsent."""
     with inside() as (session, peer, console):
-        session.desk.take_line("/me shouts")
+        session.input.handle_line("/me shouts")
         peer.send("/refused 1 not-allowed nobody may shout")
         assert console.next() == "!!! nobody may shout; not said: /me shouts"
         assert session.unsent == []
@@ -319,12 +319,12 @@ def test_refused_post_is_shown_with_its_text() -> None:
 def test_line_for_a_room_that_is_closed_to_us_is_said_nowhere() -> None:
     """It is told with the refusal of the room."""
     with inside() as (session, peer, console):
-        session.desk.take_line("/join ops")
-        session.desk.take_line("secret")
+        session.input.handle_line("/join ops")
+        session.input.handle_line("secret")
         peer.carry_out("/join ops", "/error room-locked ops is locked")
         assert console.next() == "!!! ops is locked"
         assert console.next() == "!!! not said, for you are not in its room: secret"
-        session.desk.take_line("hello")
+        session.input.handle_line("hello")
         peer.keep("1 hello")
 
 
@@ -370,7 +370,7 @@ def test_gap_is_shown() -> None:
 def test_past_that_was_cut_off_is_asked_for() -> None:
     """A room shows its last 50 lines, whose rest is what is missed."""
     with inside_server() as (session, server, peer, console):
-        session.desk.take_line("/join ops")
+        session.input.handle_line("/join ops")
         peer.carry_out("/join ops", "/entered ops 300 2 -", said(251, "first", "ops"))
         console.drain("bob: first")
         peer.close()
@@ -386,15 +386,15 @@ def test_what_is_not_kept_is_sent_again() -> None:
     """Once, with its number; what is kept is not, whether we knew or not."""
     with inside_server() as (session, server, peer, _):
         for line in ("one", "two", "three"):
-            session.desk.take_line(line)
+            session.input.handle_line(line)
         peer.keep("1 one")
         assert peer.receive() == "/post 2 two"
         peer.reset()
         peer = server.accept()
-        session.desk.take_line("four")
+        session.input.handle_line("four")
         peer.let_in_again("/resume token lobby 0", 2, "/entered lobby 0 1 -")
         peer.keep("3 three", "4 four")
-        session.desk.take_line("five")
+        session.input.handle_line("five")
         peer.keep("5 five")
 
 
@@ -402,8 +402,8 @@ def test_what_is_not_kept_is_sent_again() -> None:
 def test_join_whose_answer_was_lost() -> None:
     """The server tells where we are; what was typed there is said there."""
     with inside_server() as (session, server, peer, console):
-        session.desk.take_line("/join ops")
-        session.desk.take_line("hello ops")
+        session.input.handle_line("/join ops")
+        session.input.handle_line("hello ops")
         assert peer.receive() == "/join ops"
         peer.close()
         peer = server.accept()
@@ -417,12 +417,12 @@ def test_join_whose_answer_was_lost() -> None:
 def test_session_that_is_not_known_is_begun_anew() -> None:
     """Under the same name and colour, back in the room, past the lobby, and with the lines counted anew."""
     with inside_server() as (session, server, peer, console):
-        session.desk.take_line("/join ops")
+        session.input.handle_line("/join ops")
         peer.carry_out("/join ops", "/entered ops 0 1 -", f"/renamed ops {NOON} alice pink eve")
         console.drain("you are now eve")
-        session.desk.take_line("one")
+        session.input.handle_line("one")
         peer.keep("1 one")
-        session.desk.take_line("two")
+        session.input.handle_line("two")
         peer.close()
         peer = server.accept()
         assert peer.greet() == "/resume token ops 0"
@@ -461,7 +461,7 @@ def test_name_that_is_taken_meanwhile_is_told_once() -> None:
     with inside_server() as (session, server, peer, console):
         peer.close()
         peer = server.accept()
-        session.desk.take_line("hello")
+        session.input.handle_line("hello")
         assert peer.greet() == "/resume token lobby 0"
         peer.send("/error resume-unknown nobody knows you")
         for _ in range(2):
@@ -474,8 +474,8 @@ def test_name_that_is_taken_meanwhile_is_told_once() -> None:
         assert peer.receive() == "/name alice red"
         peer.send("/error name-taken alice is taken", "/ping done")
         assert peer.receive() == "/pong done"
-        assert session.status().link == "not signed in: type /name NAME"
-        session.desk.take_line("/name alba")
+        assert session.status().connection == "not signed in: type /name NAME"
+        session.input.handle_line("/name alba")
         assert peer.receive() == "/name alba red"
         peer.send("/welcome alba red token2 0", "/entered lobby 0 1 -")
         peer.keep("1 hello")
@@ -494,7 +494,7 @@ def test_who_is_kicked_does_not_come_back_by_itself() -> None:
 def test_name_that_is_taken_meanwhile_ends_a_pipe() -> None:
     """There is nobody to choose another; what is not sent can be told."""
     with inside_server(asks=False) as (session, server, peer, _):
-        session.desk.take_line_in_turn("hello")
+        session.input.handle_line_and_wait("hello")
         peer.close()
         peer = server.accept()
         assert peer.greet() == "/resume token lobby 0"
@@ -521,14 +521,14 @@ def test_server_that_lets_nobody_in_for_now_is_asked_again() -> None:
 def test_question_on_its_way_is_not_asked_twice() -> None:
     """A private message could arrive twice; the person is told, and decides."""
     with inside_server() as (session, server, peer, console):
-        session.desk.take_line("/msg bob psst")
+        session.input.handle_line("/msg bob psst")
         assert peer.receive() == "/msg bob psst"
         peer.close()
         expected = "!!! the connection was lost, and nobody knows whether this was carried out: /msg bob psst"
         assert console.next() == expected
         peer = server.accept()
         peer.let_in_again("/resume token lobby 0", 0, "/entered lobby 0 1 -")
-        session.desk.take_line("next")
+        session.input.handle_line("next")
         assert peer.receive() == "/post 1 next"
 
 
@@ -536,14 +536,14 @@ def test_questions_need_a_connection() -> None:
     """They are refused at once, but for /help."""
     with inside() as (session, peer, console):
         peer.close()
-        wait_until(lambda: session.status().link != "connected")
+        wait_until(lambda: session.status().connection != "connected")
         for line in ("/list", "/who", "/history", "/msg bob psst"):
-            session.desk.take_line(line)
+            session.input.handle_line(line)
             assert console.next() == "!!! not connected; try again when the status line says connected"
-        session.desk.take_line("/help join")
+        session.input.handle_line("/help join")
         text = "go to ROOM, or make it; KEY locks a new one"
         assert console.next() == f"--- /join ROOM [KEY]  {text}"
-        session.desk.take_line("/help jion")
+        session.input.handle_line("/help jion")
         assert console.next().startswith("!!! there is no command /jion")
 
 
@@ -552,10 +552,10 @@ def test_history_shows_lines_that_are_shown_already() -> None:
     with inside() as (session, peer, console):
         peer.send(said(1, "one"))
         console.drain("bob: one")
-        session.desk.take_line("/history")
+        session.input.handle_line("/history")
         peer.carry_out("/history", said(1, "one"), "/end history")
         console.drain("bob: one")
-        session.desk.take_line("hello")
+        session.input.handle_line("hello")
         peer.keep("1 hello")
         peer.send(said(1, "one"), said(2, "two"))
         assert console.next().endswith("bob: two")
@@ -587,51 +587,51 @@ def test_hole_in_what_the_server_sends_is_told() -> None:
 def test_status_tells_who_is_here() -> None:
     """As far as the server does."""
     with inside() as (session, peer, console):
-        assert session.status().row() == "lobby · 1 person · connected"
+        assert session.status().line() == "lobby · 1 person · connected"
         peer.send(f"/joined lobby {NOON} bob red", f"/joined lobby {NOON} eve red", f"/left lobby {NOON} eve red exit")
         console.drain("eve left")
-        assert session.status().row() == "lobby · 2 people · connected"
-        session.desk.take_line("/join crowd")
+        assert session.status().line() == "lobby · 2 people · connected"
+        session.input.handle_line("/join crowd")
         peer.carry_out("/join crowd", "/entered crowd 0 201 -")
         console.drain("201 people")
-        assert session.status().row() == "crowd · connected"
+        assert session.status().line() == "crowd · connected"
 
 
 def test_status_tells_what_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """At once without a connection, and with one after a moment."""
     with inside() as (session, peer, _):
-        session.desk.take_line("hello")
+        session.input.handle_line("hello")
         assert session.status().unsent == ()
         monkeypatch.setattr(session_module, "UNSENT_SECONDS", 0.0)
-        assert session.status().row() == "lobby · 1 person · connected · 1 unsent"
+        assert session.status().line() == "lobby · 1 person · connected · 1 unsent"
         monkeypatch.undo()
         peer.close()
-        wait_until(lambda: session.status().link != "connected")
-        session.desk.take_line("/join ops")
+        wait_until(lambda: session.status().connection != "connected")
+        session.input.handle_line("/join ops")
         assert session.status() == Status("ops", None, "reconnecting in 1 s", ("hello", "/join ops"), 2)
 
 
 def test_leaving_waits_for_what_is_on_its_way() -> None:
     """The server needs a moment."""
     with inside() as (session, peer, _):
-        session.desk.take_line("hello")
+        session.input.handle_line("hello")
         acknowledging = threading.Timer(0.1, peer.send, ["/ack 1"])
         acknowledging.start()
-        assert not session.desk.take_line("/exit")
+        assert not session.input.handle_line("/exit")
         acknowledging.join()
 
 
 def test_leaving_with_lines_that_are_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first time the person is told; to go on typing starts that anew."""
-    monkeypatch.setattr(desk_module, "LEAVE_SECONDS", 0.01)
+    monkeypatch.setattr(input_module, "LEAVE_SECONDS", 0.01)
     with inside() as (session, _, console):
-        session.desk.take_line("hello")
-        assert session.desk.take_line("/exit")
+        session.input.handle_line("hello")
+        assert session.input.handle_line("/exit")
         assert console.next() == "!!! 1 line is not sent; leave once more to drop what is not sent"
-        session.desk.take_line("hello?")
-        assert session.desk.take_line("/exit")
+        session.input.handle_line("hello?")
+        assert session.input.handle_line("/exit")
         assert console.next() == "!!! 2 lines are not sent; leave once more to drop what is not sent"
-        assert not session.desk.take_line("/exit")
+        assert not session.input.handle_line("/exit")
 
 
 # ------------------------------------------------------------------------------------------------------ being let in
@@ -652,7 +652,7 @@ def test_way_into_a_room_leads_silently_through_the_lobby() -> None:
         with signing_in(session, Name("alice", "red"), "ops"):
             assert peer.greet() == "/name alice red"
             peer.send("/welcome alice red token 0", "/entered lobby 1 2 -", said(1, "not for alice"))
-        session.desk.take_line("hello ops")
+        session.input.handle_line("hello ops")
         peer.carry_out("/join ops", "/entered ops 0 1 -")
         peer.keep("1 hello ops")
         assert [console.next() for _ in range(2)] == [
@@ -680,11 +680,11 @@ def test_way_into_a_room_that_is_closed_ends_in_the_lobby() -> None:
 def test_answer_goes_to_whoever_told_last() -> None:
     """Without them there is nobody to answer."""
     with inside() as (session, peer, console):
-        session.desk.take_line("/r hello")
+        session.input.handle_line("/r hello")
         assert console.next().startswith("!!! nobody has told you anything yet")
         peer.send(f"/msg {NOON} bob blue alice psst", f"/msg {NOON} carol blue alice hey")
         console.drain("hey")
-        session.desk.take_line("/r what?")
+        session.input.handle_line("/r what?")
         assert peer.receive() == "/msg carol what?"
 
 
@@ -698,12 +698,12 @@ def test_nothing_is_shown_of_the_ignored() -> None:
             ("/ignore Bob", "--- you see nothing of Bob any more; /unignore Bob ends it"),
             ("/ignore", "--- you ignore Bob"),
         ]:
-            session.desk.take_line(line)
+            session.input.handle_line(line)
             assert console.next() == answer
         peer.send(said(1, "one"), f"/say lobby 2 {NOON} carol red two")
         assert console.next().endswith("carol: two")
         assert SettingsFile(Path(session.folder.name), pytest.fail).load().ignored == ("Bob",)
-        session.desk.take_line("/unignore BOB")
+        session.input.handle_line("/unignore BOB")
         assert console.next() == "--- you see again what BOB says"
         peer.send(said(3, "three"))
         assert console.next().endswith("bob: three")
@@ -714,7 +714,7 @@ def test_settings_that_cannot_be_written_hold_for_this_time() -> None:
     """The person is told."""
     with inside() as (session, peer, console):
         (Path(session.folder.name) / "settings.json").mkdir()
-        session.desk.take_line("/ignore bob")
+        session.input.handle_line("/ignore bob")
         assert "this is not remembered" in console.next()
         assert console.next().startswith("--- you see nothing of bob any more")
         peer.send(said(1, "one"), f"/say lobby 2 {NOON} carol red two")
@@ -724,12 +724,12 @@ def test_settings_that_cannot_be_written_hold_for_this_time() -> None:
 def test_mentions_are_shown_again() -> None:
     """By room, and without calling anybody again."""
     with inside() as (session, peer, console):
-        session.desk.take_line("/mentions")
+        session.input.handle_line("/mentions")
         assert console.next() == "--- nobody has mentioned you yet"
         peer.send(said(1, "alice?"), said(2, "nobody"), f"/msg {NOON} bob blue alice psst")
         console.drain("psst")
         assert [news.alert for news in console.news[-3:]] == [True, False, True]
-        session.desk.take_line("/mentions")
+        session.input.handle_line("/mentions")
         shown = [console.next() for _ in range(4)]
         assert shown == ["--- in lobby:", "12:00 bob: alice?", "--- to you alone:", "12:00 [bob -> alice] psst"]
         assert [(news.age, news.alert) for news in console.news if news.age is Age.PAST] == [(Age.PAST, False)] * 2
@@ -743,7 +743,7 @@ def test_room_rings_as_the_person_wants() -> None:
             ("/notify ALL", "--- every line in lobby may ring"),
             ("/notify some", "!!! usage: /notify [all|mention|off]"),
         ]:
-            session.desk.take_line(line)
+            session.input.handle_line(line)
             assert console.next() == answer
         peer.send(said(1, "one"))
         console.drain("one")
@@ -754,14 +754,14 @@ def test_room_rings_as_the_person_wants() -> None:
 def test_clear_is_left_to_the_console() -> None:
     """It has the screen."""
     with inside() as (session, _, console):
-        session.desk.take_line("/clear")
+        session.input.handle_line("/clear")
         assert console.next() == "cleared"
 
 
 def test_the_colours_and_mine() -> None:
     """Who types `/color` alone sees what there is to choose from."""
     with inside() as (session, _, console):
-        session.desk.take_line("/color")
+        session.input.handle_line("/color")
         colors = "black, white, pink, red, orange, yellow, green, cyan, teal, light-blue, blue, purple"
         assert console.next() == f"--- your colour is red; /color takes one of {colors}"
 
@@ -769,10 +769,10 @@ def test_the_colours_and_mine() -> None:
 def test_help_needs_no_server() -> None:
     """It has what people type, with what the client does by itself, and nothing for programs."""
     with inside() as (session, _, console):
-        session.desk.take_line("/help")
+        session.input.handle_line("/help")
         shown = [console.next() for _ in COMMANDS]
         assert [line.split()[1] for line in shown] == [f"/{word}" for word in COMMANDS]
-        session.desk.take_line("/help jion")
+        session.input.handle_line("/help jion")
         assert console.next().startswith("!!! there is no command /jion; did you mean /join?")
 
 
@@ -782,17 +782,17 @@ def test_help_needs_no_server() -> None:
 def test_pasted_lines_are_text() -> None:
     """In order, whatever they begin with; blank ones are left out."""
     with inside() as (session, peer, _):
-        session.desk.take_paste(["/exit", "", "	//two", "three"])
+        session.input.handle_paste(["/exit", "", "	//two", "three"])
         peer.keep("1 //exit", "2  //two", "3 three")
 
 
 def test_paste_with_a_line_that_is_too_long_stays() -> None:
     """All of it; it is told which line, and why."""
     with inside() as (session, peer, console):
-        with pytest.raises(NotTakenError):
-            session.desk.take_paste(["one", "x" * 2_001])
+        with pytest.raises(InputRejectedError):
+            session.input.handle_paste(["one", "x" * 2_001])
         assert console.next().startswith("!!! nothing of it was sent, because of line 2: a message has at most 2000")
-        session.desk.take_paste(["later"])
+        session.input.handle_paste(["later"])
         peer.keep("1 later")
 
 
@@ -809,8 +809,8 @@ def test_paste_that_is_always_too_much_stays(
     """All of it; nobody is told to try again later what can never be."""
     monkeypatch.setattr(session_module, "Outbox", outbox)
     with inside() as (session, _, console):
-        with pytest.raises(NotTakenError):
-            session.desk.take_paste(["one", "two", "three"])
+        with pytest.raises(InputRejectedError):
+            session.input.handle_paste(["one", "two", "three"])
         assert console.next() == f"!!! not taken: {reason}; they stay below, send less"
         assert session.unsent == []
 
@@ -819,9 +819,9 @@ def test_paste_that_is_too_much_now_stays(monkeypatch: pytest.MonkeyPatch) -> No
     """All of it, if not all of it can wait beside what waits already."""
     monkeypatch.setattr(session_module, "Outbox", lambda: Outbox(lines=3))
     with inside() as (session, _, console):
-        session.desk.take_line("one")
-        with pytest.raises(NotTakenError):
-            session.desk.take_paste(["two", "three", "four"])
+        session.input.handle_line("one")
+        with pytest.raises(InputRejectedError):
+            session.input.handle_paste(["two", "three", "four"])
         assert console.next().startswith("!!! not taken: 1 line is waiting to be sent, and 3 more are too many")
         assert session.unsent == ["one"]
 
@@ -846,8 +846,8 @@ def test_names_are_asked_for_silently() -> None:
         peer.carry_out("/who", *rows)
         console.drain("3 people")
         wait_until(lambda: len(session.people()) == 2)
-        assert [candidate.text for candidate in session.desk.complete("ca").candidates] == ["carol: "]
-        session.desk.take_line("/who")
+        assert [candidate.text for candidate in session.input.complete("ca").candidates] == ["carol: "]
+        session.input.handle_line("/who")
         peer.carry_out("/who", *rows)
         assert console.next() == "--- alice in lobby, idle 0 s"
 
@@ -859,12 +859,12 @@ def test_rooms_are_asked_for_when_one_is_typed() -> None:
         with signing_in(session, Name("alice", "red")):
             peer.let_in()
         console.drain("1 person")
-        session.desk.complete("hello")
-        session.desk.complete("/join o")
+        session.input.complete("hello")
+        session.input.complete("/join o")
         peer.carry_out("/list", "/room lobby 1 -", "/room ops 2 locked", "/end list")
-        wait_until(lambda: session.desk.complete("/join o").candidates != ())
-        assert [candidate.text for candidate in session.desk.complete("/join o").candidates] == ["ops"]
-        session.desk.take_line("hello")
+        wait_until(lambda: session.input.complete("/join o").candidates != ())
+        assert [candidate.text for candidate in session.input.complete("/join o").candidates] == ["ops"]
+        session.input.handle_line("hello")
         assert peer.receive() == "/post 1 hello"
         assert console.shown.empty()
 
@@ -881,7 +881,7 @@ def test_past_is_not_shown_where_nobody_wants_it() -> None:
             peer.send("/welcome alice red token 0", "/entered lobby 1 2 -", said(1, "past"), said(2, "now"))
         console.drain("2 people")
         assert console.next().endswith("bob: now")
-        session.desk.take_line("/history")
+        session.input.handle_line("/history")
         peer.carry_out("/history", said(1, "past"), said(2, "now"), "/end history")
         assert [console.next()[6:] for _ in range(2)] == ["bob: past", "bob: now"]
 

@@ -45,7 +45,7 @@ class Plain:
         Each of the two is painted from its own palette. With `to_line`, all news go to `output` as what it returns,
         errors too, in UTF-8; nothing goes where that is None.
         """
-        self.asks = source is not None and source.isatty()
+        self.is_interactive = source is not None and source.isatty()
         # Unbuffered, for only then does `select` know whether there is something to read.
         self._source = None if source is None else os.fdopen(source.fileno(), "rb", 0, closefd=False)
         self._output = _Writer(output, palette, output.encoding if to_line is None else PROGRAM_ENCODING)
@@ -56,7 +56,7 @@ class Plain:
         self._woken, self._waker = socket.socketpair()
         self._stopped = threading.Event()
 
-    def ask(self, question: str, *, secret: bool = False) -> str:
+    def ask(self, prompt: str, *, secret: bool = False) -> str:
         """Return the next line of input; the terminal does not show what is `secret`.
 
         Raises EOFError at its end or without a source, StoppedError, and OSError.
@@ -64,15 +64,15 @@ class Plain:
         if self._source is None:
             raise EOFError
         with _without_echo(self._source.fileno()) if secret else nullcontext():
-            self._asides.write(question)
+            self._asides.write(prompt)
             line = self._next_line()
         if line is None:
             raise EOFError
         return line
 
-    def tell(self, row: StyledLine) -> None:
+    def show_line(self, line: StyledLine) -> None:
         """Show a line that belongs to a question. Raises OSError when nobody reads any more."""
-        self._asides.write_row(row)
+        self._asides.write_row(line)
 
     def read_lines(self, on_line: Callable[[str], bool]) -> None:
         """Hand every line to `on_line` until that returns False or input ends; without a source, until `stop`.
@@ -83,16 +83,16 @@ class Plain:
         while (line := self._next_line()) is not None and on_line(line):
             pass
 
-    def show(self, news: Notification) -> None:
-        """Write a line, if there is one for `news`. Raises OSError when nobody reads any more."""
+    def show(self, notification: Notification) -> None:
+        """Write a line, if there is one for `notification`. Raises OSError when nobody reads any more."""
         if self._to_line is not None:
-            line = self._to_line(news)
+            line = self._to_line(notification)
             if line is not None:
                 self._output.write(line + "\n")
             return
-        row = render(news.event, news.me, mention=news.mention)
+        row = render(notification.event, notification.me, mention=notification.mention)
         if row is not None:
-            writer = self._asides if isinstance(news.event, Error) else self._output
+            writer = self._asides if isinstance(notification.event, Error) else self._output
             writer.write_row(row)
 
     def clear(self) -> None:

@@ -16,18 +16,18 @@ class StoppedError(Exception):
     """`Ui.stop` was called while somebody waited for a line."""
 
 
-class NotTakenError(Exception):
+class InputRejectedError(Exception):
     """A line cannot be taken now, as the person was told; an editor leaves it where it is."""
 
 
-class InputHandler(Protocol):
+class LineHandler(Protocol):
     """Takes what a person types, and knows what stands around it. For the main thread."""
 
-    def take_line(self, line: str) -> bool:
-        """Carry out what was typed; False means that the person leaves. Raises NotTakenError."""
+    def handle_line(self, line: str) -> bool:
+        """Carry out what was typed; False means that the person leaves. Raises InputRejectedError."""
 
-    def take_paste(self, lines: Sequence[str]) -> None:
-        """Say all these lines, in order; none is a command. Raises NotTakenError, and then none of them is said."""
+    def handle_paste(self, lines: Sequence[str]) -> None:
+        """Post all these lines, in order, none as a command; or raise InputRejectedError and post none."""
 
     def status(self) -> Status:
         """Return what the person should know now."""
@@ -40,19 +40,19 @@ class Ui(Protocol):
     """Lines in from a person or a pipe, news out. The main thread reads; any thread may show, refresh and stop."""
 
     @property
-    def asks(self) -> bool:
+    def is_interactive(self) -> bool:
         """Whether there is a person who can be asked."""
 
-    def ask(self, question: str, *, secret: bool = False) -> str:
-        """Return the answer to `question`; one that is `secret` is not shown, nor kept.
+    def ask(self, prompt: str, *, secret: bool = False) -> str:
+        """Return the answer to `prompt`; one that is `secret` is not shown, nor kept.
 
         For the main thread. Raises EOFError when the person leaves.
         """
 
-    def tell(self, row: StyledLine) -> None:
+    def show_line(self, line: StyledLine) -> None:
         """Show a line that belongs to a question. For the main thread."""
 
-    def show(self, news: Notification) -> None:
+    def show(self, notification: Notification) -> None:
         """Show an event. Waits while too much is not shown yet. Raises OSError when nothing can be shown any more."""
 
     def clear(self) -> None:

@@ -22,7 +22,7 @@ class Highlights:
         self._renamed: set[str] = set()  # the keys under which ignored people go on, as long as they are here
         self._levels = dict(levels or {})
         self._mentions: deque[Notification] = deque(maxlen=MENTIONS)
-        self._teller = ""
+        self._last_sender = ""
         self._me = ""
         self._my_name = re.compile("(?!)")  # matches nothing
 
@@ -33,24 +33,24 @@ class Highlights:
             return list(self._mentions)
 
     @property
-    def teller(self) -> str:
+    def last_sender(self) -> str:
         """Who last told the person something alone; empty for nobody."""
         with self._lock:
-            return self._teller
+            return self._last_sender
 
-    def prefer(self, ignored: Iterable[str], levels: Mapping[str, str]) -> None:
+    def set_preferences(self, ignored: Iterable[str], levels: Mapping[str, str]) -> None:
         """Go by these names and levels from now on."""
         with self._lock:
             self._ignored = {same_key(name) for name in ignored}
             self._renamed.clear()
             self._levels = dict(levels)
 
-    def level(self, room: str) -> str:
+    def notify_level(self, room: str) -> str:
         """Return what the person wants to be called for in `room`: `all`, `mention` or `off`."""
         with self._lock:
             return self._levels.get(same_key(room), DEFAULT_LEVEL)
 
-    def judge(self, event: Event, me: str, age: Age) -> Notification | None:
+    def classify(self, event: Event, me: str, age: Age) -> Notification | None:
         """Return what `event` means to somebody called `me`, or None if it comes from somebody who is ignored."""
         with self._lock:
             hidden = self._hides(event, me)
@@ -59,12 +59,12 @@ class Highlights:
                 return None
             mention = self._mentions_me(event, me)
             alert = age is Age.LIVE and self._calls(event, me, mention=mention)
-            news = Notification(event, me, age, mention, alert)
+            notification = Notification(event, me, age, mention, alert)
             if mention and event not in [kept.event for kept in self._mentions]:
                 self._mentions.append(Notification(event, me, Age.PAST, mention))
             if mention and isinstance(event, Told):
-                self._teller = event.name
-            return news
+                self._last_sender = event.name
+            return notification
 
     def _hides(self, event: Event, me: str) -> bool:
         names = [event.old, event.new] if isinstance(event, Renamed) else []

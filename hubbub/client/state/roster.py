@@ -11,7 +11,7 @@ SILENT = 0  # the time of somebody who has not spoken
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Member:
     """Somebody's name and the colour it is shown in."""
 
     name: str
@@ -26,7 +26,7 @@ class Roster:
 
     def __init__(self) -> None:
         self._room = ""
-        self._people: dict[str, Person] = {}
+        self._people: dict[str, Member] = {}
         self._spoke: dict[str, int] = {}  # milliseconds since 1970, of the same people
         self._rooms: dict[str, RoomRow] = {}
         self._listed: dict[str, RoomRow] = {}  # of an answer to `/list` that is not complete
@@ -40,19 +40,19 @@ class Roster:
         self._listed.clear()  # a lost connection may have cut an answer off
         self._know_own_room()
 
-    def note(self, event: Event) -> None:
+    def update(self, event: Event) -> None:
         """Learn what `event` tells of people and rooms."""
         match event:
             case Told():
-                self._spoke_at(event.time, Person(event.name, event.color))
+                self._spoke_at(event.time, Member(event.name, event.color))
             case Said() | Acted() if self._is_here(event.room):
-                self._spoke_at(event.time, Person(event.name, event.color))
+                self._spoke_at(event.time, Member(event.name, event.color))
             case Joined() | PersonRow() if self._is_here(event.room):
-                self._spoke_at(SILENT, Person(event.name, event.color))
+                self._spoke_at(SILENT, Member(event.name, event.color))
             case Left() if self._is_here(event.room):
                 self._forget(same_key(event.name))
             case Renamed() if self._is_here(event.room):
-                self._spoke_at(self._forget(same_key(event.old)), Person(event.new, event.color))
+                self._spoke_at(self._forget(same_key(event.old)), Member(event.new, event.color))
             case RoomRow():
                 _add_room(self._rooms, event)
                 _add_room(self._listed, event)
@@ -60,7 +60,7 @@ class Roster:
                 self._rooms, self._listed = self._listed, {}
                 self._know_own_room()
 
-    def names(self, me: str) -> tuple[Person, ...]:
+    def others(self, me: str) -> tuple[Member, ...]:
         """Return everybody but `me`: who spoke last comes first, and who did not speak last, by name."""
         keys = self._people.keys() - {same_key(me)}
         return tuple(self._people[key] for key in sorted(keys, key=lambda key: (-self._spoke[key], key)))
@@ -72,7 +72,7 @@ class Roster:
     def _is_here(self, room: str) -> bool:
         return same_key(room) == same_key(self._room)
 
-    def _spoke_at(self, time: int, person: Person) -> None:
+    def _spoke_at(self, time: int, person: Member) -> None:
         """Know `person`, who spoke at `time` for one; of too many people, the one who has been silent longest goes."""
         key = same_key(person.name)
         self._people[key] = person

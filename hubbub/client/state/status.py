@@ -9,7 +9,7 @@ DELAY_SECONDS = 0.5  # from which on the server's delay is worth telling
 
 CONNECTED = "connected"
 RECONNECTING = "reconnecting"
-NAMELESS = "not signed in: type /name NAME"
+NOT_SIGNED_IN = "not signed in: type /name NAME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Status:
 
     room: str
     people: int | None  # in the room; None where the server does not tell
-    link: str  # what there is of a connection
+    connection: str  # what there is of a connection
     unsent: tuple[str, ...]
     unsent_count: int
     delay: float = 0.0  # seconds that the server took to answer last, or has not answered for
@@ -28,12 +28,12 @@ class Status:
         """What stands before the line being typed."""
         return f"{self.room}> "
 
-    def row(self, mentions: int = 0) -> str:
+    def line(self, mentions: int = 0) -> str:
         """Return the status line: `lobby · 3 people · connected · 620 ms · 1 mention · 2 unsent`."""
         parts = [self.room]
         if self.people is not None:
             parts.append(people(self.people))
-        parts.append(self.link)
+        parts.append(self.connection)
         if self.delay > DELAY_SECONDS:
             parts.append(f"{self.delay:.1f} s" if self.delay >= 1 else f"{self.delay * 1000:.0f} ms")
         if mentions:
@@ -43,7 +43,7 @@ class Status:
         return " · ".join(parts)
 
     @property
-    def unsent_rows(self) -> list[str]:
+    def unsent_lines(self) -> list[str]:
         """The lines that are not sent, for above the input line."""
         rows = [f"… {line}" for line in self.unsent]
         more = self.unsent_count - len(self.unsent)

@@ -28,7 +28,7 @@ from prompt_toolkit.layout.controls import BufferControl
 from prompt_toolkit.layout.processors import AfterInput, HighlightIncrementalSearchProcessor
 from prompt_toolkit.widgets import SearchToolbar
 
-from hubbub.client.output.ui import InputHandler, NotTakenError
+from hubbub.client.output.ui import InputRejectedError, LineHandler
 from hubbub.client.terminal.completion_menu import CompletionMenu, cut
 from hubbub.client.terminal.graphemes import (
     ClusterBuffer,
@@ -72,15 +72,15 @@ def as_said(line: str) -> str:
 class _Hints(AutoSuggest):
     """Tells how what is being said may go on."""
 
-    def __init__(self, desk: InputHandler) -> None:
-        self._desk = desk
+    def __init__(self, handler: LineHandler) -> None:
+        self._handler = handler
 
     def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:  # noqa: ARG002
         """Return the rest of the best candidate, if it helps while one types."""
         before = document.text_before_cursor
         if before.startswith("/") or "\n" in before or not document.is_cursor_at_the_end:
             return None
-        completion = self._desk.complete(before)
+        completion = self._handler.complete(before)
         typed = before[len(before) - completion.length :]
         if not completion.unasked or not completion.candidates:
             return None
@@ -89,25 +89,27 @@ class _Hints(AutoSuggest):
 
 
 class Editor:
-    """Edits lines for `desk` on `terminal`; `mentions` tells how many are unread, `redraw` draws the whole screen."""
+    """Edits lines for `handler` on `terminal`; `mentions` counts the unread ones, `redraw` draws the whole screen."""
 
     def __init__(
         self,
-        desk: InputHandler,
+        handler: LineHandler,
         terminal: Terminal,
         history: History,
         mentions: Callable[[], int],
         redraw: Callable[[], None],
     ) -> None:
-        self.status = desk.status()  # as it was last shown
-        self._desk = desk
+        self.status = handler.status()  # as it was last shown
+        self._handler = handler
         self._terminal = terminal
         self._mentions = mentions
         self._redraw = redraw
         self._paste: list[str] = []  # that the person is asked about
         self._stand_ins = StandIns()
-        self._buffer = ClusterBuffer(name=DEFAULT_BUFFER, history=history, auto_suggest=_Hints(desk), multiline=False)
-        self._menu = CompletionMenu(self._buffer, desk.complete)
+        self._buffer = ClusterBuffer(
+            name=DEFAULT_BUFFER, history=history, auto_suggest=_Hints(handler), multiline=False
+        )
+        self._menu = CompletionMenu(self._buffer, handler.complete)
         self._asks = Condition(lambda: bool(self._paste))
         self.app: Application[None] = Application(
             layout=self._layout(),
@@ -123,7 +125,7 @@ class Editor:
         self.app.before_render += lambda _: self._look()
 
     def _look(self) -> None:
-        self.status = self._desk.status()
+        self.status = self._handler.status()
         self._menu.refresh()
 
     # ------------------------------------------------------------------------------------------------ what is shown
@@ -200,7 +202,7 @@ class Editor:
         return ANSI(self._terminal.paint("hint", hint.text))
 
     def _unsent(self) -> AnyFormattedText:
-        return ANSI(self._terminal.paint("presence", "\n".join(self.status.unsent_rows)))
+        return ANSI(self._terminal.paint("presence", "\n".join(self.status.unsent_lines)))
 
     def _menu_rows(self) -> AnyFormattedText:
         return self._menu.fragments(self._terminal.paint, self._columns)
@@ -213,7 +215,7 @@ class Editor:
         return ANSI(f"{self._terminal.paint('mark', question)}\n{self._terminal.paint('hint', first)}")
 
     def _status_row(self) -> AnyFormattedText:
-        return ANSI(self._terminal.paint("status", cut(self.status.row(self._mentions()), self._columns)))
+        return ANSI(self._terminal.paint("status", cut(self.status.line(self._mentions()), self._columns)))
 
     # ------------------------------------------------------------------------------------------------- what is typed
 
@@ -247,8 +249,8 @@ class Editor:
 
     def _carry_out(self, line: str) -> bool:
         try:
-            stays = self._desk.take_line(line)
-        except NotTakenError:
+            stays = self._handler.handle_line(line)
+        except InputRejectedError:
             return False
         if not stays:
             self.app.exit()
@@ -256,8 +258,8 @@ class Editor:
 
     def _say(self, lines: Sequence[str]) -> bool:
         try:
-            self._desk.take_paste(lines)
-        except NotTakenError:
+            self._handler.handle_paste(lines)
+        except InputRejectedError:
             return False
         return True
 

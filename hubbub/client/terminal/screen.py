@@ -23,7 +23,7 @@ from prompt_toolkit.history import History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 from hubbub.client.output.styled_line import StyledLine
-from hubbub.client.output.ui import InputHandler, StoppedError
+from hubbub.client.output.ui import LineHandler, StoppedError
 from hubbub.client.state.notification import Notification
 from hubbub.client.terminal.editor import Editor
 from hubbub.client.terminal.notifier import Notifier
@@ -42,7 +42,7 @@ T = TypeVar("T")
 class Screen:
     """A console with a line editor. The main thread alone reads and writes the terminal, from the first use on."""
 
-    asks = True
+    is_interactive = True
 
     def __init__(self, palette: Palette, history: History | None = None) -> None:
         """Paint from `palette`, for the background that the terminal tells, and bring back the lines in `history`."""
@@ -78,22 +78,22 @@ class Screen:
         )
         return self._run(prompt.app)
 
-    def tell(self, row: StyledLine) -> None:
+    def show_line(self, line: StyledLine) -> None:
         """Show a line that belongs to a question."""
         self._terminal.enter()
         while self._write_batch():  # what was shown before
             pass
-        self._page.add(row)
+        self._page.add(line)
         self._page.write()
 
-    def read_lines(self, desk: InputHandler) -> None:
-        """Hand every line typed to `desk`, in the event loop, until the person leaves or the terminal is gone.
+    def read_lines(self, handler: LineHandler) -> None:
+        """Hand every line typed to `handler`, in the event loop, until the person leaves or the terminal is gone.
 
         Who presses Ctrl-D, or Ctrl-C, on an empty line types `/exit`. Raises StoppedError.
         """
         self._terminal.enter()
         notifier = self._notifier
-        editor = Editor(desk, self._terminal, self._history, lambda: notifier.mentions, self._page.draw)
+        editor = Editor(handler, self._terminal, self._history, lambda: notifier.mentions, self._page.draw)
         editor.app.key_processor.before_key_press += lambda _: notifier.key()
         editor.app.before_render += lambda _: self._terminal.set_title(notifier.title(editor.status.room))
         try:
@@ -107,12 +107,12 @@ class Screen:
             if self._app is not None:
                 self._app.invalidate()
 
-    def show(self, news: Notification) -> None:
-        """Show `news` above the prompt, or before the next one. Any thread but that of the keyboard may wait here."""
+    def show(self, notification: Notification) -> None:
+        """Show `notification` above the prompt, or before the next one. Any thread but the keyboard's may wait here."""
         with self._changed:
             if threading.get_ident() != self._keyboard:
                 self._changed.wait_for(lambda: len(self._pending) < PENDING_LINES or self._stopped)
-            self._pending.append(news)
+            self._pending.append(notification)
             self._schedule()
 
     def clear(self) -> None:
@@ -194,9 +194,9 @@ class Screen:
         now = time.monotonic()
         end = now + BATCH_SECONDS
         some = bell = False
-        while now < end and (news := self._next()) is not None:
-            self._add(self._transcript.add(news, now))
-            bell = self._notifier.take(news) or bell
+        while now < end and (notification := self._next()) is not None:
+            self._add(self._transcript.add(notification, now))
+            bell = self._notifier.take(notification) or bell
             some = True
             now = time.monotonic()
         with self._changed:

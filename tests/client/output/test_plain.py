@@ -339,7 +339,7 @@ def test_question(bench: Bench) -> None:
     """It stands aside, before the answer, and so does what belongs to it."""
     console = bench.plain(COLORED, COLORED)
     bench.source.write(b"alice\n")
-    console.tell(StyledLine((Span("!!! ", "error"),), (Span("taken"),)))
+    console.show_line(StyledLine((Span("!!! ", "error"),), (Span("taken"),)))
     assert console.ask("Username: ") == "alice"
     assert bench.asides.written() == f"{COLORED.paint('error', '!!! ')}taken\nUsername: "
     assert bench.output.written() == ""
@@ -358,12 +358,12 @@ def test_nobody_answers(bench: Bench) -> None:
 
 def test_who_can_be_asked(bench: Bench) -> None:
     """A person at a terminal: not a pipe, and not what is not read."""
-    assert not bench.plain().asks
-    assert not bench.json().asks
+    assert not bench.plain().is_interactive
+    assert not bench.json().is_interactive
     ours, theirs = os.openpty()
     with os.fdopen(ours, "wb"), os.fdopen(theirs, encoding="utf-8") as terminal:
         console = bench.console(terminal, UNCOLORED, UNCOLORED)
-        assert console.asks
+        assert console.is_interactive
         os.write(ours, b"hi\n")
         taken: list[str] = []
 

@@ -17,11 +17,11 @@ def told(text: str = "psst", name: str = "bob", to: str = "alice") -> Told:
     return Told(0, name, "red", to, text)
 
 
-def judged(attention: Highlights, event: Event, age: Age = Age.LIVE, me: str = "alice") -> Notification:
+def judged(highlights: Highlights, event: Event, age: Age = Age.LIVE, me: str = "alice") -> Notification:
     """Return what an event means to alice, who is not to miss it."""
-    news = attention.judge(event, me, age)
-    assert news is not None
-    return news
+    notification = highlights.classify(event, me, age)
+    assert notification is not None
+    return notification
 
 
 @pytest.mark.parametrize(
@@ -73,70 +73,70 @@ def test_what_speaks_to_the_person(event: Event, mention: bool) -> None:
 )
 def test_level_of_a_room(level: str, calls: list[bool]) -> None:
     """It decides what calls; it is not about private messages, and not about other rooms."""
-    attention = Highlights(levels={"ops": level})
+    highlights = Highlights(levels={"ops": level})
     events = [said("x", room="OPS"), said("alice?", room="ops"), told()]
-    assert [judged(attention, event).alert for event in events] == calls
-    assert attention.level("Ops") == level
-    assert attention.level("lobby") == "mention"
+    assert [judged(highlights, event).alert for event in events] == calls
+    assert highlights.notify_level("Ops") == level
+    assert highlights.notify_level("lobby") == "mention"
 
 
 @pytest.mark.parametrize("age", [Age.PAST, Age.MISSED])
 def test_nobody_is_called_for_what_is_replayed(age: Age) -> None:
     """It stands out all the same."""
-    news = judged(Highlights(levels={"lobby": "all"}), said("alice?"), age)
-    assert (news.mention, news.alert) == (True, False)
+    notification = judged(Highlights(levels={"lobby": "all"}), said("alice?"), age)
+    assert (notification.mention, notification.alert) == (True, False)
 
 
 def test_nobody_is_called_for_their_own_lines() -> None:
     """Not even where every line calls."""
-    attention = Highlights()
-    attention.prefer([], {"lobby": "all"})
-    assert not judged(attention, said("x", "alice")).alert
-    assert judged(attention, said("x", "bob")).alert
+    highlights = Highlights()
+    highlights.set_preferences([], {"lobby": "all"})
+    assert not judged(highlights, said("x", "alice")).alert
+    assert judged(highlights, said("x", "bob")).alert
 
 
 def test_mentions_are_kept() -> None:
     """Each once, the last of them, and without calling again."""
-    attention = Highlights()
+    highlights = Highlights()
     for seq in range(MENTIONS + 2):
         for age in (Age.LIVE, Age.PAST):
-            judged(attention, said("alice", seq=seq), age)
-        judged(attention, said("something else", seq=seq))
-    assert len(attention.mentions) == MENTIONS
-    assert attention.mentions[-1] == Notification(said("alice", seq=MENTIONS + 1), "alice", Age.PAST, mention=True)
+            judged(highlights, said("alice", seq=seq), age)
+        judged(highlights, said("something else", seq=seq))
+    assert len(highlights.mentions) == MENTIONS
+    assert highlights.mentions[-1] == Notification(said("alice", seq=MENTIONS + 1), "alice", Age.PAST, mention=True)
 
 
 def test_who_told_last() -> None:
     """The person's own messages do not count, nor what is said to all."""
-    attention = Highlights()
-    assert attention.teller == ""
+    highlights = Highlights()
+    assert highlights.last_sender == ""
     for event in (told(name="bob"), told(name="carol"), told(name="alice", to="bob"), said("alice", "dave")):
-        judged(attention, event)
-    assert attention.teller == "carol"
+        judged(highlights, event)
+    assert highlights.last_sender == "carol"
 
 
 def test_nothing_of_the_ignored_is_shown() -> None:
     """However their name is written; others are seen."""
-    attention = Highlights(ignored=["BOB"])
+    highlights = Highlights(ignored=["BOB"])
     events: list[Event] = [
         said("alice!"),
         told(),
         Joined("lobby", 0, "bob", "red"),
         Left("lobby", 0, "bob", "red", "x"),
     ]
-    assert [attention.judge(event, "alice", Age.LIVE) for event in events] == [None] * 4
-    assert (attention.mentions, attention.teller) == ([], "")
-    judged(attention, said("x", "carol"))
-    attention.prefer([], {})
-    judged(attention, said("x", "bob"))
+    assert [highlights.classify(event, "alice", Age.LIVE) for event in events] == [None] * 4
+    assert (highlights.mentions, highlights.last_sender) == ([], "")
+    judged(highlights, said("x", "carol"))
+    highlights.set_preferences([], {})
+    judged(highlights, said("x", "bob"))
 
 
 def test_another_name_does_not_help_the_ignored() -> None:
     """As long as they are here; then the name is anybody's."""
-    attention = Highlights(ignored=["bob"])
+    highlights = Highlights(ignored=["bob"])
     for old, new in (("bob", "eve"), ("eve", "mallory")):
-        assert attention.judge(Renamed("lobby", 0, old, "red", new), "alice", Age.LIVE) is None
-    assert attention.judge(said("x", "mallory"), "alice", Age.LIVE) is None
-    judged(attention, said("x", "eve"))
-    assert attention.judge(Left("lobby", 0, "mallory", "red", "exit"), "alice", Age.LIVE) is None
-    judged(attention, said("x", "mallory"))
+        assert highlights.classify(Renamed("lobby", 0, old, "red", new), "alice", Age.LIVE) is None
+    assert highlights.classify(said("x", "mallory"), "alice", Age.LIVE) is None
+    judged(highlights, said("x", "eve"))
+    assert highlights.classify(Left("lobby", 0, "mallory", "red", "exit"), "alice", Age.LIVE) is None
+    judged(highlights, said("x", "mallory"))

@@ -118,16 +118,16 @@ def test_lines_that_do_not_come() -> None:
 )
 def test_status_line(status: Status, row: str) -> None:
     """It is short, and says no more than there is to say."""
-    assert status.row() == row
+    assert status.line() == row
 
 
 def test_status_line_counts_mentions() -> None:
     """One is one."""
     status = Status("lobby", None, "connected", (), 0)
-    assert [status.row(1), status.row(2)] == ["lobby · connected · 1 mention", "lobby · connected · 2 mentions"]
+    assert [status.line(1), status.line(2)] == ["lobby · connected · 1 mention", "lobby · connected · 2 mentions"]
 
 
 def test_unsent_rows() -> None:
     """The first ones, and how many there are besides."""
-    assert Status("lobby", None, "", ("a", "b"), 2).unsent_rows == ["… a", "… b"]
-    assert Status("lobby", None, "", ("a", "b"), 9).unsent_rows == ["… a", "… b", "… and 7 more"]
+    assert Status("lobby", None, "", ("a", "b"), 2).unsent_lines == ["… a", "… b"]
+    assert Status("lobby", None, "", ("a", "b"), 9).unsent_lines == ["… a", "… b", "… and 7 more"]

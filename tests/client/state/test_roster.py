@@ -3,7 +3,7 @@
 import pytest
 
 from hubbub.client.state import roster
-from hubbub.client.state.roster import Person, Roster
+from hubbub.client.state.roster import Member, Roster
 from hubbub.protocol import Acted, End, Event, Joined, Left, PersonRow, Renamed, RoomRow, Said, Told
 
 
@@ -22,13 +22,13 @@ def roster_after(*events: Event) -> Roster:
     noted = Roster()
     noted.enter("lobby")
     for event in events:
-        noted.note(event)
+        noted.update(event)
     return noted
 
 
 def names(noted: Roster, me: str = "me") -> list[str]:
     """Return the names of the others."""
-    return [person.name for person in noted.names(me)]
+    return [person.name for person in noted.others(me)]
 
 
 def rooms(noted: Roster) -> list[str]:
@@ -84,14 +84,14 @@ def test_new_name_has_the_place_of_the_old_one() -> None:
     """Who spoke second to last still did after taking another name and colour."""
     noted = roster_after(said("amy", 4), said("bob", 5), said("carol", 6), Renamed("lobby", 7, "bob", "teal", "zoe"))
 
-    assert noted.names("me") == (Person("carol", "red"), Person("zoe", "teal"), Person("amy", "red"))
+    assert noted.others("me") == (Member("carol", "red"), Member("zoe", "teal"), Member("amy", "red"))
 
 
 def test_new_color_is_known() -> None:
     """Names are completed in the colour that they have now."""
     noted = roster_after(said("bob", 5), joined("amy"), Renamed("lobby", 6, "bob", "teal", "bob"))
 
-    assert noted.names("me") == (Person("bob", "teal"), Person("amy", "red"))
+    assert noted.others("me") == (Member("bob", "teal"), Member("amy", "red"))
 
 
 def test_unknown_person_who_takes_another_name_is_here() -> None:
@@ -111,7 +111,7 @@ def test_who_spoke_in_another_room_is_silent_in_this_one() -> None:
     noted = roster_after(said("bob", 5))
     noted.enter("ops")
     for event in (joined("bob", "ops"), joined("amy", "ops")):
-        noted.note(event)
+        noted.update(event)
 
     assert names(noted) == ["amy", "bob"]
 
@@ -129,7 +129,7 @@ def test_of_too_many_people_who_spoke_least_recently_goes(monkeypatch: pytest.Mo
     noted = roster_after(said("bob", 5), joined("amy"), said("carol", 6), said("dora", 7))
     assert names(noted) == ["dora", "carol", "bob"]
 
-    noted.note(said("eve", 8))
+    noted.update(said("eve", 8))
 
     assert names(noted) == ["eve", "dora", "carol"]
 
@@ -150,7 +150,7 @@ def test_complete_answer_replaces_the_one_before() -> None:
     )
     assert rooms(noted) == ["lobby", "gone", "ops", "attic"]
 
-    noted.note(End("list"))
+    noted.update(End("list"))
 
     assert noted.rooms() == tuple(RoomRow(name, 2, "-") for name in ("lobby", "attic", "ops"))
 
@@ -165,7 +165,7 @@ def test_answer_that_was_cut_off_leaves_nothing_behind() -> None:
     noted = roster_after(RoomRow("gone", 1, "-"))
     noted.enter("lobby")
     for event in (RoomRow("lobby", 1, "-"), End("list")):
-        noted.note(event)
+        noted.update(event)
 
     assert rooms(noted) == ["lobby"]
 
@@ -177,7 +177,7 @@ def test_room_is_known_as_soon_as_one_is_in_it() -> None:
     assert rooms(noted) == ["lobby", "ops"]
 
     for event in (RoomRow("lobby", 1, "-"), End("list")):
-        noted.note(event)
+        noted.update(event)
 
     assert rooms(noted) == ["lobby", "ops"]
 
@@ -196,7 +196,7 @@ def test_rooms_beyond_the_limit_are_left_out(monkeypatch: pytest.MonkeyPatch) ->
     noted = roster_after(*(RoomRow(name, 1, "-") for name in ("lobby", "ops", "more")), RoomRow("ops", 5, "-"))
     assert noted.rooms() == (RoomRow("lobby", 1, "-"), RoomRow("ops", 5, "-"))
 
-    noted.note(End("list"))
+    noted.update(End("list"))
 
     assert noted.rooms() == (RoomRow("lobby", 1, "-"), RoomRow("ops", 5, "-"))
 
@@ -204,6 +204,6 @@ def test_rooms_beyond_the_limit_are_left_out(monkeypatch: pytest.MonkeyPatch) ->
 def test_nothing_is_known_at_first() -> None:
     """Before one is in a room there is none, whatever a server sends."""
     noted = Roster()
-    noted.note(End("list"))
+    noted.update(End("list"))
 
-    assert (noted.names("me"), noted.rooms()) == ((), ())
+    assert (noted.others("me"), noted.rooms()) == ((), ())

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from hubbub.client.completion import Candidate, Completion
 from hubbub.client.output.styled_line import Span, StyledLine
-from hubbub.client.output.ui import NotTakenError, StoppedError
+from hubbub.client.output.ui import InputRejectedError, StoppedError
 from hubbub.client.state.notification import Age, Notification
 from hubbub.client.state.status import CONNECTED, Status
 from hubbub.client.terminal.screen import Screen
@@ -32,7 +32,7 @@ COMMANDS = {
 NAMES = {"bob": "red", "bobby": "teal", "carol": "blue"}
 
 
-class ShowingDesk:
+class EchoHandler:
     """Shows on `screen` what is typed; some commands play what happens in a chat."""
 
     def __init__(self, screen: Screen) -> None:
@@ -54,14 +54,14 @@ class ShowingDesk:
             "/joined": lambda name: self._show(Joined("lobby", NOON, name, "red")),
         }
 
-    def take_line(self, line: str) -> bool:
+    def handle_line(self, line: str) -> bool:
         """Show a line, or do what it says."""
         word, _, rest = line.partition(" ")
         if word == "/exit":
             return False
         if self._full and word != "/empty":
             self._tell("not taken")
-            raise NotTakenError
+            raise InputRejectedError
         play = self._plays.get(word)
         if play is None:
             self._tell(f"line {line}")
@@ -69,11 +69,11 @@ class ShowingDesk:
             play(rest)
         return True
 
-    def take_paste(self, lines: Sequence[str]) -> None:
+    def handle_paste(self, lines: Sequence[str]) -> None:
         """Show the lines."""
         if self._full:
             self._tell("not taken")
-            raise NotTakenError
+            raise InputRejectedError
         self._tell(f"text {'|'.join(lines)}")
 
     def status(self) -> Status:
@@ -117,12 +117,12 @@ def main() -> int:
     screen.show(Notification(Notice("what came before"), "alice", Age.PAST))
     try:
         if "ask" in sys.argv:
-            screen.tell(StyledLine(body=(Span("--- who are you?"),)))
+            screen.show_line(StyledLine(body=(Span("--- who are you?"),)))
             answer = screen.ask("Username: ")
-            screen.tell(StyledLine(body=(Span(f"--- answer {answer}"),)))
+            screen.show_line(StyledLine(body=(Span(f"--- answer {answer}"),)))
         if "wait" in sys.argv:
             threading.Event().wait()
-        screen.read_lines(ShowingDesk(screen))
+        screen.read_lines(EchoHandler(screen))
     except StoppedError:
         return 1
     except KeyboardInterrupt:
