@@ -27,14 +27,14 @@ from pathlib import Path
 from OpenSSL import SSL
 
 from benchmarks.evidence import Bite, Evidence
-from testing.certificates import careless
+from testing.certificates import unverified_context
 from testing.tls_records import ALERT, Forger, KeyUpdater, Renegotiator
-from testing.wire import ROOT
+from testing.waiting import ROOT
 
 STEP_SECONDS = 0.05  # between two steps of an attack
 DESCRIPTORS = 4_096  # for an attacker
 SEGMENT_BYTES = 1_460  # as on Ethernet; with those of loopback the kernel holds 2.8 MB for somebody who does not read
-PATIENCE_SECONDS = 5.0  # for a handshake
+TIMEOUT_SECONDS = 5.0  # for a handshake
 FLOOD_RECORDS = 2_000  # of a lot, some 60 KB
 LINE = b"w" * 2_000 + b"\n"
 _ANSWER = re.compile(rb"^/(?:error )?([a-z-]+)", re.MULTILINE)
@@ -70,7 +70,7 @@ class Crowd:
     def connect(self, *, buffer: int = 0) -> socket.socket:
         """Open a connection, blocking. Raises OSError."""
         connection = socket.socket()
-        connection.settimeout(PATIENCE_SECONDS)
+        connection.settimeout(TIMEOUT_SECONDS)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES)
         if buffer:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
@@ -166,7 +166,7 @@ def slow_tls(crowd: Crowd) -> None:
 def client_hello() -> bytes:
     """Return how a TLS connection begins."""
     outgoing = ssl.MemoryBIO()
-    tls = careless().wrap_bio(ssl.MemoryBIO(), outgoing)
+    tls = unverified_context().wrap_bio(ssl.MemoryBIO(), outgoing)
     with contextlib.suppress(ssl.SSLWantReadError):
         tls.do_handshake()
     return outgoing.read()
@@ -259,7 +259,7 @@ def early_close(crowd: Crowd) -> None:
         for connection in crowd.open(8):
             crowd.send(connection, hello)
             connection.close()
-        with contextlib.suppress(OSError), careless().wrap_socket(crowd.connect()):
+        with contextlib.suppress(OSError), unverified_context().wrap_socket(crowd.connect()):
             pass  # closed without a goodbye
 
 

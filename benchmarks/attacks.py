@@ -26,7 +26,8 @@ from pathlib import Path
 from benchmarks.attacker import TRIALS
 from benchmarks.evidence import Evidence, Watch, log_words, messages_in
 from benchmarks.latency_probe import LAST_SECONDS
-from testing.wire import PATIENCE_SECONDS, ROOT, ServerProcess
+from testing.server import ServerProcess
+from testing.waiting import ROOT, TIMEOUT_SECONDS
 
 FLOOR_MS = 10.0  # a line goes through two threads, and each may wait one turn of Python's thread switch, 5 ms
 MEMORY_MB = 50.0
@@ -97,7 +98,7 @@ def attack(name: str, whom: Target, number: int, seconds: float) -> tuple[Window
         attacker.stdin.write("go\n")
         attacker.stdin.flush()
         window = wait(seconds, watch)
-        told = json.loads(attacker.communicate(timeout=REST_SECONDS + PATIENCE_SECONDS)[0])
+        told = json.loads(attacker.communicate(timeout=REST_SECONDS + TIMEOUT_SECONDS)[0])
     rest_until = time.monotonic() + REST_SECONDS
     while watch.threads > 0 and time.monotonic() < rest_until:
         time.sleep(LOOK_SECONDS)
@@ -161,7 +162,7 @@ def run(name: str, seconds: float, rounds: int) -> Result:
             windows["attacked"].append(window)
             evidence.append(seen)
             most = max(most, held)
-        told = json.loads(honest.communicate(timeout=LAST_SECONDS + PATIENCE_SECONDS)[0])
+        told = json.loads(honest.communicate(timeout=LAST_SECONDS + TIMEOUT_SECONDS)[0])
     delays = {condition: [_within(window, told["delays"]) for window in windows[condition]] for condition in windows}
     p99s = {condition: [statistics.quantiles(some, n=100)[98] for some in delays[condition]] for condition in delays}
     longest = max(map(max, delays["attacked"]))

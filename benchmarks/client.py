@@ -103,12 +103,12 @@ def _check(deadline: float, mark: bytes) -> None:
 
 
 @contextmanager
-def in_the_lobby(server: FakeServer, folder: Path) -> Iterator[tuple[Terminal, FakePeer, float]]:
+def client_in_lobby(server: FakeServer, folder: Path) -> Iterator[tuple[Terminal, FakePeer, float]]:
     """Start a client and let it in; yield its terminal, its connection, and the seconds until its prompt."""
     terminal = Terminal(folder)
     try:
         peer = server.accept()
-        peer.let_in()
+        peer.admit()
         terminal.wait_for(PROMPT)
         yield terminal, peer, time.monotonic() - terminal.started_at
     finally:
@@ -158,7 +158,7 @@ def messages() -> bytes:
 
 def run(server: FakeServer, folder: Path) -> dict[str, float]:
     """Return what one client takes, in milliseconds."""
-    with in_the_lobby(server, folder) as (terminal, peer, start), ThreadPoolExecutor(1) as sender:
+    with client_in_lobby(server, folder) as (terminal, peer, start), ThreadPoolExecutor(1) as sender:
         idle = type_until(terminal, IDLE_KEYS, IDLE_KEYS[-1])
         sent = sender.submit(peer.sock.sendall, messages())
         flood = type_until(terminal, FLOOD_KEYS, LAST)

@@ -15,7 +15,7 @@ from benchmarks.measure import JOIN_SECONDS, LULL_SECONDS, Usage, settle
 from benchmarks.systems import UNLIMITED, raise_descriptor_limit
 from benchmarks.wire_formats import DIALECTS
 from testing.redis_server import RedisServer
-from testing.wire import ServerProcess
+from testing.server import ServerProcess
 
 ROOMS = 100
 IN_FLIGHT = 100

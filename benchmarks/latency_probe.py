@@ -12,7 +12,7 @@ import ssl
 import sys
 import time
 
-from testing.certificates import careless
+from testing.certificates import unverified_context
 
 PEOPLE = 10
 INTERVAL_SECONDS = 0.11  # between two lines of one; a little less than what the server slows down
@@ -86,7 +86,9 @@ def chat(people: list[Person]) -> None:
 def main() -> None:
     """Chat and tell."""
     host, port, kind = sys.argv[1:]
-    people = [Person((host, int(port)), number, careless() if kind == "tls" else None) for number in range(PEOPLE)]
+    people = [
+        Person((host, int(port)), number, unverified_context() if kind == "tls" else None) for number in range(PEOPLE)
+    ]
     print("ready", flush=True)
     chat(people)
     everything = {person.number: list(range(len(person.said))) for person in people}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.systems import HOST, UNLIMITED
 from testing.redis_server import RedisServer
-from testing.wire import ServerProcess
+from testing.server import ServerProcess
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 
 from benchmarks.load_clients import Client, Crowd
-from testing.certificates import careless
+from testing.certificates import unverified_context
 
 JOIN_SECONDS = 60.0  # for everybody to be in; who takes longer cannot play the scene
 REDIS = "redis-server"
@@ -40,7 +40,7 @@ class Job:
 
     def context(self) -> ssl.SSLContext | None:
         """Return a context that trusts anybody, None without TLS."""
-        return careless() if self.tls else None
+        return unverified_context() if self.tls else None
 
 
 class Usage:

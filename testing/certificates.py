@@ -104,12 +104,12 @@ def _general(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
-def trusting(path: Path) -> ssl.SSLContext:
+def trusting_context(path: Path) -> ssl.SSLContext:
     """Return what a client has who trusts the authority or the certificate in `path`."""
     return ssl.create_default_context(cafile=str(path))
 
 
-def careless() -> ssl.SSLContext:
+def unverified_context() -> ssl.SSLContext:
     """Return what a client has who looks at no certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

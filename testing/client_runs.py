@@ -14,7 +14,7 @@ NOON = 1_763_812_800_000  # 2025-11-22 12:00 UTC, where the tests' programs live
 
 
 @contextmanager
-def on_terminal(tmp_path: Path, *arguments: str, **changes: str) -> Iterator[Terminal]:
+def client_on_terminal(tmp_path: Path, *arguments: str, **changes: str) -> Iterator[Terminal]:
     """Run the client on a terminal."""
     log = ["--log-file", str(tmp_path / "client.log")]
     with Terminal("chat_client.py", [*arguments, *log], environment(tmp_path, **changes)) as terminal:
@@ -22,20 +22,22 @@ def on_terminal(tmp_path: Path, *arguments: str, **changes: str) -> Iterator[Ter
 
 
 @contextmanager
-def in_the_lobby(
+def client_in_lobby(
     tmp_path: Path, server: FakeServer, *arguments: str, **changes: str
 ) -> Iterator[tuple[Terminal, FakePeer]]:
     """Run the client on a terminal and let `alice` in."""
-    with on_terminal(tmp_path, server.address, "--name", "alice", "--color", "red", *arguments, **changes) as terminal:
+    with client_on_terminal(
+        tmp_path, server.address, "--name", "alice", "--color", "red", *arguments, **changes
+    ) as terminal:
         peer = server.accept()
-        peer.let_in()
+        peer.admit()
         terminal.wait_for("you are in lobby")
         terminal.wait_for_input("lobby> ")
         yield terminal, peer
 
 
 @contextmanager
-def in_a_pipe(tmp_path: Path, *arguments: str, **changes: str) -> Iterator[subprocess.Popen[str]]:
+def client_in_pipe(tmp_path: Path, *arguments: str, **changes: str) -> Iterator[subprocess.Popen[str]]:
     """Run the client with pipes for its three streams."""
     command = [sys.executable, str(ROOT / "chat_client.py"), *arguments, "--log-file", str(tmp_path / "client.log")]
     pipe = subprocess.PIPE
@@ -47,9 +49,9 @@ def in_a_pipe(tmp_path: Path, *arguments: str, **changes: str) -> Iterator[subpr
             process.kill()
 
 
-def run_in_a_pipe(tmp_path: Path, *arguments: str) -> tuple[int, str, str]:
+def run_client_in_pipe(tmp_path: Path, *arguments: str) -> tuple[int, str, str]:
     """Run the client without input; return its exit code, what it wrote and what it complained of."""
-    with in_a_pipe(tmp_path, *arguments) as process:
+    with client_in_pipe(tmp_path, *arguments) as process:
         output, asides = process.communicate(timeout=PIPE_SECONDS)
     return process.returncode, output, asides
 

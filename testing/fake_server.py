@@ -24,7 +24,7 @@ class FakePeer:
         """Return the client's next line without its end, or an empty string at the end."""
         return self._file.readline().decode().removesuffix("\n")
 
-    def let_in(self, name: str = "alice", color: str = "red") -> None:
+    def admit(self, name: str = "alice", color: str = "red") -> None:
         """Play a whole sign-in, and show the lobby."""
         assert self.greet().startswith("/name ")
         self.send(f"/welcome {name} {color} token 0", "/entered lobby 0 1 -")
@@ -42,17 +42,17 @@ class FakePeer:
         self.send("/error unknown-command there is no command /challenge")
         return self.receive()
 
-    def let_in_again(self, resume: str, accepted: int, *lines: str) -> None:
+    def admit_resumed(self, resume: str, accepted: int, *lines: str) -> None:
         """See that the client comes back with the line `resume`; let it in, and send it `lines`."""
         assert self.greet() == resume
         self.send(f"/welcome alice red token {accepted}", *lines)
 
-    def keep(self, *posts: str) -> None:
+    def acknowledge(self, *posts: str) -> None:
         """See that the next lines are `posts`, each `N LINE`, and acknowledge them."""
         assert [self.receive() for _ in posts] == [f"/post {post}" for post in posts]
         self.send(f"/ack {posts[-1].partition(' ')[0]}")
 
-    def carry_out(self, command: str, *answers: str) -> None:
+    def answer_command(self, command: str, *answers: str) -> None:
         """See that the next line is `command`, send `answers`, and say that it is carried out."""
         received = self.receive()
         assert received == command, received
@@ -65,7 +65,7 @@ class FakePeer:
         assert word == "/ping"
         self.send(f"/pong {token}")
 
-    def see_exit(self) -> None:
+    def expect_exit(self) -> None:
         """See that the client leaves, and close."""
         assert self.receive() == "/exit"
         self.close()
@@ -111,6 +111,6 @@ class FakeServer:
         self._peers.append(peer)
         return peer
 
-    def accept_look(self) -> None:
+    def accept_probe(self) -> None:
         """Take a connection on which the client only looks whether we are there."""
         assert self.accept().receive() == ""

@@ -10,7 +10,7 @@ from typing import Any, Self
 import redis
 
 from testing.relay import Relay
-from testing.wire import PATIENCE_SECONDS, eventually
+from testing.waiting import TIMEOUT_SECONDS, eventually
 
 
 def free_port() -> int:
@@ -57,14 +57,14 @@ class RedisServer:
     def kill(self) -> None:
         """End it with SIGKILL."""
         self._process.kill()
-        self._process.wait(PATIENCE_SECONDS)
+        self._process.wait(TIMEOUT_SECONDS)
 
     def client(self) -> Any:
         """Return a connection of the test's own."""
         return redis.Redis(port=self.port)
 
 
-class Cable(Relay):
+class PausableRelay(Relay):
     """A network to a port of this machine that can be cut: nothing passes then, and nobody is told."""
 
     def __init__(self, port: int) -> None:

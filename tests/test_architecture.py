@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.wire import ROOT
+from testing.waiting import ROOT
 
 MAY_IMPORT = {
     "protocol": {"protocol"},

@@ -15,8 +15,10 @@ from hubbub.server.access.limits import Limits
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.network.certificate import Certificate
 from hubbub.server.server import ChatServer
-from testing.certificates import Authority, careless
-from testing.wire import Wire, eventually, logged, serving
+from testing.certificates import Authority, unverified_context
+from testing.server import captured_log, serving
+from testing.waiting import eventually
+from testing.wire_client import WireClient
 
 LINES = 10  # of each of the pair, at least
 NAMES = ("alice", "bob")
@@ -51,11 +53,13 @@ def attacking(name: str, server: ChatServer) -> Iterator[Crowd]:
         crowd.close()
 
 
-def chat(pair: list[Wire], number: int) -> None:
+def chat(pair: list[WireClient], number: int) -> None:
     """Have each say a line, and both get both, in one order; whatever attackers say comes between."""
     for wire in pair:
         wire.send(f"honest {number}")
-    heard = [[wire.said(rf"/say \S+ \d+ \d+ ({'|'.join(NAMES)}) \S+ honest {number}$") for _ in pair] for wire in pair]
+    heard = [
+        [wire.read_match(rf"/say \S+ \d+ \d+ ({'|'.join(NAMES)}) \S+ honest {number}$") for _ in pair] for wire in pair
+    ]
     assert heard[0] == heard[1]
     assert {line.split()[4] for line in heard[0]} == set(NAMES)
 
@@ -64,16 +68,16 @@ def chat(pair: list[Wire], number: int) -> None:
 def test_an_attack(name: str, tmp_path: Path, certificate: Certificate) -> None:
     """What proves that it bit is seen, while every line of two honest people arrives, in order."""
     trial = TRIALS[name]
-    context = careless() if trial.server == "tls" else None
+    context = unverified_context() if trial.server == "tls" else None
     with (
-        logged() as log,
+        captured_log() as log,
         serving(
             limits=Limits(loopback_exempt=trial.server != "strict", grace_seconds=0),
             journal=SqliteJournal(tmp_path / "journal.db"),
             certificate=certificate if trial.server == "tls" else None,
         ) as server,
-        Wire(server.address, NAMES[0], context=context) as alice,
-        Wire(server.address, NAMES[1], context=context) as bob,
+        WireClient(server.address, NAMES[0], context=context) as alice,
+        WireClient(server.address, NAMES[1], context=context) as bob,
     ):
         watch = Watch(os.getpid())
         number = 0

@@ -19,7 +19,8 @@ from benchmarks.soak import connects
 from benchmarks.systems import SYSTEMS, Running, System, running
 from benchmarks.wire_formats import DIALECTS, MARK, TEXT_BYTES, text
 from hubbub.protocol import Said
-from testing.wire import PATIENCE_SECONDS, Wire, eventually
+from testing.waiting import TIMEOUT_SECONDS, eventually
+from testing.wire_client import WireClient
 
 TINY = Scene("tiny", "6 in 2 rooms", "paced", 6, rooms=2, per_second=100)
 
@@ -52,7 +53,7 @@ def test_a_message_carries_one_mark() -> None:
 def test_what_is_said_arrives_once_at_everybody_in_the_room(name: str) -> None:
     """The load generator counts just that, and the delay is a short time."""
     with running(SYSTEMS[name]) as server, TimedCrowd(server.address, DIALECTS["ours"]) as crowd:
-        crowd.enter(6, 2, 10, PATIENCE_SECONDS)
+        crowd.enter(6, 2, 10, TIMEOUT_SECONDS)
         speaker = next(client for client in crowd.inside if client.room == 1)
         crowd.say(speaker, b"".join(text(time.time_ns()) + b"\n" for _ in range(100)))
 
@@ -63,15 +64,19 @@ def test_what_is_said_arrives_once_at_everybody_in_the_room(name: str) -> None:
         assert eventually(heard)
         crowd.pump(0.1)
     assert crowd.messages == len(crowd.delays) == 300
-    assert 0 < min(crowd.delays) <= max(crowd.delays) < PATIENCE_SECONDS * 1e9
+    assert 0 < min(crowd.delays) <= max(crowd.delays) < TIMEOUT_SECONDS * 1e9
 
 
 def test_the_floor_sends_as_many_bytes_as_our_server() -> None:
     """To everybody, with the line as it was said."""
     said = text(1).decode()
-    with running(SYSTEMS[FLOOR]) as server, Wire(server.address, "c12 red") as one, Wire(server.address, "c13 red"):
+    with (
+        running(SYSTEMS[FLOOR]) as server,
+        WireClient(server.address, "c12 red") as one,
+        WireClient(server.address, "c13 red"),
+    ):
         one.send(said)
-        line = one.said()
+        line = one.read_match()
     assert line.endswith(f" {said}")
     assert len(line) + 1 == len(Said("lobby", 1_234_567, 1_763_804_400_123, "c12", "red", said).encode())
 
@@ -95,8 +100,8 @@ def test_paced_talk_is_measured(name: str) -> None:
 def test_a_storm_is_measured() -> None:
     """All of them are in, hear the message, and are gone with their threads."""
     result = played(mass.storm)
-    assert result["to_all_seconds"] < PATIENCE_SECONDS
-    assert result["leave_seconds"] < PATIENCE_SECONDS
+    assert result["to_all_seconds"] < TIMEOUT_SECONDS
+    assert result["leave_seconds"] < TIMEOUT_SECONDS
     assert result["threads_left"] == 0
 
 

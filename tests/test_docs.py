@@ -15,7 +15,7 @@ from hubbub.server.access import limits
 from hubbub.server.access import ownership as names
 from hubbub.server.delivery import fanout as sender
 from hubbub.server.network import attempts as tries
-from testing.wire import ROOT
+from testing.waiting import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BENCHMARKS = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")

@@ -3,7 +3,7 @@
 import pytest
 
 from fuzz.targets import TARGETS
-from testing.wire import ROOT
+from testing.waiting import ROOT
 
 SEEDS = ROOT / "fuzz" / "seeds"
 

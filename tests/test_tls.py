@@ -8,10 +8,10 @@ import pytest
 from hubbub import tls
 from hubbub.server.network.certificate import Certificate
 from hubbub.tls import RECORD_BYTES, WRITE_BYTES, Tls
-from testing.certificates import Authority, careless
+from testing.certificates import Authority, unverified_context
 
 
-class Wire:
+class WireClient:
     """What one end puts on its way to the other: at most `space` bytes."""
 
     def __init__(self) -> None:
@@ -39,9 +39,9 @@ class Pair:
 
     def __init__(self, folder: Path, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> None:
         identity = Authority(folder).issue()
-        context = careless()
+        context = unverified_context()
         context.maximum_version = version
-        self.down, self.up = Wire(), Wire()
+        self.down, self.up = WireClient(), WireClient()
         self.server = Tls(Certificate(identity.path, identity.path).context, self.down.put, server_side=True)
         self.client = Tls(context, self.up.put, host="localhost")
         self.client.shake_hands()
@@ -51,7 +51,7 @@ class Pair:
         assert tls.fingerprint(self.client.certificate) == identity.fingerprint
 
     @staticmethod
-    def _step(end: Tls, wire: Wire) -> bool:
+    def _step(end: Tls, wire: WireClient) -> bool:
         if data := wire.take():
             end.feed(data)
         return end.shake_hands()
@@ -174,7 +174,7 @@ def test_a_forged_byte_ends_it(pair: Pair) -> None:
 def test_a_failed_handshake_tells_the_peer_why(tmp_path: Path) -> None:
     """Its alert goes out before the error is raised."""
     identity = Authority(tmp_path).issue()
-    wire = Wire()
+    wire = WireClient()
     server = Tls(Certificate(identity.path, identity.path).context, wire.put, server_side=True)
     server.feed(b"\x16\x03\x01" + b"x" * RECORD_BYTES)
     with pytest.raises(ssl.SSLError):

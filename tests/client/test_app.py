@@ -15,7 +15,15 @@ import pytest
 from hubbub import color, protocol
 from hubbub.client import options
 from hubbub.client.network.address import Address, parse_address
-from testing.client_runs import NOON, PIPE_SECONDS, in_a_pipe, in_the_lobby, on_terminal, real_server, run_in_a_pipe
+from testing.client_runs import (
+    NOON,
+    PIPE_SECONDS,
+    client_in_lobby,
+    client_in_pipe,
+    client_on_terminal,
+    real_server,
+    run_client_in_pipe,
+)
 from testing.fake_server import FakeServer
 from testing.terminal import CTRL_C, CTRL_D, ENTER, ROOT, environment
 
@@ -36,7 +44,7 @@ def hexadecimal(name: str) -> str:
 
 def test_version(tmp_path: Path) -> None:
     """It is answered on standard output."""
-    assert run_in_a_pipe(tmp_path, "--version") == (0, f"chat-room {protocol.__version__}\n", "")
+    assert run_client_in_pipe(tmp_path, "--version") == (0, f"chat-room {protocol.__version__}\n", "")
 
 
 # ------------------------------------------------------------------------------------------------------- getting in
@@ -44,8 +52,8 @@ def test_version(tmp_path: Path) -> None:
 
 def test_name_and_color_are_asked_for(tmp_path: Path, server: FakeServer) -> None:
     """Who gives no options is asked for a name, and for a colour by its number, and only then connects."""
-    with on_terminal(tmp_path, server.address) as terminal:
-        server.accept_look()
+    with client_on_terminal(tmp_path, server.address) as terminal:
+        server.accept_probe()
         terminal.wait_for("Username:")
         terminal.type("alice" + ENTER)
         terminal.wait_for("Colour (name or number")
@@ -55,7 +63,7 @@ def test_name_and_color_are_asked_for(tmp_path: Path, server: FakeServer) -> Non
 
 def test_each_color_is_shown_in_itself(tmp_path: Path, server: FakeServer) -> None:
     """The twelve names are painted in the colours they stand for."""
-    with on_terminal(tmp_path, server.address, "--name", "alice") as terminal:
+    with client_on_terminal(tmp_path, server.address, "--name", "alice") as terminal:
         terminal.wait_for("Colour (name or number")
         shown = {name: terminal.color_of(color.label(name)) for name in color.COLORS if name != "blue"}
         assert shown == {name: hexadecimal(name) for name in color.COLORS if name != "blue"}
@@ -64,8 +72,8 @@ def test_each_color_is_shown_in_itself(tmp_path: Path, server: FakeServer) -> No
 
 def test_no_color_leaves_the_choice_to_the_server(tmp_path: Path, server: FakeServer) -> None:
     """Enter alone sends a name without a colour."""
-    with on_terminal(tmp_path, server.address, "--name", "alice") as terminal:
-        server.accept_look()
+    with client_on_terminal(tmp_path, server.address, "--name", "alice") as terminal:
+        server.accept_probe()
         terminal.wait_for("Colour (name or number")
         terminal.type(ENTER)
         assert server.accept().greet() == "/name alice"
@@ -73,8 +81,8 @@ def test_no_color_leaves_the_choice_to_the_server(tmp_path: Path, server: FakeSe
 
 def test_unknown_color_is_asked_for_again(tmp_path: Path, server: FakeServer) -> None:
     """A colour that there is not is refused with those that there are."""
-    with on_terminal(tmp_path, server.address, "--name", "alice") as terminal:
-        server.accept_look()
+    with client_on_terminal(tmp_path, server.address, "--name", "alice") as terminal:
+        server.accept_probe()
         terminal.wait_for("Colour (name or number")
         terminal.type("13" + ENTER)
         terminal.wait_for("choose a colour of black, white")
@@ -84,11 +92,11 @@ def test_unknown_color_is_asked_for_again(tmp_path: Path, server: FakeServer) ->
 
 def test_taken_name_is_asked_for_again_with_the_reason(tmp_path: Path, server: FakeServer) -> None:
     """The server's reason is shown, and the next name keeps the colour; no connection waits for the answer."""
-    with on_terminal(tmp_path, server.address, "--name", "alice", "--color", "4") as terminal:
+    with client_on_terminal(tmp_path, server.address, "--name", "alice", "--color", "4") as terminal:
         peer = server.accept()
         assert peer.greet() == "/name alice red"
         peer.send("/error name-taken somebody is called alice; choose another name")
-        peer.see_exit()
+        peer.expect_exit()
         terminal.wait_for("somebody is called alice; choose another name")
         terminal.wait_for_input("Username: ")
         terminal.type("bob" + ENTER)
@@ -100,7 +108,7 @@ def test_taken_name_is_asked_for_again_with_the_reason(tmp_path: Path, server: F
 
 def test_invalid_name_is_asked_for_again(tmp_path: Path, server: FakeServer) -> None:
     """A name that is no name never reaches the server."""
-    with on_terminal(tmp_path, server.address, "--name", "al ice", "--color", "red") as terminal:
+    with client_on_terminal(tmp_path, server.address, "--name", "al ice", "--color", "red") as terminal:
         terminal.wait_for("a name has only letters, digits")
         terminal.wait_for_input("Username: ")
         terminal.type("alice" + ENTER)
@@ -109,21 +117,21 @@ def test_invalid_name_is_asked_for_again(tmp_path: Path, server: FakeServer) -> 
 
 def test_who_was_here_before_is_asked_nothing(tmp_path: Path, server: FakeServer) -> None:
     """Name, colour and server are those of the last time, with what became of them meanwhile."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("/nick alba" + ENTER)
-        peer.carry_out("/name alba", f"/renamed lobby {NOON} alice pink alba")
+        peer.answer_command("/name alba", f"/renamed lobby {NOON} alice pink alba")
         terminal.wait_for("you are now alba")
         terminal.type(CTRL_D)
-        peer.see_exit()
+        peer.expect_exit()
         assert terminal.wait_for_exit() == 0
-    with on_terminal(tmp_path) as terminal:
+    with client_on_terminal(tmp_path) as terminal:
         assert server.accept().greet() == "/name alba pink"
 
 
 def test_pipe_is_not_remembered(tmp_path: Path, server: FakeServer) -> None:
     """Who a program is does not become who the person is."""
-    with in_a_pipe(tmp_path, server.address, "--name", "bot") as process:
-        server.accept().let_in("bot")
+    with client_in_pipe(tmp_path, server.address, "--name", "bot") as process:
+        server.accept().admit("bot")
         assert process.stdout is not None
         assert process.stdout.readline() == "--- you are in lobby: 1 person\n"
     assert not (tmp_path / ".config").exists()
@@ -135,10 +143,10 @@ def test_broken_settings_are_kept_aside_and_told_once(tmp_path: Path, server: Fa
     config.mkdir()
     (config / "settings.json").write_text("{broken", encoding="utf-8")
     for times in (1, 0):
-        with in_the_lobby(tmp_path, server, "--config", str(config)) as (terminal, peer):
+        with client_in_lobby(tmp_path, server, "--config", str(config)) as (terminal, peer):
             assert terminal.text.count("were broken") == times
             terminal.type(CTRL_D)
-            peer.see_exit()
+            peer.expect_exit()
             assert terminal.wait_for_exit() == 0
     assert (config / "settings.json.broken").read_text(encoding="utf-8") == "{broken"
 
@@ -146,7 +154,7 @@ def test_broken_settings_are_kept_aside_and_told_once(tmp_path: Path, server: Fa
 def test_settings_that_break_meanwhile_are_kept_aside_and_told(tmp_path: Path, server: FakeServer) -> None:
     """What the person changes is remembered all the same."""
     settings = tmp_path / "config" / "settings.json"
-    with in_the_lobby(tmp_path, server, "--config", str(settings.parent)) as (terminal, _):
+    with client_in_lobby(tmp_path, server, "--config", str(settings.parent)) as (terminal, _):
         settings.write_text("{broken", encoding="utf-8")
         terminal.type("/ignore bob" + ENTER)
         terminal.wait_for("were broken")
@@ -158,10 +166,10 @@ def test_history_that_cannot_be_written_is_told_once(tmp_path: Path, server: Fak
     """Lines can be brought back all the same."""
     config = tmp_path / "config"
     (config / "history").mkdir(parents=True)
-    with in_the_lobby(tmp_path, server, "--config", str(config)) as (terminal, peer):
+    with client_in_lobby(tmp_path, server, "--config", str(config)) as (terminal, peer):
         for number, line in enumerate(("one", "two"), start=1):
             terminal.type(line + ENTER)
-            peer.keep(f"{number} {line}")
+            peer.acknowledge(f"{number} {line}")
         terminal.type("\x1b[A\x1b[A")
         terminal.wait_for_input("lobby> one")
         assert terminal.text.replace("\n", " ").count("not remembered") == 1
@@ -169,30 +177,30 @@ def test_history_that_cannot_be_written_is_told_once(tmp_path: Path, server: Fak
 
 def test_lines_of_the_last_time_are_brought_back(tmp_path: Path, server: FakeServer) -> None:
     """But for those that hold a key, or might, for they are no commands."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("what I said" + ENTER)
-        peer.keep("1 what I said")
+        peer.acknowledge("1 what I said")
         for line in ("/pass hunter2", "/jion ops key"):
             terminal.type(line + ENTER)
             terminal.wait_for(f"there is no command {line.split()[0]}")
         terminal.type("/join ops key" + ENTER)
-        peer.carry_out("/list", "/end list")  # to complete the room
-        peer.carry_out("/join ops key", "/entered ops 0 1 -")
+        peer.answer_command("/list", "/end list")  # to complete the room
+        peer.answer_command("/join ops key", "/entered ops 0 1 -")
         terminal.wait_for_input("ops> ")
         terminal.type(CTRL_D)
-        peer.see_exit()
+        peer.expect_exit()
         assert terminal.wait_for_exit() == 0
-    with in_the_lobby(tmp_path, server) as (terminal, _):
+    with client_in_lobby(tmp_path, server) as (terminal, _):
         terminal.type("\x1b[A")
         terminal.wait_for_input("lobby> what I said")
 
 
 def test_room_is_joined_at_once(tmp_path: Path, server: FakeServer) -> None:
     """`--room` is joined after the lobby, and then stands in the prompt."""
-    with on_terminal(tmp_path, server.address, "--name", "alice", "--color", "red", "--room", "ops") as terminal:
+    with client_on_terminal(tmp_path, server.address, "--name", "alice", "--color", "red", "--room", "ops") as terminal:
         peer = server.accept()
-        peer.let_in()
-        peer.carry_out("/join ops", "/entered ops 0 1 -")
+        peer.admit()
+        peer.answer_command("/join ops", "/entered ops 0 1 -")
         terminal.wait_for_input("ops> ")
 
 
@@ -201,7 +209,7 @@ def test_room_is_joined_at_once(tmp_path: Path, server: FakeServer) -> None:
 
 def test_own_message_appears_once(tmp_path: Path, server: FakeServer) -> None:
     """What was typed goes, and what the server made of it comes, in its place."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("hello there" + ENTER)
         assert peer.receive() == "/post 1 hello there"
         terminal.wait_for_input("lobby> ")
@@ -215,7 +223,7 @@ def test_own_message_appears_once(tmp_path: Path, server: FakeServer) -> None:
 
 def test_names_are_shown_in_their_colors(tmp_path: Path, server: FakeServer) -> None:
     """Everybody's name has the colour that they chose, and the text has none."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         peer.send(f"/say lobby 1 {NOON} bob purple with a voice", f"/me lobby 2 {NOON} carol orange waves")
         terminal.wait_for("12:00 * carol waves")
         assert terminal.color_of("bob") == hexadecimal("purple")
@@ -225,7 +233,7 @@ def test_names_are_shown_in_their_colors(tmp_path: Path, server: FakeServer) -> 
 
 def test_typing_is_not_broken_by_what_arrives(tmp_path: Path, server: FakeServer) -> None:
     """Half a line stands on the last row, whole, while messages run past above it."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("half a li")
         terminal.wait_for_input("lobby> half a li")
         for number in range(1, 21):
@@ -239,7 +247,7 @@ def test_typing_is_not_broken_by_what_arrives(tmp_path: Path, server: FakeServer
 
 def test_flood_loses_no_key_and_no_line(tmp_path: Path, server: FakeServer) -> None:
     """While thousands of lines arrive, every key counts, and the last line is shown last."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         for start in range(1, 5_000, 100):
             peer.send(*(f"/say lobby {n} {NOON} bob blue line {n}" for n in range(start, start + 100)))
             terminal.type("k")
@@ -253,7 +261,7 @@ def test_flood_loses_no_key_and_no_line(tmp_path: Path, server: FakeServer) -> N
 
 def test_wide_characters_keep_their_places(tmp_path: Path, server: FakeServer) -> None:
     """Emoji and letters of two columns are shown and typed like others."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("日本 🎉")
         terminal.wait_for_input("lobby> 日本 🎉")
         peer.send(f"/say lobby 1 {NOON} 花子 teal 🎉🎉 wide")
@@ -265,7 +273,7 @@ def test_wide_characters_keep_their_places(tmp_path: Path, server: FakeServer) -
 
 def test_message_as_wide_as_the_terminal(tmp_path: Path, server: FakeServer) -> None:
     """No row is lost, and none is empty, where a line ends at the edge."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         text = "x" * (80 - len("12:00 bob: "))
         peer.send(f"/say lobby 1 {NOON} bob blue {text}", f"/say lobby 2 {NOON} bob blue {text}y")
         terminal.wait_for("           y")
@@ -280,7 +288,7 @@ def test_message_as_wide_as_the_terminal(tmp_path: Path, server: FakeServer) -> 
 
 def test_resize_in_the_middle_of_a_line(tmp_path: Path, server: FakeServer) -> None:
     """A window of another size shows what is being typed, and it is sent whole."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("before ")
         terminal.wait_for_input("lobby> before")
         terminal.resize(12, 40)
@@ -295,7 +303,7 @@ def test_resize_in_the_middle_of_a_line(tmp_path: Path, server: FakeServer) -> N
 
 def test_mistyped_command_is_not_said(tmp_path: Path, server: FakeServer) -> None:
     """It is answered at once, with the one that was meant, and nothing is sent."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("/jion ops" + ENTER)
         terminal.wait_for("there is no command /jion; did you mean /join?")
         terminal.type("next" + ENTER)
@@ -304,28 +312,28 @@ def test_mistyped_command_is_not_said(tmp_path: Path, server: FakeServer) -> Non
 
 def test_command_with_a_missing_argument_shows_its_usage(tmp_path: Path, server: FakeServer) -> None:
     """The person is told how it is typed."""
-    with in_the_lobby(tmp_path, server) as (terminal, _):
+    with client_in_lobby(tmp_path, server) as (terminal, _):
         terminal.type("/msg bob" + ENTER)
         terminal.wait_for("usage: /msg NAME TEXT")
 
 
 def test_tab_completes_a_command(tmp_path: Path, server: FakeServer) -> None:
     """The start of a command becomes the whole word."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("/hi\t5" + ENTER)
         assert peer.receive() == "/history 5"
 
 
 def test_pasted_lines_are_lines(tmp_path: Path, server: FakeServer) -> None:
     """What is pasted in one go is said line by line."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("\x1b[200~one\ntwo\x1b[201~" + ENTER)
         assert [peer.receive(), peer.receive()] == ["/post 1 one", "/post 2 two"]
 
 
 def test_line_longer_than_the_protocol_allows_is_refused_here(tmp_path: Path, server: FakeServer) -> None:
     """It would end the connection; so it is not sent, and the person told."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.type(f"\x1b[200~{'x' * 17_000}\x1b[201~" + ENTER)
         terminal.wait_for("a message has at most 2000 characters and this one has 17000")
         terminal.type(f"/msg bob \x1b[200~{'x' * 17_000}\x1b[201~" + ENTER)
@@ -336,7 +344,7 @@ def test_line_longer_than_the_protocol_allows_is_refused_here(tmp_path: Path, se
 
 def test_hostile_server_is_shown_clean(tmp_path: Path, server: FakeServer) -> None:
     """Escape codes, bells, overrides, bytes that are no text and lines that are no events do no harm."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         sent_before = len(terminal.raw)
         peer.send(
             f"/say lobby 1 {NOON} bob blue ".encode() + b"\x1b]0;title\x07\x1b[2Jno\xc2\x9b31m \xe2\x80\xaeoverride\n",
@@ -363,19 +371,19 @@ def test_hostile_server_is_shown_clean(tmp_path: Path, server: FakeServer) -> No
 
 def test_server_that_never_ends_a_line_is_left(tmp_path: Path, server: FakeServer) -> None:
     """Ten megabytes take no memory: the connection is made again, and what is being typed stays."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("draft")
         with contextlib.suppress(ConnectionError):  # the client does not read it to the end
             peer.send(b"x" * 10_000_000)
         terminal.wait_for("reconnecting")
-        server.accept().let_in_again("/resume token lobby 0", 0, "/entered lobby 0 1 -")
+        server.accept().admit_resumed("/resume token lobby 0", 0, "/entered lobby 0 1 -")
         terminal.wait_for("connected")
         terminal.wait_for_input("lobby> draft")
 
 
 def test_ping_of_the_server_is_answered(tmp_path: Path, server: FakeServer) -> None:
     """Without the person noticing."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         peer.send("/ping 7f3a")
         assert peer.receive() == "/pong 7f3a"
         assert "7f3a" not in terminal.text
@@ -386,34 +394,34 @@ def test_ping_of_the_server_is_answered(tmp_path: Path, server: FakeServer) -> N
 
 def test_ctrl_c_empties_the_line_and_then_leaves(tmp_path: Path, server: FakeServer) -> None:
     """The first one takes the line away, the second one goes."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("never said")
         terminal.wait_for_input("lobby> never said")
         terminal.type(CTRL_C)
         terminal.wait_for_input("lobby> ")
         terminal.type(CTRL_C)
-        peer.see_exit()
+        peer.expect_exit()
         assert terminal.wait_for_exit() == 0
         assert terminal.settings() == terminal.settings_before
 
 
 def test_ctrl_c_ends_a_search_first(tmp_path: Path, server: FakeServer) -> None:
     """Who looks for an old line and gives up stays in the room."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("old line" + ENTER)
-        peer.keep("1 old line")
+        peer.acknowledge("1 old line")
         terminal.type("\x12")
         terminal.wait_for("I-search")
         terminal.type(CTRL_C)
         terminal.wait_for_input("lobby> ")
         terminal.type("\x1b[A" + ENTER)
-        peer.keep("2 old line")
+        peer.acknowledge("2 old line")
 
 
 @pytest.mark.parametrize("keys", [CTRL_D, "/exit" + ENTER], ids=["ctrl-d", "exit"])
 def test_leaving_is_told_to_the_server(tmp_path: Path, server: FakeServer, keys: str) -> None:
     """Ctrl-D and /exit leave with exit code 0."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.type(keys)
         assert peer.receive() == "/exit"
         peer.send("/bye see you")
@@ -424,7 +432,7 @@ def test_leaving_is_told_to_the_server(tmp_path: Path, server: FakeServer, keys:
 @pytest.mark.parametrize("key", [CTRL_C, CTRL_D], ids=["ctrl-c", "ctrl-d"])
 def test_leaving_while_being_asked(tmp_path: Path, server: FakeServer, key: str) -> None:
     """Nobody has to choose a name."""
-    with on_terminal(tmp_path, server.address) as terminal:
+    with client_on_terminal(tmp_path, server.address) as terminal:
         terminal.wait_for("Username:")
         terminal.type(key)
         assert terminal.wait_for_exit() == 0
@@ -434,10 +442,10 @@ def test_leaving_while_being_asked(tmp_path: Path, server: FakeServer, key: str)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_signal_leaves_the_terminal_as_it_was(tmp_path: Path, server: FakeServer, number: signal.Signals) -> None:
     """Whoever is ended tells the server, and cleans up."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         assert terminal.settings() != terminal.settings_before
         terminal.kill(number)
-        peer.see_exit()
+        peer.expect_exit()
         assert terminal.wait_for_exit() == 128 + number
         assert terminal.settings() == terminal.settings_before
         assert "Traceback" not in terminal.text
@@ -448,19 +456,19 @@ def test_signal_leaves_the_terminal_as_it_was(tmp_path: Path, server: FakeServer
 
 def test_no_color_variable_forbids_colors(tmp_path: Path, server: FakeServer) -> None:
     """NO_COLOR leaves the line editor its cursor, but not a single code of colour."""
-    with in_the_lobby(tmp_path, server, NO_COLOR="1") as (terminal, peer):
+    with client_in_lobby(tmp_path, server, NO_COLOR="1") as (terminal, peer):
         peer.send(f"/say lobby 1 {NOON} bob purple quiet", "/error too-fast slower", f"/joined lobby {NOON} eve pink")
         terminal.wait_for("eve joined")
         terminal.type("text" + CTRL_C + CTRL_C)
-        peer.see_exit()
+        peer.expect_exit()
         assert terminal.wait_for_exit() == 0
         assert not COLORING.search(terminal.raw)
 
 
 def test_dumb_terminal_gets_plain_lines(tmp_path: Path, server: FakeServer) -> None:
     """A terminal that cannot move its cursor gets no escape code at all, and works, commands and all."""
-    with on_terminal(tmp_path, server.address, TERM="dumb") as terminal:
-        server.accept_look()
+    with client_on_terminal(tmp_path, server.address, TERM="dumb") as terminal:
+        server.accept_probe()
         terminal.wait_for("Username:")
         terminal.type("alice\n")
         terminal.wait_for("Colour (name or number")
@@ -471,7 +479,7 @@ def test_dumb_terminal_gets_plain_lines(tmp_path: Path, server: FakeServer) -> N
         terminal.wait_for("12:00 bob: hello")
         terminal.type("/exit\n")
         peer.answer_ping()
-        peer.see_exit()
+        peer.expect_exit()
         assert terminal.wait_for_exit() == 0
         assert b"\x1b" not in terminal.raw
 
@@ -481,19 +489,19 @@ def test_dumb_terminal_gets_plain_lines(tmp_path: Path, server: FakeServer) -> N
 
 def test_pipe_ends_when_everything_is_delivered(tmp_path: Path, server: FakeServer) -> None:
     """Every line goes, the last one without an end too, and every answer is written before the end."""
-    with in_a_pipe(tmp_path, server.address, "--name", "bot", "--commands") as process:
+    with client_in_pipe(tmp_path, server.address, "--name", "bot", "--commands") as process:
         assert process.stdin is not None
         process.stdin.write("one\n\n/me waves\nlast")
         process.stdin.close()
         process.stdin = None
         peer = server.accept()
-        peer.let_in("bot")
-        peer.keep("1 one", "2 /me waves", "3 last")
+        peer.admit("bot")
+        peer.acknowledge("1 one", "2 /me waves", "3 last")
         peer.send(
             f"/say lobby 1 {NOON} bot red one", f"/me lobby 2 {NOON} bot red waves", f"/say lobby 3 {NOON} bot red last"
         )
         peer.answer_ping()
-        peer.see_exit()
+        peer.expect_exit()
         output, asides = process.communicate(timeout=PIPE_SECONDS)
     lines = ["--- you are in lobby: 1 person", "12:00 bot: one", "12:00 * bot waves", "12:00 bot: last"]
     assert (process.returncode, output.splitlines(), asides) == (0, lines, "")
@@ -501,9 +509,9 @@ def test_pipe_ends_when_everything_is_delivered(tmp_path: Path, server: FakeServ
 
 def test_pipe_shows_what_arrives_while_it_is_open(tmp_path: Path, server: FakeServer) -> None:
     """A line is written when it comes, not when a buffer is full."""
-    with in_a_pipe(tmp_path, server.address, "--name", "bot") as process:
+    with client_in_pipe(tmp_path, server.address, "--name", "bot") as process:
         peer = server.accept()
-        peer.let_in("bot")
+        peer.admit("bot")
         peer.send(f"/say lobby 1 {NOON} bob blue hello")
         assert process.stdout is not None
         assert process.stdout.readline() == "--- you are in lobby: 1 person\n"
@@ -512,16 +520,16 @@ def test_pipe_shows_what_arrives_while_it_is_open(tmp_path: Path, server: FakeSe
 
 def test_refusals_in_a_pipe_go_to_standard_error(tmp_path: Path, server: FakeServer) -> None:
     """Those of the client and those of the server alike."""
-    with in_a_pipe(tmp_path, server.address, "--name", "bot", "--commands") as process:
+    with client_in_pipe(tmp_path, server.address, "--name", "bot", "--commands") as process:
         assert process.stdin is not None
         process.stdin.write("/jion ops\n/join ops\n")
         process.stdin.close()
         process.stdin = None
         peer = server.accept()
-        peer.let_in("bot")
-        peer.carry_out("/join ops", "/error room-locked ops is locked")
+        peer.admit("bot")
+        peer.answer_command("/join ops", "/error room-locked ops is locked")
         peer.answer_ping()
-        peer.see_exit()
+        peer.expect_exit()
         assert process.stderr is not None
         assert process.stderr.readline().startswith("!!! there is no command /jion; did you mean /join?")
         assert process.stderr.readline() == "!!! ops is locked\n"
@@ -530,27 +538,27 @@ def test_refusals_in_a_pipe_go_to_standard_error(tmp_path: Path, server: FakeSer
 
 def test_lines_of_a_pipe_are_text(tmp_path: Path, server: FakeServer) -> None:
     """Whatever they begin with: a compiler's messages begin with a path."""
-    with in_a_pipe(tmp_path, server.address, "--name", "bot") as process:
+    with client_in_pipe(tmp_path, server.address, "--name", "bot") as process:
         assert process.stdin is not None
         process.stdin.write("/usr/bin/ld: not found\n/exit\n")
         process.stdin.flush()
         peer = server.accept()
-        peer.let_in("bot")
-        peer.keep("1 //usr/bin/ld: not found", "2 //exit")
+        peer.admit("bot")
+        peer.acknowledge("1 //usr/bin/ld: not found", "2 //exit")
 
 
 def test_line_of_a_pipe_that_is_too_long(tmp_path: Path, server: FakeServer) -> None:
     """It is refused with the limit, the others go, and the exit code says that something was not sent."""
-    with in_a_pipe(tmp_path, server.address, "--name", "bot") as process:
+    with client_in_pipe(tmp_path, server.address, "--name", "bot") as process:
         assert process.stdin is not None
         process.stdin.write("x" * 2_001 + "\nnext\n")
         process.stdin.close()
         process.stdin = None
         peer = server.accept()
-        peer.let_in("bot")
-        peer.keep("1 next")
+        peer.admit("bot")
+        peer.acknowledge("1 next")
         peer.answer_ping()
-        peer.see_exit()
+        peer.expect_exit()
         assert process.stderr is not None
         assert process.stderr.read().startswith("!!! a message has at most 2000 characters")
         assert process.wait(timeout=PIPE_SECONDS) == 3
@@ -558,7 +566,7 @@ def test_line_of_a_pipe_that_is_too_long(tmp_path: Path, server: FakeServer) -> 
 
 def test_past_is_not_shown_in_a_pipe(tmp_path: Path, server: FakeServer) -> None:
     """Only who asks for it gets it."""
-    with in_a_pipe(tmp_path, server.address, "--name", "bot") as process:
+    with client_in_pipe(tmp_path, server.address, "--name", "bot") as process:
         peer = server.accept()
         peer.greet()
         peer.send("/welcome bot red token 0", "/entered lobby 1 2 -", f"/say lobby 1 {NOON} bob blue past")
@@ -573,14 +581,14 @@ def test_past_is_not_shown_in_a_pipe(tmp_path: Path, server: FakeServer) -> None
 
 def test_tail_prints_events_as_json(tmp_path: Path, server: FakeServer) -> None:
     """One object a line, past the lobby, for ever, and under a name of its own; nothing is read."""
-    with in_a_pipe(tmp_path, server.address, "--room", "ops", "--tail", "--json") as process:
+    with client_in_pipe(tmp_path, server.address, "--room", "ops", "--tail", "--json") as process:
         assert process.stdin is not None
         process.stdin.close()
         process.stdin = None
         peer = server.accept()
         assert re.fullmatch(r"/name tail-[0-9a-f]{4}", peer.greet())
         peer.send("/welcome tail red token 0", "/entered lobby 0 2 -", f"/say lobby 1 {NOON} bob blue not here")
-        peer.carry_out("/join ops", "/entered ops 0 2 -", f"/say ops 1 {NOON} bob blue hi tail")
+        peer.answer_command("/join ops", "/entered ops 0 2 -", f"/say ops 1 {NOON} bob blue hi tail")
         assert process.stdout is not None
         entered, said = (json.loads(process.stdout.readline()) for _ in range(2))
         assert entered == {"event": "entered", "room": "ops", "seq": 0, "people": 2, "flags": "-", "age": "live"}
@@ -595,7 +603,7 @@ def test_tail_prints_events_as_json(tmp_path: Path, server: FakeServer) -> None:
         }
         assert said == {**sent, "age": "live", "mention": True}
         process.send_signal(signal.SIGINT)
-        peer.see_exit()
+        peer.expect_exit()
         assert process.wait(timeout=PIPE_SECONDS) == 130
         assert process.stderr is not None
         assert process.stderr.read() == ""
@@ -603,14 +611,14 @@ def test_tail_prints_events_as_json(tmp_path: Path, server: FakeServer) -> None:
 
 def test_tail_whose_reader_goes(tmp_path: Path, server: FakeServer) -> None:
     """It ends at once, and quietly, though nothing happens that it could show."""
-    with in_a_pipe(tmp_path, server.address, "--tail") as process:
+    with client_in_pipe(tmp_path, server.address, "--tail") as process:
         peer = server.accept()
-        peer.let_in()
+        peer.admit()
         assert process.stdout is not None
         assert process.stdout.readline() == "--- you are in lobby: 1 person\n"
         process.stdout.close()
         process.stdout = None
-        peer.see_exit()
+        peer.expect_exit()
         assert process.wait(timeout=PIPE_SECONDS) == 141
         assert process.stderr is not None
         assert process.stderr.read() == ""
@@ -619,12 +627,12 @@ def test_tail_whose_reader_goes(tmp_path: Path, server: FakeServer) -> None:
 @pytest.mark.parametrize(("since", "expected"), [("3", ["4", "5", "6"]), ("1h", ["1", "2", "3", "4", "5", "6"])])
 def test_tail_begins_where_it_is_told(tmp_path: Path, since: str, expected: list[str]) -> None:
     """Behind a line or at a time, and goes on with what is said."""
-    with real_server(tmp_path) as (_, address), in_a_pipe(tmp_path, address, "--name", "bot") as bot:
+    with real_server(tmp_path) as (_, address), client_in_pipe(tmp_path, address, "--name", "bot") as bot:
         bot.communicate("1\n2\n3\n4\n5\n", timeout=PIPE_SECONDS)
-        with in_a_pipe(tmp_path, address, "--tail", "--since", since) as tail:
+        with client_in_pipe(tmp_path, address, "--tail", "--since", since) as tail:
             assert tail.stdout is not None
             lines = [tail.stdout.readline().partition("bot: ")[2].strip() for _ in range(len(expected))][1:]
-            with in_a_pipe(tmp_path, address, "--name", "bot") as again:
+            with client_in_pipe(tmp_path, address, "--name", "bot") as again:
                 again.communicate("6\n", timeout=PIPE_SECONDS)
             while "6" not in lines:
                 lines += filter(None, [tail.stdout.readline().partition("bot: ")[2].strip()])
@@ -633,13 +641,13 @@ def test_tail_begins_where_it_is_told(tmp_path: Path, since: str, expected: list
 
 def test_reader_that_goes_ends_the_client(tmp_path: Path, server: FakeServer) -> None:
     """As in `chat_client.py | head`: quietly, with the exit code of SIGPIPE."""
-    with in_a_pipe(tmp_path, server.address, "--name", "bot") as process:
+    with client_in_pipe(tmp_path, server.address, "--name", "bot") as process:
         assert process.stdout is not None
         process.stdout.close()
         process.stdout = None
         peer = server.accept()
-        peer.let_in("bot")
-        peer.see_exit()
+        peer.admit("bot")
+        peer.expect_exit()
         assert process.wait(timeout=PIPE_SECONDS) == 141
         assert process.stderr is not None
         assert process.stderr.read() == ""
@@ -647,12 +655,12 @@ def test_reader_that_goes_ends_the_client(tmp_path: Path, server: FakeServer) ->
 
 def test_refused_name_in_a_pipe_is_final(tmp_path: Path, server: FakeServer) -> None:
     """There is nobody to ask for another one."""
-    with in_a_pipe(tmp_path, server.address, "--name", "bot") as process:
+    with client_in_pipe(tmp_path, server.address, "--name", "bot") as process:
         peer = server.accept()
         peer.send("/hello 1 -")
         assert peer.receive_after_challenge() == "/name bot"
         peer.send("/error name-taken bot is taken")
-        peer.see_exit()
+        peer.expect_exit()
         assert process.wait(timeout=PIPE_SECONDS) == 2
         assert process.stderr is not None
         assert process.stderr.read() == "chat_client.py: bot is taken\n"
@@ -660,13 +668,13 @@ def test_refused_name_in_a_pipe_is_final(tmp_path: Path, server: FakeServer) -> 
 
 def test_line_without_an_end_in_a_pipe(tmp_path: Path, server: FakeServer) -> None:
     """A megabyte without a line's end is no text: the client says so and does not go on."""
-    with in_a_pipe(tmp_path, server.address, "--name", "bot") as process:
+    with client_in_pipe(tmp_path, server.address, "--name", "bot") as process:
         assert process.stdin is not None
         peer = server.accept()
-        peer.let_in("bot")
+        peer.admit("bot")
         process.stdin.write("x" * 1_100_000)
         process.stdin.flush()
-        peer.see_exit()
+        peer.expect_exit()
         assert process.wait(timeout=PIPE_SECONDS) == 1
         assert process.stderr is not None
         assert process.stderr.read() == "chat_client.py: a line has at most 1048576 bytes; send shorter lines\n"
@@ -680,7 +688,7 @@ def test_no_server_is_one_line_that_says_how_to_start_one(tmp_path: Path) -> Non
     with FakeServer() as gone:
         port = gone.port
     told = f"no server at 127.0.0.1:{port} (Connection refused); start one with: python3 chat_server.py --port {port}"
-    with on_terminal(tmp_path, f"127.0.0.1:{port}") as terminal:
+    with client_on_terminal(tmp_path, f"127.0.0.1:{port}") as terminal:
         assert terminal.wait_for_exit() == 2
         assert terminal.raw.decode() == f"chat_client.py: {told}\r\n"
 
@@ -701,7 +709,7 @@ def test_no_server_is_one_line_that_says_how_to_start_one(tmp_path: Path) -> Non
 )
 def test_bad_option_is_one_line(tmp_path: Path, arguments: list[str], told: str) -> None:
     """It says what is wrong, and the exit code is 2."""
-    code, output, asides = run_in_a_pipe(tmp_path, *arguments)
+    code, output, asides = run_client_in_pipe(tmp_path, *arguments)
     assert (code, output, asides.count("\n")) == (2, "", 1)
     assert told in asides
 
@@ -712,16 +720,16 @@ def test_closed_input_is_an_empty_one(tmp_path: Path, server: FakeServer) -> Non
     environ = environment(tmp_path)
     with subprocess.Popen(["/bin/sh", "-c", 'exec "$@" <&-', "sh", *command], cwd=ROOT, env=environ) as process:
         peer = server.accept()
-        peer.let_in("bot")
+        peer.admit("bot")
         peer.answer_ping()
-        peer.see_exit()
+        peer.expect_exit()
         assert process.wait(timeout=PIPE_SECONDS) == 0
 
 
 def test_log_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     """The client does not go on without the log that it was asked for."""
     (tmp_path / "client.log").mkdir()
-    code, output, asides = run_in_a_pipe(tmp_path, "--name", "bot")
+    code, output, asides = run_client_in_pipe(tmp_path, "--name", "bot")
     assert (code, output, asides.count("\n")) == (2, "", 1)
     assert "cannot write the log" in asides
 
@@ -750,13 +758,13 @@ def test_log_that_nobody_asked_for_is_not_needed(tmp_path: Path) -> None:
 
 def test_log_is_private_and_silent_about_what_was_said(tmp_path: Path, server: FakeServer) -> None:
     """It is the owner's alone, and holds no message."""
-    with in_the_lobby(tmp_path, server) as (terminal, peer):
+    with client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("my secret" + ENTER)
-        peer.keep("1 my secret")
+        peer.acknowledge("1 my secret")
         peer.send(f"/say lobby 1 {NOON} bob blue their secret", "/unknown secret")
         terminal.wait_for("their secret")
         terminal.type(CTRL_D)
-        peer.see_exit()
+        peer.expect_exit()
         assert terminal.wait_for_exit() == 0
     log = tmp_path / "client.log"
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
@@ -801,10 +809,10 @@ def test_two_people_talk(tmp_path: Path) -> None:
     """Each sees the other come, speak in the chosen colour, and go."""
     with (
         real_server(tmp_path) as (_, address),
-        on_terminal(tmp_path, address, "--name", "alice", "--color", "red") as alice,
+        client_on_terminal(tmp_path, address, "--name", "alice", "--color", "red") as alice,
     ):
         alice.wait_for_input("lobby> ")
-        with on_terminal(tmp_path, address, "--name", "bob", "--color", "light blue") as bob:
+        with client_on_terminal(tmp_path, address, "--name", "bob", "--color", "light blue") as bob:
             alice.wait_for("bob joined")
             bob.wait_for_input("lobby> ")
             alice.type("hi bob" + ENTER)
@@ -823,10 +831,10 @@ def test_taken_name_is_refused_by_the_server(tmp_path: Path) -> None:
     """The second alice is told, and gets in under another name."""
     with (
         real_server(tmp_path) as (_, address),
-        on_terminal(tmp_path, address, "--name", "alice", "--color", "red") as first,
+        client_on_terminal(tmp_path, address, "--name", "alice", "--color", "red") as first,
     ):
         first.wait_for_input("lobby> ")
-        with on_terminal(tmp_path, address, "--name", "Alice", "--color", "red") as second:
+        with client_on_terminal(tmp_path, address, "--name", "Alice", "--color", "red") as second:
             second.wait_for_input("Username: ")
             assert "!!! " in second.text
             second.type("bob" + ENTER)
@@ -837,7 +845,7 @@ def test_help_is_shown(tmp_path: Path) -> None:
     """The commands that there are, each with its usage."""
     with (
         real_server(tmp_path) as (_, address),
-        on_terminal(tmp_path, address, "--name", "alice", "--color", "red") as terminal,
+        client_on_terminal(tmp_path, address, "--name", "alice", "--color", "red") as terminal,
     ):
         terminal.wait_for_input("lobby> ")
         terminal.type("/help" + ENTER)
@@ -848,7 +856,7 @@ def test_help_is_shown(tmp_path: Path) -> None:
 def test_pipe_delivers_every_line(tmp_path: Path) -> None:
     """A thousand lines go out, and come back in order, before the client ends."""
     lines = [f"line {number}" for number in range(1_000)]
-    with real_server(tmp_path) as (_, address), in_a_pipe(tmp_path, address, "--name", "bot") as process:
+    with real_server(tmp_path) as (_, address), client_in_pipe(tmp_path, address, "--name", "bot") as process:
         output, asides = process.communicate("\n".join(lines), timeout=PIPE_SECONDS)
     assert (process.returncode, asides) == (0, "")
     assert [row.partition("bot: ")[2] for row in output.splitlines()[1:]] == lines

@@ -7,10 +7,10 @@ import pytest
 from hubbub.client.password import PasswordError, find_password
 from hubbub.client.state.outbox import Outbox
 from hubbub.protocol import Join, Ping, Post, Say
-from testing.client_runs import PIPE_SECONDS, in_a_pipe, on_terminal
+from testing.client_runs import PIPE_SECONDS, client_in_pipe, client_on_terminal
 from testing.fake_server import FakeServer
+from testing.server import ServerProcess
 from testing.terminal import CTRL_D, ENTER, Terminal
-from testing.wire import ServerProcess
 
 SECRET = "hunter2 and 3"  # noqa: S105  # of no server
 
@@ -41,7 +41,7 @@ def test_the_password_goes_first_each_time(tmp_path: Path, file: Path) -> None:
     """Before the name, and before coming back."""
     with (
         FakeServer() as server,
-        in_a_pipe(tmp_path, server.address, "--name", "alice", "--password-file", str(file)) as process,
+        client_in_pipe(tmp_path, server.address, "--name", "alice", "--password-file", str(file)) as process,
     ):
         assert process.stdin is not None
         peer = server.accept()
@@ -50,7 +50,7 @@ def test_the_password_goes_first_each_time(tmp_path: Path, file: Path) -> None:
         peer.send("/welcome alice red token 0", "/entered lobby 0 1 -")
         process.stdin.write("one\n")
         process.stdin.flush()
-        peer.keep("1 one")
+        peer.acknowledge("1 one")
         peer.reset()
         peer = server.accept()
         peer.send("/hello 1 password")
@@ -61,9 +61,9 @@ def test_a_server_that_asks_for_none_gets_none(tmp_path: Path, file: Path) -> No
     """Whoever is there need not know it."""
     with (
         FakeServer() as server,
-        in_a_pipe(tmp_path, server.address, "--name", "alice", "--password-file", str(file)) as process,
+        client_in_pipe(tmp_path, server.address, "--name", "alice", "--password-file", str(file)) as process,
     ):
-        server.accept().let_in()
+        server.accept().admit()
         assert process.poll() is None
 
 
@@ -71,7 +71,7 @@ def test_a_password_that_has_changed_ends_the_stay(tmp_path: Path, file: Path) -
     """Coming back is for the person then; the exit code is that of not being let in again."""
     with (
         FakeServer() as server,
-        in_a_pipe(tmp_path, server.address, "--name", "alice", "--password-file", str(file)) as process,
+        client_in_pipe(tmp_path, server.address, "--name", "alice", "--password-file", str(file)) as process,
     ):
         peer = server.accept()
         peer.send("/hello 1 password")
@@ -96,7 +96,7 @@ def test_a_pipe_without_the_password(tmp_path: Path, environment: dict[str, str]
     (tmp_path / "secret").write_text(SECRET)
     with ServerProcess(tmp_path, "--password-file", "secret") as server:
         address = f"127.0.0.1:{server.address[1]}"
-        with in_a_pipe(tmp_path, address, "--name", "alice", **environment) as process:
+        with client_in_pipe(tmp_path, address, "--name", "alice", **environment) as process:
             output, asides = process.communicate(timeout=PIPE_SECONDS)
     assert (process.returncode, output, asides.count("\n")) == (2, "", 1)
     assert words in asides
@@ -111,7 +111,7 @@ def test_a_person_is_asked(tmp_path: Path, options: list[str]) -> None:
     arguments = ["--name", "alice", "--color", "red", "--config", str(config), *options]
     with ServerProcess(folder, "--password-file", "password") as server:
         address = f"127.0.0.1:{server.address[1]}"
-        with on_terminal(tmp_path, address, *arguments) as terminal:
+        with client_on_terminal(tmp_path, address, *arguments) as terminal:
             terminal.wait_for("Password of the server:")
             _type(terminal, "wrong hunter2" + ENTER)
             terminal.wait_for("that is not the password; try again\n")

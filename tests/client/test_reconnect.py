@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from testing.client_runs import NOON, PIPE_SECONDS, in_a_pipe, in_the_lobby, on_terminal, real_server
+from testing.client_runs import NOON, PIPE_SECONDS, client_in_lobby, client_in_pipe, client_on_terminal, real_server
 from testing.fake_server import FakeServer
 from testing.terminal import CTRL_C, CTRL_D, ENTER
 
 
 def test_lost_connection_is_shown_in_the_status_line(tmp_path: Path) -> None:
     """And nowhere else; the line being typed stays as it is, and goes to the new connection."""
-    with FakeServer() as server, in_the_lobby(tmp_path, server) as (terminal, peer):
+    with FakeServer() as server, client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.wait_for("lobby · 1 person · connected")
         terminal.type("half a li")
         terminal.wait_for_input("lobby> half a li")
@@ -21,18 +21,18 @@ def test_lost_connection_is_shown_in_the_status_line(tmp_path: Path) -> None:
         peer.reset()
         terminal.wait_for("lobby · reconnecting in 1 s")
         peer = server.accept()
-        peer.let_in_again("/resume token lobby 0", 0, "/entered lobby 0 2 -")
-        peer.carry_out("/who", "/end who")  # to complete names
+        peer.admit_resumed("/resume token lobby 0", 0, "/entered lobby 0 2 -")
+        peer.answer_command("/who", "/end who")  # to complete names
         terminal.wait_for("lobby · 2 people · connected")
         terminal.wait_for_input("lobby> half a li")
         assert terminal.rows[: terminal.screen.cursor.y] == above
         terminal.type("ne" + ENTER)
-        peer.keep("1 half a line")
+        peer.acknowledge("1 half a line")
 
 
 def test_lines_typed_without_a_connection_wait_above_the_input(tmp_path: Path) -> None:
     """In order, with a /join between them; they go when there is a connection, and the real ones take their place."""
-    with FakeServer() as server, in_the_lobby(tmp_path, server) as (terminal, peer):
+    with FakeServer() as server, client_in_lobby(tmp_path, server) as (terminal, peer):
         peer.send(f"/say lobby 1 {NOON} bob blue hi")
         terminal.wait_for("bob: hi")
         peer.close()
@@ -44,11 +44,11 @@ def test_lines_typed_without_a_connection_wait_above_the_input(tmp_path: Path) -
         assert "3 unsent" in terminal.rows[row + 1]
         assert terminal.color_of("… hello ops") != "default"
         peer = server.accept()
-        peer.let_in_again("/resume token lobby 1", 0, "/entered lobby 1 2 -")
-        peer.keep("1 hello")
+        peer.admit_resumed("/resume token lobby 1", 0, "/entered lobby 1 2 -")
+        peer.acknowledge("1 hello")
         peer.send(f"/say lobby 2 {NOON} alice red hello")
-        peer.carry_out("/join ops", "/entered ops 0 1 -")
-        peer.keep("2 hello ops")
+        peer.answer_command("/join ops", "/entered ops 0 1 -")
+        peer.acknowledge("2 hello ops")
         peer.send(f"/say ops 1 {NOON} alice red hello ops")
         terminal.wait_for("ops · 1 person · connected")
         terminal.wait_for("12:00 alice: hello ops")
@@ -67,7 +67,7 @@ def test_lines_typed_without_a_connection_wait_above_the_input(tmp_path: Path) -
 
 def test_many_unsent_lines_are_counted(tmp_path: Path) -> None:
     """Five are shown; who leaves is told of all, and may leave all the same."""
-    with FakeServer() as server, in_the_lobby(tmp_path, server) as (terminal, peer):
+    with FakeServer() as server, client_in_lobby(tmp_path, server) as (terminal, peer):
         peer.close()
         terminal.wait_for("reconnecting")
         terminal.type("".join(f"line {number}{ENTER}" for number in range(1, 13)))
@@ -84,7 +84,7 @@ def test_many_unsent_lines_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keys", [CTRL_D, CTRL_C, "/exit" + ENTER], ids=["ctrl-d", "ctrl-c", "exit"])
 def test_leaving_without_a_connection(tmp_path: Path, keys: str) -> None:
     """It does not wait for one."""
-    with FakeServer() as server, in_the_lobby(tmp_path, server) as (terminal, peer):
+    with FakeServer() as server, client_in_lobby(tmp_path, server) as (terminal, peer):
         peer.close()
         terminal.wait_for("reconnecting")
         terminal.type(keys)
@@ -93,7 +93,7 @@ def test_leaving_without_a_connection(tmp_path: Path, keys: str) -> None:
 
 def test_line_that_is_not_taken_stays_in_the_input_line(tmp_path: Path) -> None:
     """Nothing of a paste is lost when too much waits."""
-    with FakeServer() as server, in_the_lobby(tmp_path, server) as (terminal, peer):
+    with FakeServer() as server, client_in_lobby(tmp_path, server) as (terminal, peer):
         peer.close()
         terminal.wait_for("reconnecting")
         terminal.type("\x1b[200~" + "\n".join(f"line {number}" for number in range(1, 1_002)) + "\x1b[201~s")
@@ -103,7 +103,7 @@ def test_line_that_is_not_taken_stays_in_the_input_line(tmp_path: Path) -> None:
 
 def test_line_without_an_acknowledgement_is_shown_after_a_moment(tmp_path: Path) -> None:
     """And goes from there when it comes."""
-    with FakeServer() as server, in_the_lobby(tmp_path, server) as (terminal, peer):
+    with FakeServer() as server, client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("hello" + ENTER)
         assert peer.receive() == "/post 1 hello"
         delayed = re.compile(r"lobby · 1 person · connected · [\d.]+ m?s · 1 unsent")
@@ -119,21 +119,21 @@ def test_line_without_an_acknowledgement_is_shown_after_a_moment(tmp_path: Path)
 
 def test_pipe_comes_back(tmp_path: Path) -> None:
     """What was not kept goes again, and the end is as without a loss."""
-    with FakeServer() as server, in_a_pipe(tmp_path, server.address, "--name", "bot", "--room", "ops") as process:
+    with FakeServer() as server, client_in_pipe(tmp_path, server.address, "--name", "bot", "--room", "ops") as process:
         assert process.stdin is not None
         process.stdin.write("one\ntwo\nthree\n")
         process.stdin.close()
         process.stdin = None
         peer = server.accept()
-        peer.let_in("bot")
-        peer.carry_out("/join ops", "/entered ops 0 1 -")
-        peer.keep("1 one")
+        peer.admit("bot")
+        peer.answer_command("/join ops", "/entered ops 0 1 -")
+        peer.acknowledge("1 one")
         peer.reset()
         peer = server.accept()
-        peer.let_in_again("/resume token ops 0", 2, "/entered ops 0 1 -", f"/say ops 1 {NOON} bot red one")
-        peer.keep("3 three")
+        peer.admit_resumed("/resume token ops 0", 2, "/entered ops 0 1 -", f"/say ops 1 {NOON} bot red one")
+        peer.acknowledge("3 three")
         peer.answer_ping()
-        peer.see_exit()
+        peer.expect_exit()
         output, asides = process.communicate(timeout=PIPE_SECONDS)
     lines = ["--- you are in ops: 1 person", "12:00 bot: one"]
     assert (process.returncode, output.splitlines(), asides) == (0, lines, "")
@@ -141,9 +141,9 @@ def test_pipe_comes_back(tmp_path: Path) -> None:
 
 def test_pipe_without_a_server_tells_what_is_not_sent(tmp_path: Path) -> None:
     """After the time that it was given."""
-    with FakeServer() as server, in_a_pipe(tmp_path, server.address, "--name", "bot", "--timeout", "1") as process:
+    with FakeServer() as server, client_in_pipe(tmp_path, server.address, "--name", "bot", "--timeout", "1") as process:
         peer = server.accept()
-        peer.let_in("bot")
+        peer.admit("bot")
         server.__exit__(None, None, None)
         _, asides = process.communicate("one\ntwo\nthree\n", timeout=PIPE_SECONDS)
     assert process.returncode == 3
@@ -156,7 +156,7 @@ def test_pipe_without_a_server_tells_what_is_not_sent(tmp_path: Path) -> None:
 def test_pipe_survives_a_server_that_is_killed(tmp_path: Path) -> None:
     """Every line is said once and in order, whenever the server dies and however it comes back."""
     lines = [f"line {number}" for number in range(1, 3_001)]
-    with real_server(tmp_path) as (first, address), in_a_pipe(tmp_path, address, "--name", "bot") as process:
+    with real_server(tmp_path) as (first, address), client_in_pipe(tmp_path, address, "--name", "bot") as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
@@ -177,7 +177,7 @@ def test_terminal_survives_a_server_that_is_started_again(tmp_path: Path) -> Non
     """The person sees what was said, once, and in the end who else is there."""
     with (
         real_server(tmp_path) as (first, address),
-        on_terminal(tmp_path, address, "--name", "alice", "--color", "red") as terminal,
+        client_on_terminal(tmp_path, address, "--name", "alice", "--color", "red") as terminal,
     ):
         terminal.wait_for_input("lobby> ")
         terminal.type("before" + ENTER)

@@ -175,7 +175,7 @@ def inside_server(
     with visiting_server(asks=asks, timeout=timeout) as (session, server, console):
         peer = server.accept()
         with signing_in(session, Name("alice", "red")):
-            peer.let_in()
+            peer.admit()
         console.drain("--- you are in lobby: 1 person")
         yield session, server, peer, console
 
@@ -268,8 +268,8 @@ def test_pipe_waits_when_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(NotSentError, match="the rest of the input was not read"):
             session.input.handle_line_and_wait("two")
         assert session.unsent == ["one", "two"]
-        peer.keep("1 one")
-        peer.keep("2 two")
+        peer.acknowledge("1 one")
+        peer.acknowledge("2 two")
 
 
 def test_keyboard_does_not_wait_when_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,11 +321,11 @@ def test_line_for_a_room_that_is_closed_to_us_is_said_nowhere() -> None:
     with inside() as (session, peer, console):
         session.input.handle_line("/join ops")
         session.input.handle_line("secret")
-        peer.carry_out("/join ops", "/error room-locked ops is locked")
+        peer.answer_command("/join ops", "/error room-locked ops is locked")
         assert console.next() == "!!! ops is locked"
         assert console.next() == "!!! not said, for you are not in its room: secret"
         session.input.handle_line("hello")
-        peer.keep("1 hello")
+        peer.acknowledge("1 hello")
 
 
 # ------------------------------------------------------------------------------------------------------- coming back
@@ -349,7 +349,7 @@ def test_who_comes_back_gets_what_was_missed() -> None:
         peer.send(said(1, "one"), said(2, "two"), said(3, "half a li").encode())
         console.drain("bob: two")
         peer.close()
-        server.accept().let_in_again("/resume token lobby 2", 0, "/entered lobby 4 2 -", *map(said, (2, 3, 4), "234"))
+        server.accept().admit_resumed("/resume token lobby 2", 0, "/entered lobby 4 2 -", *map(said, (2, 3, 4), "234"))
         assert [console.next()[6:] for _ in range(2)] == ["bob: 3", "bob: 4"]
 
 
@@ -359,11 +359,11 @@ def test_gap_is_shown() -> None:
     with inside_server() as (_, server, peer, console):
         peer.close()
         peer = server.accept()
-        peer.let_in_again("/resume token lobby 0", 0, "/entered lobby 900 1 -", "/gap lobby 1 899", said(900, "late"))
+        peer.admit_resumed("/resume token lobby 0", 0, "/entered lobby 900 1 -", "/gap lobby 1 899", said(900, "late"))
         assert console.next() == "--- lines 1 to 899 of lobby are no longer kept"
         console.drain("bob: late")
         peer.reset()
-        server.accept().let_in_again("/resume token lobby 900", 0)
+        server.accept().admit_resumed("/resume token lobby 900", 0)
 
 
 @pytest.mark.usefixtures("soon")
@@ -371,14 +371,14 @@ def test_past_that_was_cut_off_is_asked_for() -> None:
     """A room shows its last 50 lines, whose rest is what is missed."""
     with inside_server() as (session, server, peer, console):
         session.input.handle_line("/join ops")
-        peer.carry_out("/join ops", "/entered ops 300 2 -", said(251, "first", "ops"))
+        peer.answer_command("/join ops", "/entered ops 300 2 -", said(251, "first", "ops"))
         console.drain("bob: first")
         peer.close()
         peer = server.accept()
-        peer.let_in_again("/resume token ops 251", 0, "/entered ops 300 2 -", said(252, "second", "ops"))
+        peer.admit_resumed("/resume token ops 251", 0, "/entered ops 300 2 -", said(252, "second", "ops"))
         console.drain("bob: second")
         peer.close()
-        server.accept().let_in_again("/resume token ops 252", 0)
+        server.accept().admit_resumed("/resume token ops 252", 0)
 
 
 @pytest.mark.usefixtures("soon")
@@ -387,15 +387,15 @@ def test_what_is_not_kept_is_sent_again() -> None:
     with inside_server() as (session, server, peer, _):
         for line in ("one", "two", "three"):
             session.input.handle_line(line)
-        peer.keep("1 one")
+        peer.acknowledge("1 one")
         assert peer.receive() == "/post 2 two"
         peer.reset()
         peer = server.accept()
         session.input.handle_line("four")
-        peer.let_in_again("/resume token lobby 0", 2, "/entered lobby 0 1 -")
-        peer.keep("3 three", "4 four")
+        peer.admit_resumed("/resume token lobby 0", 2, "/entered lobby 0 1 -")
+        peer.acknowledge("3 three", "4 four")
         session.input.handle_line("five")
-        peer.keep("5 five")
+        peer.acknowledge("5 five")
 
 
 @pytest.mark.usefixtures("soon")
@@ -407,8 +407,8 @@ def test_join_whose_answer_was_lost() -> None:
         assert peer.receive() == "/join ops"
         peer.close()
         peer = server.accept()
-        peer.let_in_again("/resume token lobby 0", 0, "/entered ops 1 2 -", said(1, "welcome", "ops"))
-        peer.keep("1 hello ops")
+        peer.admit_resumed("/resume token lobby 0", 0, "/entered ops 1 2 -", said(1, "welcome", "ops"))
+        peer.acknowledge("1 hello ops")
         assert console.next() == "--- you are in ops: 2 people"
         console.drain("bob: welcome")
 
@@ -418,10 +418,10 @@ def test_session_that_is_not_known_is_begun_anew() -> None:
     """Under the same name and colour, back in the room, past the lobby, and with the lines counted anew."""
     with inside_server() as (session, server, peer, console):
         session.input.handle_line("/join ops")
-        peer.carry_out("/join ops", "/entered ops 0 1 -", f"/renamed ops {NOON} alice pink eve")
+        peer.answer_command("/join ops", "/entered ops 0 1 -", f"/renamed ops {NOON} alice pink eve")
         console.drain("you are now eve")
         session.input.handle_line("one")
-        peer.keep("1 one")
+        peer.acknowledge("1 one")
         session.input.handle_line("two")
         peer.close()
         peer = server.accept()
@@ -429,8 +429,8 @@ def test_session_that_is_not_known_is_begun_anew() -> None:
         peer.send("/error resume-unknown nobody knows you")
         assert peer.receive() == "/name eve pink"
         peer.send("/welcome eve pink token2 0", "/entered lobby 9 5 -", said(9, "not for eve"))
-        peer.carry_out("/join ops", "/entered ops 1 1 -", said(1, "for eve", "ops"))
-        peer.keep("1 two")
+        peer.answer_command("/join ops", "/entered ops 1 1 -", said(1, "for eve", "ops"))
+        peer.acknowledge("1 two")
         assert console.next().endswith("bob: for eve")
         peer.close()
         assert server.accept().greet() == "/resume token2 ops 1"
@@ -452,7 +452,7 @@ def test_room_that_was_begun_anew_is_read_anew() -> None:
         peer.send(f"/say lobby 2 {later} newer")
         assert [console.next()[6:] for _ in range(2)] == ["bob: new", "bob: newer"]
         peer.close()
-        server.accept().let_in_again("/resume token lobby 2", 0)
+        server.accept().admit_resumed("/resume token lobby 2", 0)
 
 
 @pytest.mark.usefixtures("soon")
@@ -478,7 +478,7 @@ def test_name_that_is_taken_meanwhile_is_told_once() -> None:
         session.input.handle_line("/name alba")
         assert peer.receive() == "/name alba red"
         peer.send("/welcome alba red token2 0", "/entered lobby 0 1 -")
-        peer.keep("1 hello")
+        peer.acknowledge("1 hello")
         assert console.shown.empty()
 
 
@@ -513,7 +513,7 @@ def test_server_that_lets_nobody_in_for_now_is_asked_again() -> None:
         peer = server.accept()
         assert peer.greet() == "/resume token lobby 0"
         peer.send("/error server-full 10 people are here")
-        server.accept().let_in_again("/resume token lobby 0", 0, "/notice back")
+        server.accept().admit_resumed("/resume token lobby 0", 0, "/notice back")
         assert console.next() == "--- back"
 
 
@@ -527,7 +527,7 @@ def test_question_on_its_way_is_not_asked_twice() -> None:
         expected = "!!! the connection was lost, and nobody knows whether this was carried out: /msg bob psst"
         assert console.next() == expected
         peer = server.accept()
-        peer.let_in_again("/resume token lobby 0", 0, "/entered lobby 0 1 -")
+        peer.admit_resumed("/resume token lobby 0", 0, "/entered lobby 0 1 -")
         session.input.handle_line("next")
         assert peer.receive() == "/post 1 next"
 
@@ -553,10 +553,10 @@ def test_history_shows_lines_that_are_shown_already() -> None:
         peer.send(said(1, "one"))
         console.drain("bob: one")
         session.input.handle_line("/history")
-        peer.carry_out("/history", said(1, "one"), "/end history")
+        peer.answer_command("/history", said(1, "one"), "/end history")
         console.drain("bob: one")
         session.input.handle_line("hello")
-        peer.keep("1 hello")
+        peer.acknowledge("1 hello")
         peer.send(said(1, "one"), said(2, "two"))
         assert console.next().endswith("bob: two")
 
@@ -592,7 +592,7 @@ def test_status_tells_who_is_here() -> None:
         console.drain("eve left")
         assert session.status().line() == "lobby · 2 people · connected"
         session.input.handle_line("/join crowd")
-        peer.carry_out("/join crowd", "/entered crowd 0 201 -")
+        peer.answer_command("/join crowd", "/entered crowd 0 201 -")
         console.drain("201 people")
         assert session.status().line() == "crowd · connected"
 
@@ -653,8 +653,8 @@ def test_way_into_a_room_leads_silently_through_the_lobby() -> None:
             assert peer.greet() == "/name alice red"
             peer.send("/welcome alice red token 0", "/entered lobby 1 2 -", said(1, "not for alice"))
         session.input.handle_line("hello ops")
-        peer.carry_out("/join ops", "/entered ops 0 1 -")
-        peer.keep("1 hello ops")
+        peer.answer_command("/join ops", "/entered ops 0 1 -")
+        peer.acknowledge("1 hello ops")
         assert [console.next() for _ in range(2)] == [
             "--- you are alice; /help shows the commands, /exit leaves",
             "--- you are in ops: 1 person",
@@ -667,7 +667,7 @@ def test_way_into_a_room_that_is_closed_ends_in_the_lobby() -> None:
         with signing_in(session, Name("alice", "red"), "ops"):
             assert peer.greet() == "/name alice red"
             peer.send("/welcome alice red token 0", "/entered lobby 1 2 -", said(1, "before"))
-        peer.carry_out("/join ops", "/error room-locked ops is locked")
+        peer.answer_command("/join ops", "/error room-locked ops is locked")
         console.drain("!!! ops is locked")
         assert console.next() == "--- you are in lobby: 2 people"
         peer.send(said(2, "now"))
@@ -783,7 +783,7 @@ def test_pasted_lines_are_text() -> None:
     """In order, whatever they begin with; blank ones are left out."""
     with inside() as (session, peer, _):
         session.input.handle_paste(["/exit", "", "	//two", "three"])
-        peer.keep("1 //exit", "2  //two", "3 three")
+        peer.acknowledge("1 //exit", "2  //two", "3 three")
 
 
 def test_paste_with_a_line_that_is_too_long_stays() -> None:
@@ -793,7 +793,7 @@ def test_paste_with_a_line_that_is_too_long_stays() -> None:
             session.input.handle_paste(["one", "x" * 2_001])
         assert console.next().startswith("!!! nothing of it was sent, because of line 2: a message has at most 2000")
         session.input.handle_paste(["later"])
-        peer.keep("1 later")
+        peer.acknowledge("1 later")
 
 
 @pytest.mark.parametrize(
@@ -843,12 +843,12 @@ def test_names_are_asked_for_silently() -> None:
             "/proven bob",
             "/end who",
         ]
-        peer.carry_out("/who", *rows)
+        peer.answer_command("/who", *rows)
         console.drain("3 people")
         wait_until(lambda: len(session.people()) == 2)
         assert [candidate.text for candidate in session.input.complete("ca").candidates] == ["carol: "]
         session.input.handle_line("/who")
-        peer.carry_out("/who", *rows)
+        peer.answer_command("/who", *rows)
         assert console.next() == "--- alice in lobby, idle 0 s"
 
 
@@ -857,11 +857,11 @@ def test_rooms_are_asked_for_when_one_is_typed() -> None:
     with visiting_server(asks=True, curious=True) as (session, server, console):
         peer = server.accept()
         with signing_in(session, Name("alice", "red")):
-            peer.let_in()
+            peer.admit()
         console.drain("1 person")
         session.input.complete("hello")
         session.input.complete("/join o")
-        peer.carry_out("/list", "/room lobby 1 -", "/room ops 2 locked", "/end list")
+        peer.answer_command("/list", "/room lobby 1 -", "/room ops 2 locked", "/end list")
         wait_until(lambda: session.input.complete("/join o").candidates != ())
         assert [candidate.text for candidate in session.input.complete("/join o").candidates] == ["ops"]
         session.input.handle_line("hello")
@@ -882,7 +882,7 @@ def test_past_is_not_shown_where_nobody_wants_it() -> None:
         console.drain("2 people")
         assert console.next().endswith("bob: now")
         session.input.handle_line("/history")
-        peer.carry_out("/history", said(1, "past"), said(2, "now"), "/end history")
+        peer.answer_command("/history", said(1, "past"), said(2, "now"), "/end history")
         assert [console.next()[6:] for _ in range(2)] == ["bob: past", "bob: now"]
 
 
@@ -897,8 +897,8 @@ def test_past_that_is_wanted_is_fetched() -> None:
         assert peer.receive() == "/history 3 5"
         peer.close()
         peer = server.accept()
-        peer.let_in_again("/resume token lobby 4", 0, "/entered lobby 5 2 -", said(5, "five"))
-        peer.carry_out("/history 4 6", *(said(seq, f"line {seq}") for seq in range(2, 6)), "/end history")
+        peer.admit_resumed("/resume token lobby 4", 0, "/entered lobby 5 2 -", said(5, "five"))
+        peer.answer_command("/history 4 6", *(said(seq, f"line {seq}") for seq in range(2, 6)), "/end history")
         console.drain("2 people")
         assert [console.next()[6:] for _ in range(4)] == [f"bob: line {seq}" for seq in range(2, 6)]
         peer.send(said(6, "now"))

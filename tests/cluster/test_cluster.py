@@ -14,15 +14,17 @@ from hubbub.server.cluster.redis_client import RedisClient, without_password
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.server import ChatServer
 from testing.cluster_server import LEASE_SECONDS
-from testing.redis_server import Cable, RedisServer
-from testing.wire import FAST, ServerProcess, Wire, eventually, serving
+from testing.redis_server import PausableRelay, RedisServer
+from testing.server import FAST_LIMITS, ServerProcess, serving
+from testing.waiting import eventually
+from testing.wire_client import WireClient
 from tests.server.access.test_moderation import come_as
 from tests.server.test_server import refused
 from tests.stories.cluster_story import ClusterStory
 
 NEEDED = "needs redis-server, of Debian's package redis-server"
 pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason=NEEDED)
-HOLDING = replace(FAST, grace_seconds=60.0)
+HOLDING = replace(FAST_LIMITS, grace_seconds=60.0)
 
 
 @pytest.fixture(scope="module")
@@ -54,85 +56,88 @@ def servers(url: str) -> Iterator[list[ChatServer]]:
 
 
 @pytest.fixture
-def pair(servers: list[ChatServer]) -> Iterator[tuple[Wire, Wire]]:
+def pair(servers: list[ChatServer]) -> Iterator[tuple[WireClient, WireClient]]:
     """Return alice at the first server and bob at the second, who have seen each other."""
-    with Wire(servers[0].address, "alice") as alice, Wire(servers[1].address, "bob") as bob:
-        alice.until("/joined lobby .* bob")
+    with WireClient(servers[0].address, "alice") as alice, WireClient(servers[1].address, "bob") as bob:
+        alice.read_until("/joined lobby .* bob")
         yield alice, bob
 
 
-def who(wire: Wire) -> list[str]:
+def who(wire: WireClient) -> list[str]:
     """Return who is in one's room."""
     wire.send("/who")
-    return wire.until("/end who")
+    return wire.read_until("/end who")
 
 
-def came(wire: Wire, address: tuple[str, int], name: str) -> Wire:
+def came(wire: WireClient, address: tuple[str, int], name: str) -> WireClient:
     """Return `name`, whom `wire` has seen coming."""
-    made = Wire(address, name)
-    wire.until(f"/joined \\S+ \\d+ {name} ")
+    made = WireClient(address, name)
+    wire.read_until(f"/joined \\S+ \\d+ {name} ")
     return made
 
 
 # ------------------------------------------------------------------------------------------------------- one chat
 
 
-def test_what_is_said_has_one_order_and_the_same_bytes(pair: tuple[Wire, Wire]) -> None:
+def test_what_is_said_has_one_order_and_the_same_bytes(pair: tuple[WireClient, WireClient]) -> None:
     """Whoever says it at whichever server, also when both do at the same time."""
     for _ in range(50):
         for wire in pair:
             wire.send("a", "/me b", "c")
-    heard = [[line for line in wire.until("/(say|me) lobby 300 ") if "lobby" in line] for wire in pair]
+    heard = [[line for line in wire.read_until("/(say|me) lobby 300 ") if "lobby" in line] for wire in pair]
     said = [[line for line in lines if line.startswith(("/say", "/me"))] for lines in heard]
     assert said[0] == said[1]
     assert [int(line.split()[2]) for line in said[0]] == list(range(1, 301))
 
 
-def test_who_and_list_know_everybody(pair: tuple[Wire, Wire]) -> None:
+def test_who_and_list_know_everybody(pair: tuple[WireClient, WireClient]) -> None:
     """With the same counts at every server."""
     alice, bob = pair
     bob.send("/join ops")
-    alice.until("/left lobby .* bob green leave")
+    alice.read_until("/left lobby .* bob green leave")
     alice.send("/list", "/who ops")
-    assert alice.until("/end who") == [
+    assert alice.read_until("/end who") == [
         *("/room lobby 1 -", "/room ops 1 -", "/end list"),
         *("/person bob green ops 0", "/end who"),
     ]
 
 
-def test_who_comes_sees_the_past_of_other_servers(pair: tuple[Wire, Wire]) -> None:
+def test_who_comes_sees_the_past_of_other_servers(pair: tuple[WireClient, WireClient]) -> None:
     """The last lines of a room that nobody here was in before."""
     alice, bob = pair
     bob.send("/join ops", "one", "two", "/leave")
-    bob.until("/entered lobby")
+    bob.read_until("/entered lobby")
     alice.send("/join ops", "/history")
-    assert [line.split()[-1] for line in alice.until("/end history") if line.startswith("/say")] == ["one", "two"] * 2
+    assert [line.split()[-1] for line in alice.read_until("/end history") if line.startswith("/say")] == [
+        "one",
+        "two",
+    ] * 2
 
 
-def test_a_name_is_had_once_in_all(pair: tuple[Wire, Wire], servers: list[ChatServer]) -> None:
+def test_a_name_is_had_once_in_all(pair: tuple[WireClient, WireClient], servers: list[ChatServer]) -> None:
     """Also one that looks like it; and when it is free, it is everywhere."""
     alice, bob = pair
     bob.send("/name alice")
-    assert bob.said("/error").startswith("/error name-taken")
-    with Wire(servers[1].address) as other:
+    assert bob.read_match("/error").startswith("/error name-taken")
+    with WireClient(servers[1].address) as other:
         other.send("/name аlice")
-        assert other.said("/error").startswith("/error name-taken")
+        assert other.read_match("/error").startswith("/error name-taken")
         alice.send("/name carol")
-        bob.until("/renamed lobby .* alice cyan carol")
+        bob.read_until("/renamed lobby .* alice cyan carol")
         other.send("/name alice")
-        other.until("/welcome alice")
+        other.read_until("/welcome alice")
 
 
 def test_of_many_who_want_a_name_at_once_one_has_it(servers: list[ChatServer]) -> None:
     """However they are spread over the servers."""
-    wires = [Wire(servers[number % 2].address) for number in range(20)]
+    wires = [WireClient(servers[number % 2].address) for number in range(20)]
     start = threading.Barrier(len(wires))
     answers: list[str] = []
 
-    def ask(wire: Wire) -> None:
+    def ask(wire: WireClient) -> None:
         start.wait()
         wire.send("/name same")
-        answers.append(wire.said("/(welcome|error)").split()[1])
+        answers.append(wire.read_match("/(welcome|error)").split()[1])
 
     threads = [threading.Thread(target=ask, args=(wire,)) for wire in wires]
     for thread in threads:
@@ -144,89 +149,93 @@ def test_of_many_who_want_a_name_at_once_one_has_it(servers: list[ChatServer]) -
     assert sorted(answers) == ["name-taken"] * 19 + ["same"]
 
 
-def test_a_private_message_reaches_everybody(pair: tuple[Wire, Wire]) -> None:
+def test_a_private_message_reaches_everybody(pair: tuple[WireClient, WireClient]) -> None:
     """And its author gets the same line as a copy."""
     alice, bob = pair
     bob.send("/msg alice psst")
-    assert alice.said("/msg") == bob.said("/msg")
+    assert alice.read_match("/msg") == bob.read_match("/msg")
     bob.send("/msg nobody psst")
-    assert bob.said("/error").startswith("/error no-such-person")
+    assert bob.read_match("/error").startswith("/error no-such-person")
 
 
-def test_a_locked_room_is_locked_everywhere(pair: tuple[Wire, Wire]) -> None:
+def test_a_locked_room_is_locked_everywhere(pair: tuple[WireClient, WireClient]) -> None:
     """From its first member on."""
     alice, bob = pair
     alice.send("/join den key")
-    alice.until("/entered den 0 1 locked")
-    bob.until("/left lobby .* alice")
+    alice.read_until("/entered den 0 1 locked")
+    bob.read_until("/left lobby .* alice")
     bob.send("/join den", "/who den", "/join den wrong")
-    assert [bob.said("/error").split()[1] for _ in range(3)] == ["room-locked"] * 3
+    assert [bob.read_match("/error").split()[1] for _ in range(3)] == ["room-locked"] * 3
     bob.send("/join den key")
-    bob.until("/entered den 0 2 locked")
+    bob.read_until("/entered den 0 2 locked")
 
 
 def test_operators_keep_order_everywhere(url: str) -> None:
     """Kicked, muted and banned at the other server, with the same words as at one's own."""
-    with cluster(url, url, operators=["op"]) as servers, Wire(servers[0].address) as op:
+    with cluster(url, url, operators=["op"]) as servers, WireClient(servers[0].address) as op:
         come_as(op, "op", b"the secret of op")
         with came(op, servers[1].address, "bob") as bob, came(op, servers[1].address, "carl") as carl:
             op.send("/mute bob 1h")
-            bob.until("/notice bob was muted by op until ")
+            bob.read_until("/notice bob was muted by op until ")
             bob.send("hi")
-            assert bob.said("/error").startswith("/error not-allowed you were muted by op")
+            assert bob.read_match("/error").startswith("/error not-allowed you were muted by op")
             op.send("/kick carl go")
-            assert carl.rest()[-1] == "/bye you were kicked by op: go"
-            bob.until("/notice carl was kicked by op: go")
+            assert carl.read_to_end()[-1] == "/bye you were kicked by op: go"
+            bob.read_until("/notice carl was kicked by op: go")
             op.send("/ban bob 1h")
-            assert bob.rest()[-1].startswith("/bye you were banned by op until ")
-            op.until("/left lobby .* bob green kicked")
+            assert bob.read_to_end()[-1].startswith("/bye you were banned by op until ")
+            op.read_until("/left lobby .* bob green kicked")
         for server in servers:
-            with Wire(server.address) as again:
+            with WireClient(server.address) as again:
                 again.send("/name bob")
-                assert again.said("/error").startswith("/error not-allowed bob is banned by op")
+                assert again.read_match("/error").startswith("/error not-allowed bob is banned by op")
 
 
 def test_a_name_is_its_owners_everywhere(servers: list[ChatServer]) -> None:
     """Who proved himself at one server is known at all, also when he is not there."""
-    with Wire(servers[0].address) as alice, Wire(servers[1].address, "bob") as bob:
+    with WireClient(servers[0].address) as alice, WireClient(servers[1].address, "bob") as bob:
         come_as(alice, "alice", b"the secret of alice")
-        bob.until("/joined lobby .* alice")
+        bob.read_until("/joined lobby .* alice")
         assert eventually(lambda: "/proven alice" in who(bob))  # the news of it are a moment later than he
         alice.send("/exit")
-        bob.until("/left lobby .* alice \\S+ exit")
+        bob.read_until("/left lobby .* alice \\S+ exit")
         bob.send("/name alice")
-        assert bob.said("/error") == "/error name-taken alice is somebody's own; choose another name"
+        assert bob.read_match("/error") == "/error name-taken alice is somebody's own; choose another name"
 
 
-def test_who_says_something_and_goes_is_heard_first(pair: tuple[Wire, Wire], servers: list[ChatServer]) -> None:
+def test_who_says_something_and_goes_is_heard_first(
+    pair: tuple[WireClient, WireClient], servers: list[ChatServer]
+) -> None:
     """At his own server, where the line has to come back from Redis, and at the other."""
     for _ in range(5):
-        with Wire(servers[0].address, "carl") as carl:
+        with WireClient(servers[0].address, "carl") as carl:
             carl.send("bye", "/exit")
             for wire in pair:
-                seen = wire.until("/left lobby .* carl")
+                seen = wire.read_until("/left lobby .* carl")
                 assert [line.split()[0] for line in seen] == ["/joined", "/say", "/left"]
 
 
-def test_a_name_is_had_once_beside_what_is_still_to_be_kept(pair: tuple[Wire, Wire], servers: list[ChatServer]) -> None:
+def test_a_name_is_had_once_beside_what_is_still_to_be_kept(
+    pair: tuple[WireClient, WireClient], servers: list[ChatServer]
+) -> None:
     """Somebody says something and takes a name; meanwhile somebody else asks for it."""
     alice, _ = pair
     for number in range(10):
-        with Wire(servers[1].address) as other:
+        with WireClient(servers[1].address) as other:
             alice.send("said under the old one", f"/name wanted{number}")
             other.send(f"/name wanted{number}")
-            has_it = other.said("/welcome|/error").startswith("/welcome")
-            answer = alice.said(f"/renamed .* wanted{number}|/error name-taken")
+            has_it = other.read_match("/welcome|/error").startswith("/welcome")
+            answer = alice.read_match(f"/renamed .* wanted{number}|/error name-taken")
             assert answer.startswith("/renamed") is not has_it
 
 
 def test_of_what_two_operators_pass_at_once_one_holds_everywhere(url: str) -> None:
     """Whichever it is."""
-    with cluster(url, url, operators=["op", "po"]) as servers, Wire(servers[0].address) as op:
+    with cluster(url, url, operators=["op", "po"]) as servers, WireClient(servers[0].address) as op:
         come_as(op, "op", b"the secret of op")
-        with Wire(servers[1].address) as po:
+        with WireClient(servers[1].address) as po:
             come_as(po, "po", b"the secret of po")
-            op.until("/joined .* po")
+            op.read_until("/joined .* po")
             for number in range(10):
                 op.send(f"/mute dora{number} 1h")
                 po.send(f"/mute dora{number} 2h")
@@ -234,26 +243,28 @@ def test_of_what_two_operators_pass_at_once_one_holds_everywhere(url: str) -> No
         assert eventually(lambda: len(orders[0].sentences()) == 10 and orders[0].sentences() == orders[1].sentences())
 
 
-def test_what_was_said_behind_a_lock_is_gone_with_it(pair: tuple[Wire, Wire], servers: list[ChatServer]) -> None:
+def test_what_was_said_behind_a_lock_is_gone_with_it(
+    pair: tuple[WireClient, WireClient], servers: list[ChatServer]
+) -> None:
     """Also where it was said, when another server takes the lock off."""
     alice, bob = pair
     bob.send("/join den key", "the secret")
-    bob.until("/say den 1 .* the secret")  # it is in the memory of his server
+    bob.read_until("/say den 1 .* the secret")  # it is in the memory of his server
     bob.send("/leave")
-    bob.until("/entered lobby")
+    bob.read_until("/entered lobby")
     journal = servers[0]._context.journal
     journal._clock = lambda: 1e10  # type: ignore[attr-defined]  # much later
     journal.purge()  # type: ignore[attr-defined]
     alice.send("/join den")
-    alice.until("/entered den 1 1 -")
+    alice.read_until("/entered den 1 1 -")
     alice.send("/leave")
     assert eventually(lambda: servers[1]._context.locks.of("den") is None)
     bob.send("/join den", "/ping x")
-    assert "/gap den 1 1" in (seen := bob.until("/pong x"))
+    assert "/gap den 1 1" in (seen := bob.read_until("/pong x"))
     assert not any("secret" in line for line in seen)
 
 
-def test_a_message_to_who_reads_nothing_has_no_copy(pair: tuple[Wire, Wire]) -> None:
+def test_a_message_to_who_reads_nothing_has_no_copy(pair: tuple[WireClient, WireClient]) -> None:
     """What he was not told, at another server, its author is told that he was not."""
     alice, bob = pair
     answers = []
@@ -262,7 +273,7 @@ def test_a_message_to_who_reads_nothing_has_no_copy(pair: tuple[Wire, Wire]) -> 
         answers += alice.sync()
     alice.send("/msg bob enough")
     while len(answers) < 2_501:
-        answers.append(alice.line())
+        answers.append(alice.read_line())
     copies = sum(line.startswith("/msg") for line in answers)
     told = bob.sync()
     assert copies == sum(line.startswith("/msg") for line in told) < 2_500
@@ -272,30 +283,30 @@ def test_a_message_to_who_reads_nothing_has_no_copy(pair: tuple[Wire, Wire]) -> 
 # ----------------------------------------------------------------------------------------- coming back elsewhere
 
 
-def test_a_session_is_resumed_at_another_server(pair: tuple[Wire, Wire], servers: list[ChatServer]) -> None:
+def test_a_session_is_resumed_at_another_server(pair: tuple[WireClient, WireClient], servers: list[ChatServer]) -> None:
     """Nobody sees it, what is posted again is not said again, and the old connection is told."""
     alice, bob = pair
-    with Wire(servers[0].address) as carl:
+    with WireClient(servers[0].address) as carl:
         carl.send("/name carl")
-        token = carl.said("/welcome").split()[3]
+        token = carl.read_match("/welcome").split()[3]
         carl.send("/post 1 eins", "/post 2 zwei")
-        carl.until("/ack 2")
+        carl.read_until("/ack 2")
         for wire in pair:
-            wire.until("/say .* zwei$")
-        with Wire(servers[1].address) as again:
+            wire.read_until("/say .* zwei$")
+        with WireClient(servers[1].address) as again:
             again.send(f"/resume {token} lobby 0")
-            assert again.said("/welcome").split()[4] == "2"
+            assert again.read_match("/welcome").split()[4] == "2"
             again.send("/post 1 eins", "/post 2 zwei", "/post 3 drei")
-            assert [line.split()[-1] for line in again.until("/say .* drei$") if line.startswith("/say")] == [
+            assert [line.split()[-1] for line in again.read_until("/say .* drei$") if line.startswith("/say")] == [
                 *("eins", "zwei", "drei")
             ]
-            assert carl.rest()[-1] == "/bye you are back on another connection"
+            assert carl.read_to_end()[-1] == "/bye you are back on another connection"
             for wire in pair:
-                assert [line.split()[0] for line in wire.until("/say .* drei$")] == ["/say"]
+                assert [line.split()[0] for line in wire.read_until("/say .* drei$")] == ["/say"]
             alice.send("/who")
-            assert len(alice.until("/end who")) == 4
+            assert len(alice.read_until("/end who")) == 4
             again.send("/exit")
-            bob.until("/left lobby .* carl \\S+ exit")
+            bob.read_until("/left lobby .* carl \\S+ exit")
 
 
 def test_the_people_of_a_dead_server_go_after_the_grace(tmp_path: Path, url: str) -> None:
@@ -303,31 +314,31 @@ def test_the_people_of_a_dead_server_go_after_the_grace(tmp_path: Path, url: str
     options = ("--cluster", url, "--grace", "1")
     module = "testing.cluster_server"
     (tmp_path / "a").mkdir()
-    with ServerProcess(tmp_path, *options, module=module) as stays, Wire(stays.address, "alice") as alice:
-        with ServerProcess(tmp_path / "a", *options, module=module) as dies, Wire(dies.address) as bob:
+    with ServerProcess(tmp_path, *options, module=module) as stays, WireClient(stays.address, "alice") as alice:
+        with ServerProcess(tmp_path / "a", *options, module=module) as dies, WireClient(dies.address) as bob:
             bob.send("/name bob")
-            token = bob.said("/welcome").split()[3]
+            token = bob.read_match("/welcome").split()[3]
             with came(alice, dies.address, "carl"):
                 dies.process.kill()
-        with Wire(stays.address) as bob:
+        with WireClient(stays.address) as bob:
             bob.send(f"/resume {token} lobby 0")
-            bob.until("/welcome bob")
-            assert alice.until("/left lobby .* carl")[-1].endswith("lost")
+            bob.read_until("/welcome bob")
+            assert alice.read_until("/left lobby .* carl")[-1].endswith("lost")
             alice.send("/who")
-            assert [line.split()[1] for line in alice.until("/end who")] == ["alice", "bob", "who"]
+            assert [line.split()[1] for line in alice.read_until("/end who")] == ["alice", "bob", "who"]
 
 
 def test_the_people_of_a_stopped_server_are_held(url: str) -> None:
     """Its lease ends with it, so that nobody has to wait for that."""
-    with cluster(url, limits=HOLDING) as (stays,), Wire(stays.address, "alice") as alice:
-        with cluster(url, limits=HOLDING) as (stops,), Wire(stops.address) as bob:
+    with cluster(url, limits=HOLDING) as (stays,), WireClient(stays.address, "alice") as alice:
+        with cluster(url, limits=HOLDING) as (stops,), WireClient(stops.address) as bob:
             bob.send("/name bob")
-            token = bob.said("/welcome").split()[3]
-            alice.until("/joined")
+            token = bob.read_match("/welcome").split()[3]
+            alice.read_until("/joined")
         assert eventually(lambda: not stays._context.membership._names["bob"].elsewhere)
-        with Wire(stays.address) as bob:
+        with WireClient(stays.address) as bob:
             bob.send(f"/resume {token} lobby 0", "back")
-            assert [line.split()[0] for line in alice.until("/say")] == ["/say"]
+            assert [line.split()[0] for line in alice.read_until("/say")] == ["/say"]
 
 
 # ------------------------------------------------------------------------------------------------ Redis away
@@ -338,22 +349,22 @@ def test_redis_is_away_for_a_while(tmp_path: Path) -> None:
     with (
         RedisServer(tmp_path) as redis_server,
         cluster(redis_server.url, redis_server.url) as servers,
-        Wire(servers[0].address, "alice") as alice,
+        WireClient(servers[0].address, "alice") as alice,
         came(alice, servers[1].address, "bob") as bob,
     ):
         alice.send("before")
-        bob.until("/say .* before")
+        bob.read_until("/say .* before")
         redis_server.kill()
         alice.send("/post 1 eins", "plain", "/post 2 zwei")
-        alice.until("/notice the server cannot write its journal just now")
+        alice.read_until("/notice the server cannot write its journal just now")
         assert alice.sync() == []  # the server answers
         redis_server.start()
         for wire in (alice, bob):
-            lines = wire.until("/say .* zwei$")
+            lines = wire.read_until("/say .* zwei$")
             assert [line.split()[-1] for line in lines if line.startswith("/say")][-3:] == ["eins", "plain", "zwei"]
         assert eventually(lambda: _is_steady(servers))
         bob.send("after")
-        alice.until("/say lobby 5 .* after")
+        alice.read_until("/say lobby 5 .* after")
 
 
 def _is_steady(servers: list[ChatServer]) -> bool:
@@ -365,31 +376,31 @@ def test_a_redis_that_has_lost_everything(tmp_path: Path) -> None:
     with (
         RedisServer(tmp_path, "--appendonly", "no") as redis_server,
         cluster(redis_server.url, redis_server.url, limits=HOLDING) as servers,
-        Wire(servers[0].address, "alice") as alice,
+        WireClient(servers[0].address, "alice") as alice,
         came(alice, servers[1].address, "bob") as bob,
     ):
         alice.send("/join den key", "eins", "zwei")
-        alice.until("/say den 2 .* zwei")
+        alice.read_until("/say den 2 .* zwei")
         redis_server.kill()
         redis_server.start()
         assert eventually(lambda: all(server._backend._lapses_mended for server in servers))  # type: ignore[attr-defined]
         alice.send("drei")
-        alice.until("/say den 3 .* drei")
+        alice.read_until("/say den 3 .* drei")
         bob.send("/join den")
-        assert bob.said("/error").startswith("/error room-locked")
+        assert bob.read_match("/error").startswith("/error room-locked")
         bob.send("/join den key")
-        assert bob.until("/entered den 3 2 locked")
-        with Wire(servers[1].address) as other:
+        assert bob.read_until("/entered den 3 2 locked")
+        with WireClient(servers[1].address) as other:
             other.send("/name alice")
-            assert other.said("/error").startswith("/error name-taken")
+            assert other.read_match("/error").startswith("/error name-taken")
 
 
 def test_a_server_that_was_cut_off_takes_its_people_back(redis_server: RedisServer, url: str) -> None:
     """The others held their places meanwhile; those who stayed connected notice nothing but the wait."""
     with (
-        Cable(redis_server.port) as cable,
+        PausableRelay(redis_server.port) as cable,
         cluster(url, cable.url, limits=HOLDING) as servers,
-        Wire(servers[0].address, "alice") as alice,
+        WireClient(servers[0].address, "alice") as alice,
         came(alice, servers[1].address, "bob") as bob,
     ):
         cable.cut()
@@ -397,44 +408,44 @@ def test_a_server_that_was_cut_off_takes_its_people_back(redis_server: RedisServ
         bob.send("held")
         held = servers[0]._context.membership
         assert eventually(lambda: not held._names["bob"].elsewhere)  # adopted
-        assert alice.said("/error").startswith(
+        assert alice.read_match("/error").startswith(
             "/error no-such-person the server that this person is on does not answer"
         )
         cable.mend()
-        assert alice.until("/say")[-1].endswith("bob green held")
+        assert alice.read_until("/say")[-1].endswith("bob green held")
         assert eventually(lambda: bool(held._names["bob"].elsewhere))  # his own server's again
         bob.send("/msg alice psst")
-        assert alice.until("/msg")[-1].endswith("psst")
+        assert alice.read_until("/msg")[-1].endswith("psst")
         alice.send("/who")
-        assert len(alice.until("/end who")) == 3
+        assert len(alice.read_until("/end who")) == 3
 
 
 def test_a_server_that_was_cut_off_for_too_long_learns_what_is_kept(redis_server: RedisServer, url: str) -> None:
     """Also when the news that told it are dropped by then: bans and those lifted, locks, names, and who is where."""
     with (
-        Cable(redis_server.port) as cable,
+        PausableRelay(redis_server.port) as cable,
         cluster(url, cable.url, limits=HOLDING, operators=["op"]) as servers,
-        Wire(servers[0].address) as op,
-        Wire(servers[1].address, "bob") as bob,
+        WireClient(servers[0].address) as op,
+        WireClient(servers[1].address, "bob") as bob,
     ):
         come_as(op, "op", b"the secret of op")
-        bob.until("/joined .* op")
+        bob.read_until("/joined .* op")
         op.send("/ban carl 1h", "/mute dora 1h")
         order = servers[1]._context.moderation
         assert eventually(lambda: order.muted("dora") is not None)
         cable.cut()
         assert eventually(lambda: not servers[0]._context.membership._names["bob"].elsewhere)  # adopted
         op.send("/unban carl", "/unmute dora", "/ban erin 1h", "/mute frank 1h", "/join den key")
-        op.until("/entered den 0 1 locked")
+        op.read_until("/entered den 0 1 locked")
         redis_server.client().xtrim("{chat:chat}:news", maxlen=0)
         cable.mend()
-        bob.until("/left lobby .* op")
+        bob.read_until("/left lobby .* op")
         assert eventually(lambda: order.muted("frank") is not None)
         assert not order.muted("dora")
         assert order.banned_name("erin")
         assert not order.banned_name("carl")
         bob.send("/join den")
-        assert bob.said("/error").startswith("/error room-locked")
+        assert bob.read_match("/error").startswith("/error room-locked")
 
 
 # ------------------------------------------------------------------------------------------------ the start
@@ -496,11 +507,11 @@ def test_chats_of_different_names_do_not_meet(url: str) -> None:
     with (
         serving(backend=ClusterBackend(url, "one")) as one,
         serving(backend=ClusterBackend(url, "two")) as two,
-        Wire(one.address, "alice") as alice,
-        Wire(two.address, "alice") as other,
+        WireClient(one.address, "alice") as alice,
+        WireClient(two.address, "alice") as other,
     ):
         other.send("hi")
-        other.until("/say lobby 1 .* hi")
+        other.read_until("/say lobby 1 .* hi")
         assert alice.sync() == []
 
 
@@ -512,18 +523,18 @@ def test_other_ways_to_redis(tmp_path: Path, scheme: str) -> None:
         target, redis_server = stack.enter_context(made)
         url = f"{scheme}://{target}"
         cluster = ClusterBackend(url, "chat", lease_seconds=LEASE_SECONDS)
-        with serving(backend=cluster) as server, Wire(server.address, "alice") as alice:
+        with serving(backend=cluster) as server, WireClient(server.address, "alice") as alice:
             alice.send("/post 1 hi", "/join ops", "there", "/history")
-            alice.until("/say lobby 1 .* hi")
-            alice.until("/say ops 1 .* there")
-            alice.until("/end history")
+            alice.read_until("/say lobby 1 .* hi")
+            alice.read_until("/say ops 1 .* there")
+            alice.read_until("/end history")
             redis_server.kill()
             with pytest.raises(JournalError, match="cannot reach Redis"):
                 ClusterBackend(url, "chat")
             alice.send("/post 2 held")
-            alice.until("/notice the server cannot write its journal just now")
+            alice.read_until("/notice the server cannot write its journal just now")
             redis_server.start()
-            alice.until("/say ops 2 .* held")
+            alice.read_until("/say ops 2 .* held")
 
 
 @contextmanager
@@ -553,14 +564,17 @@ def watched(folder: Path) -> Iterator[tuple[str, RedisServer]]:
 
 def test_what_is_too_old_or_too_much_is_gone(redis_server: RedisServer, url: str) -> None:
     """It shows as a gap."""
-    with serving(backend=ClusterBackend(url, "chat", keep_lines=3)) as server, Wire(server.address, "alice") as alice:
+    with (
+        serving(backend=ClusterBackend(url, "chat", keep_lines=3)) as server,
+        WireClient(server.address, "alice") as alice,
+    ):
         for number in range(300):
             alice.send(str(number))
-        alice.until("/say .* 299$")
+        alice.read_until("/say .* 299$")
         redis_server.client().delete("{chat:chat}:purge")
         server._context.journal.purge()  # type: ignore[attr-defined]
         alice.send("/history 1000")
-        lines = alice.until("/end history")
+        lines = alice.read_until("/end history")
         assert lines[0].startswith("/gap lobby 1 ")
         assert len(lines) < 250
         journal = server._context.journal
@@ -568,8 +582,8 @@ def test_what_is_too_old_or_too_much_is_gone(redis_server: RedisServer, url: str
         redis_server.client().delete("{chat:chat}:purge")
         journal.purge()  # type: ignore[attr-defined]
         alice.send("/history 1000", "next")
-        assert alice.until("/end history") == ["/gap lobby 1 300", "/end history"]
-        alice.until("/say lobby 301 .* next")
+        assert alice.read_until("/end history") == ["/gap lobby 1 300", "/end history"]
+        alice.read_until("/say lobby 301 .* next")
 
 
 @pytest.mark.timeout(180)

@@ -25,7 +25,9 @@ from hubbub.server.backend import Backend
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.options import limits_of, parser
 from hubbub.server.server import ChatServer
-from testing.wire import FAST, PATIENCE_SECONDS, ROOT, ServerProcess, Wire, eventually, logged, serving
+from testing.server import FAST_LIMITS, ServerProcess, captured_log, serving
+from testing.waiting import ROOT, TIMEOUT_SECONDS, eventually
+from testing.wire_client import WireClient
 
 COMMAND = [sys.executable, str(ROOT / "chat_server.py")]
 
@@ -41,9 +43,9 @@ def refused(*options: str, cwd: Path) -> str:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_it_with_a_goodbye(tmp_path: Path, number: signal.Signals) -> None:
     """Exit code 0, silence on standard error, and everybody is told."""
-    with ServerProcess(tmp_path) as server, Wire(server.address, "alice") as alice:
+    with ServerProcess(tmp_path) as server, WireClient(server.address, "alice") as alice:
         assert server.stop(number) == (0, "")
-        assert alice.rest()[-1].startswith("/bye the server is stopping")
+        assert alice.read_to_end()[-1].startswith("/bye the server is stopping")
 
 
 def test_the_line_that_it_prints_has_the_real_port(tmp_path: Path) -> None:
@@ -55,18 +57,18 @@ def test_the_line_that_it_prints_has_the_real_port(tmp_path: Path) -> None:
 
 def test_ipv6(tmp_path: Path) -> None:
     """It listens where it is told to."""
-    with ServerProcess(tmp_path, "--host", "::1") as server, Wire(server.address, "alice"):
+    with ServerProcess(tmp_path, "--host", "::1") as server, WireClient(server.address, "alice"):
         assert server.first_line.startswith("listening on [::1]:")
 
 
 def test_it_stops_within_five_seconds_with_clients_that_do_not_read(tmp_path: Path) -> None:
     """Whatever its clients do."""
     with ServerProcess(tmp_path, "--rate", "0") as server:
-        stalled = [Wire(server.address, f"s{number}", receive_buffer=4_096) for number in range(20)]
-        with Wire(server.address, "alice") as alice:
+        stalled = [WireClient(server.address, f"s{number}", receive_buffer=4_096) for number in range(20)]
+        with WireClient(server.address, "alice") as alice:
             for batch in range(10):
                 alice.send(*["x" * 1_900] * 500)
-                alice.until(f"/say lobby {500 * (batch + 1)} ")
+                alice.read_until(f"/say lobby {500 * (batch + 1)} ")
             start = time.monotonic()
             assert server.stop()[0] == 0
             assert time.monotonic() - start < 5
@@ -77,9 +79,12 @@ def test_it_stops_within_five_seconds_with_clients_that_do_not_read(tmp_path: Pa
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_changes_nothing(tmp_path: Path, number: signal.Signals) -> None:
     """An impatient Ctrl-C during the stop neither hangs nor tears it."""
-    with ServerProcess(tmp_path, "--rate", "0") as server, Wire(server.address, "alice", receive_buffer=4_096) as alice:
+    with (
+        ServerProcess(tmp_path, "--rate", "0") as server,
+        WireClient(server.address, "alice", receive_buffer=4_096) as alice,
+    ):
         alice.send(*["x" * 1_900] * 3_000)
-        alice.until("/say lobby 100 ")
+        alice.read_until("/say lobby 100 ")
         server.process.send_signal(number)
         assert eventually(lambda: "stopping on" in (tmp_path / "chat_server.log").read_text())
         assert server.stop(number)[0] == 0
@@ -190,11 +195,11 @@ def test_help_and_version(tmp_path: Path, option: str, text: str) -> None:
 def test_the_log_tells_who_and_never_what(tmp_path: Path) -> None:
     """Who came, joined, was refused and went is in it, with mode 600; what people said is not."""
     with ServerProcess(tmp_path) as server:
-        with Wire(server.address, "alice") as alice, Wire(server.address) as bob:
+        with WireClient(server.address, "alice") as alice, WireClient(server.address) as bob:
             bob.send("/name ALICE", "/name bob")
-            bob.until("/entered")
+            bob.read_until("/entered")
             alice.send("top secret", "/me secretly", "/msg bob a secret", "/join ops")
-            alice.until("/entered ops")
+            alice.read_until("/entered ops")
         assert eventually(lambda: "went" in (tmp_path / "chat_server.log").read_text())
         server.stop()
     path = tmp_path / "chat_server.log"
@@ -207,7 +212,7 @@ def test_the_log_tells_who_and_never_what(tmp_path: Path) -> None:
 
 def test_memory_stays_flat_under_an_endless_line(tmp_path: Path) -> None:
     """10 MB without a newline: refused at the limit, and none of it is held."""
-    with ServerProcess(tmp_path) as server, Wire(server.address, "alice") as alice:
+    with ServerProcess(tmp_path) as server, WireClient(server.address, "alice") as alice:
         before = server.resident_bytes()
         with pytest.raises(OSError):  # reset or broken pipe, as it happens
             for _ in range(10_000):
@@ -217,7 +222,7 @@ def test_memory_stays_flat_under_an_endless_line(tmp_path: Path) -> None:
         assert server.resident_bytes() - before < 5_000_000
 
 
-def eventually_open(wire: Wire) -> bool:
+def eventually_open(wire: WireClient) -> bool:
     """Return whether the server has not yet said goodbye."""
     wire.socket.setblocking(False)
     try:
@@ -225,20 +230,20 @@ def eventually_open(wire: Wire) -> bool:
     except BlockingIOError:
         return True
     finally:
-        wire.socket.settimeout(PATIENCE_SECONDS)
+        wire.socket.settimeout(TIMEOUT_SECONDS)
 
 
 def test_memory_is_bounded_when_somebody_never_reads(tmp_path: Path) -> None:
     """100,000 lines past a stalled reader cost the server no more than its limits name."""
     with (
         ServerProcess(tmp_path, "--rate", "0") as server,
-        Wire(server.address, "stalled", receive_buffer=4_096),
-        Wire(server.address, "alice") as alice,
+        WireClient(server.address, "stalled", receive_buffer=4_096),
+        WireClient(server.address, "alice") as alice,
     ):
         before = server.resident_bytes()
         for batch in range(100):
             alice.send(*["x" * 40] * 1_000)
-            alice.until(f"/say lobby {1_000 * (batch + 1)} ")
+            alice.read_until(f"/say lobby {1_000 * (batch + 1)} ")
         assert server.resident_bytes() - before < 16_000_000
 
 
@@ -289,9 +294,9 @@ class FailingListener:
 def test_accept_fails_for_a_while(code: int, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits is let in when it works again; the log says once that it does not, and once that it does."""
     monkeypatch.setattr(server_module, "ACCEPT_PAUSE_SECONDS", 0.01)
-    server = ChatServer("127.0.0.1", 0, limits=FAST)
+    server = ChatServer("127.0.0.1", 0, limits=FAST_LIMITS)
     monkeypatch.setattr(server, "_listener", FailingListener(server._listener, code, 5))
-    with logged() as log, server, Wire(server.address, "alice"):
+    with captured_log() as log, server, WireClient(server.address, "alice"):
         assert len([line for line in log if "cannot let anybody in" in line and os.strerror(code) in line]) == lines
         # The acceptor says it when alice's session has begun, who may be in by then.
         assert eventually(lambda: len([line for line in log if "can let people in again" in line]) == lines)
@@ -309,38 +314,42 @@ def test_no_thread_is_to_be_had(error: Exception, monkeypatch: pytest.MonkeyPatc
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", start_or_fail)
-    with logged() as log, serving(limits=replace(FAST, clients=2)) as server, Wire(server.address, "alice") as alice:
+    with (
+        captured_log() as log,
+        serving(limits=replace(FAST_LIMITS, clients=2)) as server,
+        WireClient(server.address, "alice") as alice,
+    ):
         failing.set()
         for _ in range(5):
-            with Wire(server.address) as late:
-                assert [line.split()[0] for line in late.rest()] == ["/error", "/bye"]
+            with WireClient(server.address) as late:
+                assert [line.split()[0] for line in late.read_to_end()] == ["/error", "/bye"]
         alice.send("still here")
-        alice.until("/say")
+        alice.read_until("/say")
         failing.clear()
-        with Wire(server.address, "bob"):
-            alice.until("/joined")
+        with WireClient(server.address, "bob"):
+            alice.read_until("/joined")
     assert len([line for line in log if "cannot let anybody in" in line]) == 1
     assert len([line for line in log if "can let people in again" in line]) == 1
 
 
 def test_descriptors_run_out(tmp_path: Path) -> None:
     """Those inside go on, newcomers wait, the log says so once, and when there are some again all is as before."""
-    with ServerProcess(tmp_path) as server, Wire(server.address, "alice") as alice:
+    with ServerProcess(tmp_path) as server, WireClient(server.address, "alice") as alice:
         alice.send("before", "/join ops")
-        alice.until("/entered ops")
+        alice.read_until("/entered ops")
         limits = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
         here = psutil.Process(server.process.pid).num_fds()
         resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (here, limits[1]))
-        with Wire(server.address) as late, Wire(server.address) as later:
+        with WireClient(server.address) as late, WireClient(server.address) as later:
             assert eventually(lambda: "cannot let anybody in" in (tmp_path / "chat_server.log").read_text())
             for number in range(1, 6):
                 alice.send("still here", "/history 1", "/list")
-                alice.until(f"/say ops {number} ")
-                alice.until("/end list")
+                alice.read_until(f"/say ops {number} ")
+                alice.read_until("/end list")
             resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, limits)
             for wire, name in ((late, "bob"), (later, "carl")):
                 wire.send(f"/name {name}")
-                wire.until("/entered lobby 1")
+                wire.read_until("/entered lobby 1")
         assert server.stop() == (0, "")
     log = (tmp_path / "chat_server.log").read_text()
     assert log.count("cannot let anybody in") == 1

@@ -13,8 +13,8 @@ from contextlib import ExitStack
 
 from hubbub.server.cluster.node import ClusterBackend
 from testing.cluster_server import LEASE_SECONDS
-from testing.redis_server import Cable, RedisServer
-from testing.wire import ServerProcess
+from testing.redis_server import PausableRelay, RedisServer
+from testing.server import ServerProcess
 from tests.stories.story import Proxy, Story, lines_kept, main
 
 SERVERS = 3
@@ -27,7 +27,7 @@ class ClusterStory(Story):
     def _open(self, stack: ExitStack) -> str:
         (self._folder / "redis").mkdir()
         self._redis = stack.enter_context(RedisServer(self._folder / "redis"))
-        self._cables = [stack.enter_context(Cable(self._redis.port)) for _ in range(SERVERS)]
+        self._cables = [stack.enter_context(PausableRelay(self._redis.port)) for _ in range(SERVERS)]
         self._proxies = [stack.enter_context(Proxy(self._rng)) for _ in range(SERVERS)]
         self._servers: dict[int, ServerProcess] = {}
         stack.callback(self._end_servers)

@@ -26,7 +26,8 @@ from pathlib import Path
 from hubbub.server.journal.journal import Journal
 from hubbub.server.journal.sqlite import SqliteJournal
 from testing.relay import Relay
-from testing.wire import ROOT, ServerProcess
+from testing.server import ServerProcess
+from testing.waiting import ROOT
 
 ROOMS = ("lobby", "ops", "ünï")
 CLIENTS = 8
@@ -34,7 +35,7 @@ PIECE_BYTES = 200  # the most that the proxy passes on at once
 CUT_BYTES = (2_000, 20_000)  # after so many, from and to, it cuts a connection
 LINES_A_KILL = (20, 60)  # seen between two kills, from and to
 POST_SECONDS = 0.02  # between two lines of a client
-PATIENCE_SECONDS = 600  # of a client whose attempts all meet a server that is just dead: it waits up to 30 s after each
+TIMEOUT_SECONDS = 600  # of a client whose attempts all meet a server that is just dead: it waits up to 30 s after each
 END_SECONDS = 180.0  # for everybody to have everything, when nothing is killed any more
 SAID = re.compile(r"^\d\d:\d\d (c\d): (\1-\d+)$")
 
@@ -182,7 +183,7 @@ class Story:
             name, room = f"c{number}", ROOMS[number % len(ROOMS)]
             command = [sys.executable, str(ROOT / "chat_client.py"), address]
             command += ["--name", name, "--color", "red", *(["--room", room] if room != "lobby" else [])]
-            command += ["--log-file", str(self._folder / f"{name}.log"), "--timeout", str(PATIENCE_SECONDS)]
+            command += ["--log-file", str(self._folder / f"{name}.log"), "--timeout", str(TIMEOUT_SECONDS)]
             pipe = subprocess.PIPE
             process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
             client = Client(name, room, stack.enter_context(process))

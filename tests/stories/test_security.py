@@ -10,10 +10,12 @@ from pathlib import Path
 
 from hubbub.client.network.identity import proof
 from hubbub.protocol import Challenged
-from testing.certificates import careless
-from testing.client_runs import on_terminal
+from testing.certificates import unverified_context
+from testing.client_runs import client_on_terminal
+from testing.server import ServerProcess
 from testing.terminal import CTRL_D, ENTER, Terminal, environment
-from testing.wire import ROOT, ServerProcess, Wire
+from testing.waiting import ROOT
+from testing.wire_client import WireClient
 
 SECRET = bytes(range(32))
 
@@ -38,10 +40,10 @@ def test_what_the_server_writes_is_its_owners_alone(tmp_path: Path) -> None:
     with (
         lax_umask(),
         ServerProcess(tmp_path, "--tls-self-signed") as server,
-        Wire(server.address, "alice", context=careless()) as alice,
+        WireClient(server.address, "alice", context=unverified_context()) as alice,
     ):
         alice.send("hello")
-        alice.until("/say")
+        alice.read_until("/say")
         found = modes(tmp_path)
     journal = [f"chat_journal.db{end}" for end in ("", ".lock", "-shm", "-wal")]
     assert found == dict.fromkeys([*journal, "chat_server.log", "chat_tls.pem"], 0o600)
@@ -52,7 +54,7 @@ def test_what_the_client_writes_is_its_persons_alone(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, "--tls-self-signed", "--log-file", "server/log") as server, lax_umask():
         host, port = server.address
         options = (f"{host}:{port}", "--tls", "--name", "alice", "--color", "red", "--config", str(tmp_path / "config"))
-        with on_terminal(tmp_path, *options) as terminal:
+        with client_on_terminal(tmp_path, *options) as terminal:
             terminal.wait_for("you are in lobby")
             terminal.type("/ignore bob" + ENTER + "hello" + ENTER)
             terminal.wait_for("alice: hello")
@@ -76,13 +78,13 @@ def test_no_disk_of_the_server_opens_anything(tmp_path: Path) -> None:
         check=True,
     )
     (tmp_path / "password").write_text(hashed.stdout)
-    with ServerProcess(tmp_path, "--password-file", "password") as server, Wire(server.address) as alice:
+    with ServerProcess(tmp_path, "--password-file", "password") as server, WireClient(server.address) as alice:
         alice.send("/pass hunter2", "/challenge")
-        _, identity, nonce = alice.said("/challenge").split()
+        _, identity, nonce = alice.read_match("/challenge").split()
         answer = proof(SECRET, Challenged(identity, nonce))
         alice.send(f"/prove {answer.verifier} {answer.proof}", "/name alice", "/join ops swordfish", "hello")
-        token = alice.said("/welcome").split()[3]
-        alice.until("/say ops")
+        token = alice.read_match("/welcome").split()[3]
+        alice.read_until("/say ops")
         server.process.kill()
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"hello" in kept

@@ -12,7 +12,9 @@ import pytest
 
 from hubbub.server.journal.sqlite import SqliteJournal
 from testing.faulty_server import POINTS
-from testing.wire import ROOT, ServerProcess, Wire
+from testing.server import ServerProcess
+from testing.waiting import ROOT
+from testing.wire_client import WireClient
 from tests.server.test_server import refused
 from tests.stories.story import Story, lines_kept
 
@@ -41,35 +43,35 @@ def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
 @pytest.mark.parametrize("times", [1, 3])
 def test_killed_on_a_lines_way(tmp_path: Path, point: str, times: int) -> None:
     """Wherever the server dies between receiving a line and acknowledging it, it is kept once when sent again."""
-    with ServerProcess(tmp_path) as first, Wire(first.address) as alice:
+    with ServerProcess(tmp_path) as first, WireClient(first.address) as alice:
         alice.send("/name alice")
-        token = alice.said("/welcome").split()[3]
-        alice.until("/entered")
+        token = alice.read_match("/welcome").split()[3]
+        alice.read_until("/entered")
         first.process.kill()
-    with ServerProcess(tmp_path, faulty=(point, str(times))) as faulty, Wire(faulty.address) as alice:
+    with ServerProcess(tmp_path, faulty=(point, str(times))) as faulty, WireClient(faulty.address) as alice:
         posts = [f"/post {number} {number}" for number in range(1, 6)]
         alice.send(f"/resume {token} lobby 0")
         with pytest.raises((EOFError, ConnectionError)):
             for number, post in enumerate(posts, 1):
                 alice.send(post)
-                alice.until(f"/ack {number}")
+                alice.read_until(f"/ack {number}")
         assert faulty.process.wait(10) == -9
-    with ServerProcess(tmp_path) as last, Wire(last.address) as alice:
+    with ServerProcess(tmp_path) as last, WireClient(last.address) as alice:
         alice.send(f"/resume {token} lobby 0")
-        accepted = int(alice.said("/welcome").split()[-1])
+        accepted = int(alice.read_match("/welcome").split()[-1])
         alice.send(*posts[accepted:], "/history")
-        assert texts(alice.until("/end history"))[-5:] == ["1", "2", "3", "4", "5"]
+        assert texts(alice.read_until("/end history"))[-5:] == ["1", "2", "3", "4", "5"]
         assert last.stop()[0] == 0
     assert [line.split()[-1] for line in kept(tmp_path / "chat_journal.db")] == [b"1", b"2", b"3", b"4", b"5"]
 
 
 def test_what_anyone_has_seen_survives_the_server(tmp_path: Path) -> None:
     """The server is killed in a flood; every line that anyone got is in the journal, under the same number."""
-    with ServerProcess(tmp_path, "--rate", "0") as server, Wire(server.address, "alice") as alice:
+    with ServerProcess(tmp_path, "--rate", "0") as server, WireClient(server.address, "alice") as alice:
         alice.send(*map(str, range(20_000)))
-        seen = alice.until("/say lobby 5000 ")
+        seen = alice.read_until("/say lobby 5000 ")
         server.process.kill()
-        seen += alice.rest()
+        seen += alice.read_to_end()
     lines = kept(tmp_path / "chat_journal.db")
     said = [line.encode() for line in seen if line.startswith("/say")]
     assert len(said) >= 5_000
@@ -79,14 +81,14 @@ def test_what_anyone_has_seen_survives_the_server(tmp_path: Path) -> None:
 
 def test_a_full_disk_holds_everything_and_loses_nothing(tmp_path: Path) -> None:
     """A limit on the size of files stands for the disk; when it is lifted, all that was said is said, in order."""
-    with ServerProcess(tmp_path, "--rate", "0") as server, Wire(server.address, "alice") as alice:
+    with ServerProcess(tmp_path, "--rate", "0") as server, WireClient(server.address, "alice") as alice:
         process = psutil.Process(server.process.pid)
         process.rlimit(psutil.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
         alice.send(*[f"/post {number} {'x' * 500}-{number}" for number in range(1, 1_001)])
-        seen = alice.until("/notice the server cannot write its journal")
+        seen = alice.read_until("/notice the server cannot write its journal")
         assert "/pong sync" not in alice.sync()
         process.rlimit(psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        seen += alice.until("/ack 1000")
+        seen += alice.read_until("/ack 1000")
         assert [text.split("-")[-1] for text in texts(seen)] == [str(number) for number in range(1, 1_001)]
         assert server.stop()[0] == 0
     assert "cannot write the journal" in (tmp_path / "chat_server.log").read_text()
@@ -95,7 +97,7 @@ def test_a_full_disk_holds_everything_and_loses_nothing(tmp_path: Path) -> None:
 
 def test_a_second_server_on_the_same_journal(tmp_path: Path) -> None:
     """It says so in one line, and the first goes on."""
-    with ServerProcess(tmp_path) as server, Wire(server.address, "alice"):
+    with ServerProcess(tmp_path) as server, WireClient(server.address, "alice"):
         error = refused("--port", "0", "--log-file", "other.log", cwd=tmp_path)
         assert error.startswith("chat_server: cannot use the journal chat_journal.db: another server uses it")
         assert error.count("\n") == 1
@@ -138,9 +140,9 @@ def test_a_journal_of_a_later_format(tmp_path: Path) -> None:
 
 def test_a_server_without_a_journal_keeps_nothing(tmp_path: Path) -> None:
     """`--journal none` writes no file but the log."""
-    with ServerProcess(tmp_path, "--journal", "none") as server, Wire(server.address, "alice") as alice:
+    with ServerProcess(tmp_path, "--journal", "none") as server, WireClient(server.address, "alice") as alice:
         alice.send("hi")
-        alice.until("/say")
+        alice.read_until("/say")
         assert server.stop()[0] == 0
     assert [path.name for path in tmp_path.iterdir()] == ["chat_server.log"]
 
@@ -155,9 +157,9 @@ def test_the_journal_lies_beside_the_log(tmp_path: Path) -> None:
 
 def test_fsync(tmp_path: Path) -> None:
     """With `--fsync` it does the same, and asks the disk each time."""
-    with ServerProcess(tmp_path, "--fsync") as server, Wire(server.address, "alice") as alice:
+    with ServerProcess(tmp_path, "--fsync") as server, WireClient(server.address, "alice") as alice:
         alice.send("/post 1 hi")
-        alice.until("/ack 1")
+        alice.read_until("/ack 1")
         assert server.stop()[0] == 0
     assert len(kept(tmp_path / "chat_journal.db")) == 1
 

@@ -15,9 +15,10 @@ from hubbub.client.network.identity import SECRET_FILE, SERVERS, SERVERS_FILE, I
 from hubbub.client.session import Session, SignInError
 from hubbub.client.state.highlights import Highlights
 from hubbub.protocol import Challenged, Name, Prove
-from testing.client_runs import in_a_pipe, real_server, run_in_a_pipe
+from testing.client_runs import client_in_pipe, real_server, run_client_in_pipe
 from testing.fake_server import WAIT_SECONDS, FakePeer, FakeServer
-from testing.wire import Wire, serving
+from testing.server import serving
+from testing.wire_client import WireClient
 from tests.client.test_session import FakeConsole
 
 # What OpenSSL makes of this secret for this server and this nonce.
@@ -333,14 +334,14 @@ def test_a_bot_owns_its_name(tmp_path: Path) -> None:
     config, other = ("--config", str(tmp_path / "mine")), ("--config", str(tmp_path / "theirs"))
     with serving() as server:
         address = f"127.0.0.1:{server.address[1]}"
-        assert run_in_a_pipe(tmp_path, address, "--name", "bot", *config)[0] == 0
-        code, _, asides = run_in_a_pipe(tmp_path, address, "--name", "bot", *other)
+        assert run_client_in_pipe(tmp_path, address, "--name", "bot", *config)[0] == 0
+        code, _, asides = run_client_in_pipe(tmp_path, address, "--name", "bot", *other)
         assert code == 2
         assert "bot is somebody's own" in asides
-        with Wire(server.address) as nobody:
+        with WireClient(server.address) as nobody:
             nobody.send("/name bot")
-            assert "name-taken" in nobody.said("/error")
-        assert run_in_a_pipe(tmp_path, address, "--name", "bot", *config)[0] == 0
+            assert "name-taken" in nobody.read_match("/error")
+        assert run_client_in_pipe(tmp_path, address, "--name", "bot", *config)[0] == 0
 
 
 def test_a_tail_proves_nothing(tmp_path: Path) -> None:
@@ -348,7 +349,7 @@ def test_a_tail_proves_nothing(tmp_path: Path) -> None:
     config = tmp_path / "config"
     with (
         FakeServer() as server,
-        in_a_pipe(tmp_path, server.address, "--tail", "--name", "t", "--config", str(config)),
+        client_in_pipe(tmp_path, server.address, "--tail", "--name", "t", "--config", str(config)),
     ):
         peer = server.accept()
         peer.send("/hello 1 -")
@@ -360,12 +361,12 @@ def test_somebody_in_between_gets_no_proof(tmp_path: Path) -> None:
     """Who passes on the challenge of a server that we know is not answered; we come in unproven, and are told why."""
     config = ("--config", str(tmp_path / "config"))
     with real_server(tmp_path) as (_, address):
-        assert run_in_a_pipe(tmp_path, address, "--name", "bot", *config)[0] == 0
+        assert run_client_in_pipe(tmp_path, address, "--name", "bot", *config)[0] == 0
         host, _, port = address.rpartition(":")
-        with Wire((host, int(port))) as real, FakeServer() as between:
+        with WireClient((host, int(port))) as real, FakeServer() as between:
             real.send("/challenge")
-            challenge = real.said("/challenge")
-            with in_a_pipe(tmp_path, between.address, "--name", "bot", *config) as process:
+            challenge = real.read_match("/challenge")
+            with client_in_pipe(tmp_path, between.address, "--name", "bot", *config) as process:
                 peer = between.accept()
                 peer.send("/hello 1 -")
                 assert peer.receive() == "/challenge"

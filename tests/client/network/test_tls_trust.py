@@ -30,9 +30,10 @@ from hubbub.protocol import Event, Hello, Say
 from hubbub.server.network.certificate import Certificate
 from hubbub.server.server import ChatServer
 from testing.certificates import Authority, Identity
-from testing.client_runs import run_in_a_pipe
+from testing.client_runs import run_client_in_pipe
 from testing.fake_server import WAIT_SECONDS, FakeServer
-from testing.wire import FAST, eventually
+from testing.server import FAST_LIMITS
+from testing.waiting import eventually
 from tests.client.network.test_connection import running
 
 HOST = "localhost"
@@ -49,7 +50,7 @@ def identity(authority: Authority) -> Identity:
     return authority.issue()
 
 
-ROOMY = replace(FAST, naming_bytes=100_000_000)  # whoever has no name may send as much as he likes
+ROOMY = replace(FAST_LIMITS, naming_bytes=100_000_000)  # whoever has no name may send as much as he likes
 
 
 @contextlib.contextmanager
@@ -398,7 +399,7 @@ def test_the_program_goes_in(server: ChatServer, authority: Authority, identity:
         (["--tls"], identity.fingerprint),
         (["--tls"], ""),
     ):
-        code, _, asides = run_in_a_pipe(tmp_path, address, "--name", "alice", *options)
+        code, _, asides = run_client_in_pipe(tmp_path, address, "--name", "alice", *options)
         assert code == 0
         assert told in asides
         assert bool(told) == ("is new here" in asides)
@@ -412,7 +413,7 @@ def test_the_program_refuses(server: ChatServer, tmp_path: Path) -> None:
         (["--ca", str(Authority(tmp_path, "other").path)], "certificate is refused"),
         (["--ca", str(tmp_path / "none.pem")], "No such file"),
     ):
-        code, output, asides = run_in_a_pipe(tmp_path, address, "--name", "alice", *options)
+        code, output, asides = run_client_in_pipe(tmp_path, address, "--name", "alice", *options)
         assert (code, output) == (2, "")
         assert reason in asides
         assert asides.count("\n") == 1

@@ -317,7 +317,7 @@ def test_end_is_asked_for_after_everything_else() -> None:
 # -------------------------------------------------------------------------------------------------------- all together
 
 
-class Wire:
+class WireClient:
     """An outbox, a simple server, and what is on its way between them. Nobody gets into the room `locked`."""
 
     def __init__(self) -> None:
@@ -389,7 +389,7 @@ STEPS = st.sampled_from(["say", "say", "join ops", "join dev", "join locked", "l
 @given(st.lists(STEPS | st.sampled_from(["cut", "forget"]), max_size=80))
 def test_every_line_is_said_once_in_its_room(steps: list[str]) -> None:
     """Wherever the connection is cut, in the order in which they were typed."""
-    wire = Wire()
+    wire = WireClient()
     texts = (f"text {number}" for number in itertools.count())
     for step in steps:
         match step.split():

@@ -27,7 +27,7 @@ from hubbub.client.state.settings import (
     SettingsFile,
 )
 from hubbub.protocol import same_key
-from testing.wire import ROOT
+from testing.waiting import ROOT
 
 CHILD_SECONDS = 30.0  # for a process of a test: a slow machine's start included
 NOBODY = 65_534

@@ -15,7 +15,7 @@ from prompt_toolkit.history import FileHistory
 from hubbub.client.state.private_files import locked
 from hubbub.client.terminal import history as history_module
 from hubbub.client.terminal.history import ENTRY_BYTES, HISTORY_BYTES, HISTORY_LINES, LineHistory
-from testing.wire import ROOT
+from testing.waiting import ROOT
 
 CHILD_SECONDS = 30.0  # for a process of a test: a slow machine's start included
 

@@ -671,7 +671,9 @@ def test_the_terminal_goes(tmp_path: Path) -> None:
 
 def test_it_is_suspended_and_goes_on(tmp_path: Path) -> None:
     """Ctrl-Z gives the terminal back as it was, and `fg` takes it again with the line being typed."""
-    with Terminal("testing/job.py", ["tests/client/terminal/screen_driver.py"], environment(tmp_path)) as terminal:
+    with Terminal(
+        "testing/job_control.py", ["tests/client/terminal/screen_driver.py"], environment(tmp_path)
+    ) as terminal:
         terminal.wait_for_input(PROMPT)
         taken = terminal.settings()
         terminal.type("draft" + CTRL_Z)

@@ -15,7 +15,9 @@ from hubbub.server.access.moderation import WHY_CHARS, Moderation, address_key
 from hubbub.server.journal.journal import JournalError, MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.server import ChatServer
-from testing.wire import ServerProcess, Wire, eventually, logged, serving
+from testing.server import ServerProcess, captured_log, serving
+from testing.waiting import eventually
+from testing.wire_client import WireClient
 from tests.server.access.test_limits import Clock
 
 HOUR = 3_600
@@ -196,13 +198,13 @@ def prove(server: ChatServer, name: str) -> None:
     server._context.names.take(name, member.verifier)
 
 
-def come_as(wire: Wire, name: str, secret: bytes) -> None:
+def come_as(wire: WireClient, name: str, secret: bytes) -> None:
     """Come in with a proof."""
     wire.send("/challenge")
-    _, identity, nonce = wire.said("/challenge").split()
+    _, identity, nonce = wire.read_match("/challenge").split()
     answer = proof(secret, Challenged(identity, nonce))
     wire.send(f"/prove {answer.verifier} {answer.proof}", f"/name {name}")
-    wire.until("/entered")
+    wire.read_until("/entered")
 
 
 @pytest.fixture
@@ -212,59 +214,59 @@ def server() -> Iterator[ChatServer]:
 
 
 @pytest.fixture
-def op(server: ChatServer) -> Iterator[Wire]:
-    with Wire(server.address, "op") as made:
+def op(server: ChatServer) -> Iterator[WireClient]:
+    with WireClient(server.address, "op") as made:
         prove(server, "op")
         yield made
 
 
 @pytest.fixture
-def bob(server: ChatServer, op: Wire) -> Iterator[Wire]:
-    with Wire(server.address, "bob") as made:
-        op.until("/joined")
+def bob(server: ChatServer, op: WireClient) -> Iterator[WireClient]:
+    with WireClient(server.address, "bob") as made:
+        op.read_until("/joined")
         yield made
 
 
 @pytest.fixture
-def carl(server: ChatServer, op: Wire, bob: Wire) -> Iterator[Wire]:
-    with Wire(server.address, "carl") as made:
-        op.until("/joined")
-        bob.until("/joined")
+def carl(server: ChatServer, op: WireClient, bob: WireClient) -> Iterator[WireClient]:
+    with WireClient(server.address, "carl") as made:
+        op.read_until("/joined")
+        bob.read_until("/joined")
         yield made
 
 
-def test_a_kick(server: ChatServer, op: Wire, bob: Wire, carl: Wire) -> None:
+def test_a_kick(server: ChatServer, op: WireClient, bob: WireClient, carl: WireClient) -> None:
     """He is told by whom and why, the room sees it in order, and the name is free at once."""
     op.send("/kick BOB  be nice", "after")
-    assert bob.rest() == ["/error kicked you were kicked by op: be nice", "/bye you were kicked by op: be nice"]
+    assert bob.read_to_end() == ["/error kicked you were kicked by op: be nice", "/bye you were kicked by op: be nice"]
     for wire in (op, carl):
-        left, notice, after = wire.until("/say")
+        left, notice, after = wire.read_until("/say")
         assert left.startswith("/left lobby ")
         assert left.endswith(" kicked")
         assert notice == "/notice bob was kicked by op: be nice"
         assert after.endswith("after")
-    Wire(server.address, "bob").socket.close()
+    WireClient(server.address, "bob").socket.close()
 
 
-def test_a_kicked_session_is_over(server: ChatServer, op: Wire) -> None:
+def test_a_kicked_session_is_over(server: ChatServer, op: WireClient) -> None:
     """Its token is worth nothing; who was kicked may come back with /name."""
-    with Wire(server.address) as bob, Wire(server.address) as back:
+    with WireClient(server.address) as bob, WireClient(server.address) as back:
         bob.send("/name bob")
-        token = bob.said("/welcome").split()[3]
+        token = bob.read_match("/welcome").split()[3]
         op.send("/kick bob")
-        bob.rest()
+        bob.read_to_end()
         back.send(f"/resume {token} lobby 0", "/name bob")
-        assert back.said("/error").startswith("/error resume-unknown")
-        back.until("/entered")
+        assert back.read_match("/error").startswith("/error resume-unknown")
+        back.read_until("/entered")
 
 
-def test_who_is_in_another_room(op: Wire, bob: Wire, carl: Wire) -> None:
+def test_who_is_in_another_room(op: WireClient, bob: WireClient, carl: WireClient) -> None:
     """His room is told, the operator is, and nobody else."""
     bob.send("/join den")
-    carl.until("/left")
+    carl.read_until("/left")
     op.send("/mute bob 1h")
-    assert bob.said("/notice").startswith("/notice bob was muted by op until ")
-    assert op.said("/notice").startswith("/notice bob was muted by op until ")
+    assert bob.read_match("/notice").startswith("/notice bob was muted by op until ")
+    assert op.read_match("/notice").startswith("/notice bob was muted by op until ")
     assert carl.sync() == []
 
 
@@ -272,46 +274,46 @@ EVERY = ["/kick carl", "/ban carl 1h", "/ban 192.0.2.1 1h", "/unban carl", "/ban
 
 
 @pytest.mark.parametrize("line", [*EVERY, "/kick nobody"])
-def test_somebody_proven_who_is_no_operator(server: ChatServer, bob: Wire, carl: Wire, line: str) -> None:
+def test_somebody_proven_who_is_no_operator(server: ChatServer, bob: WireClient, carl: WireClient, line: str) -> None:
     """He is told whom to ask, and nothing happens."""
     prove(server, "bob")
     bob.send(line)
-    assert bob.line() == "/error not-allowed that is for operators; ask one of them: op, Boss"
+    assert bob.read_line() == "/error not-allowed that is for operators; ask one of them: op, Boss"
     assert carl.sync() == []
 
 
 @pytest.mark.parametrize("line", EVERY)
-def test_an_unproven_namesake_of_an_operator(server: ChatServer, carl: Wire, line: str) -> None:
+def test_an_unproven_namesake_of_an_operator(server: ChatServer, carl: WireClient, line: str) -> None:
     """The name alone is worth nothing."""
-    with Wire(server.address, "boss") as boss:
+    with WireClient(server.address, "boss") as boss:
         boss.send(line)
-        assert boss.said("/error").startswith("/error not-allowed boss is an operator, but you have not proven")
+        assert boss.read_match("/error").startswith("/error not-allowed boss is an operator, but you have not proven")
         assert [text for text in carl.sync() if not text.startswith("/joined")] == []
 
 
 def test_a_server_without_operators() -> None:
     """Says what to do about it."""
-    with serving() as server, Wire(server.address, "op") as op:
+    with serving() as server, WireClient(server.address, "op") as op:
         prove(server, "op")
         op.send("/bans")
-        assert op.said("/error").endswith("--operators")
+        assert op.read_match("/error").endswith("--operators")
 
 
 def test_an_operator_whom_anybody_could_be(tmp_path: Path) -> None:
     """Whoever starts the server is told whose name is still nobody's, until its owner has come."""
     options = ("--operators", "op,Boss")
     with ServerProcess(tmp_path, *options) as server:
-        with Wire(server.address) as op:
+        with WireClient(server.address) as op:
             come_as(op, "op", b"the secret of op")
         assert "nobody owns the name of op, Boss yet" in server.stop()[1]
     with ServerProcess(tmp_path, *options) as server:
         assert "nobody owns the name of Boss yet" in server.stop()[1]
 
 
-def test_operators_cannot_touch_each_other(server: ChatServer, op: Wire) -> None:
+def test_operators_cannot_touch_each_other(server: ChatServer, op: WireClient) -> None:
     """Nor themselves; an unproven namesake can be kicked."""
-    with Wire(server.address, "boss") as boss:
-        op.until("/joined")
+    with WireClient(server.address, "boss") as boss:
+        op.read_until("/joined")
         prove(server, "boss")
         op.send("/kick boss", "/ban boss 1h", "/mute boss 1h", "/kick op")
         assert {line.partition(";")[0] for line in op.sync()} == {
@@ -320,7 +322,7 @@ def test_operators_cannot_touch_each_other(server: ChatServer, op: Wire) -> None
         }
         server._context.membership.find("boss").verifier = ""
         op.send("/kick boss")
-        assert boss.rest()[-1] == "/bye you were kicked by op"
+        assert boss.read_to_end()[-1] == "/bye you were kicked by op"
 
 
 @pytest.mark.parametrize(
@@ -338,86 +340,86 @@ def test_operators_cannot_touch_each_other(server: ChatServer, op: Wire) -> None
         ("/unmute bob", "no-such-person"),
     ],
 )
-def test_what_an_operator_is_refused(op: Wire, bob: Wire, line: str, code: str) -> None:
+def test_what_an_operator_is_refused(op: WireClient, bob: WireClient, line: str, code: str) -> None:
     """Each with its code, and nobody else notices."""
     op.send(line)
-    assert op.line().startswith(f"/error {code} ")
+    assert op.read_line().startswith(f"/error {code} ")
     assert bob.sync() == []
 
 
-def test_a_banned_name(server: ChatServer, op: Wire, bob: Wire, carl: Wire) -> None:
+def test_a_banned_name(server: ChatServer, op: WireClient, bob: WireClient, carl: WireClient) -> None:
     """Who bears it goes, and nobody comes in under it: new, as a look-alike or by another name; until /unban."""
     op.send("/ban bob 2h spam")
-    assert bob.rest()[-1].startswith("/bye you were banned by op until ")
-    notice = carl.said("/notice")
+    assert bob.read_to_end()[-1].startswith("/bye you were banned by op until ")
+    notice = carl.read_match("/notice")
     assert notice.startswith("/notice bob was banned by op until ")
     assert notice.endswith(" UTC: spam")
-    with Wire(server.address) as wire:
-        wire.line()
+    with WireClient(server.address) as wire:
+        wire.read_line()
         wire.send("/name bob", "/name b0b")
-        refusals = [wire.line(), wire.line()]
+        refusals = [wire.read_line(), wire.read_line()]
     carl.send("/name Bob")
-    refusals.append(carl.said("/error"))
+    refusals.append(carl.read_match("/error"))
     assert [line.split(" until")[0] for line in refusals] == [
         "/error not-allowed bob is banned by op",
         "/error not-allowed b0b looks like bob, who is banned by op",
         "/error not-allowed Bob is banned by op",
     ]
     op.send("/bans", "/unban BOB", "/bans")
-    assert [line.split(" until")[0] for line in op.until("/end bans")][-2] == "/notice bob was banned by op"
-    assert op.until("/end bans")[:2] == ["/notice bob was unbanned by op", "/notice nobody is banned or muted"]
+    assert [line.split(" until")[0] for line in op.read_until("/end bans")][-2] == "/notice bob was banned by op"
+    assert op.read_until("/end bans")[:2] == ["/notice bob was unbanned by op", "/notice nobody is banned or muted"]
     carl.send("/name Bob")
-    carl.until("/renamed")
+    carl.read_until("/renamed")
 
 
 def test_a_ban_survives_a_restart(tmp_path: Path) -> None:
     """And who was seen last before it cannot resume; neither can a muted one speak."""
     path = tmp_path / "journal.db"
-    with serving(journal=SqliteJournal(path), operators=["op"]) as server, Wire(server.address) as bob:
+    with serving(journal=SqliteJournal(path), operators=["op"]) as server, WireClient(server.address) as bob:
         bob.send("/name bob")
-        token = bob.said("/welcome").split()[3]
-        with Wire(server.address, "op") as op:
+        token = bob.read_match("/welcome").split()[3]
+        with WireClient(server.address, "op") as op:
             bob.socket.close()
-            op.until("/left")
+            op.read_until("/left")
             prove(server, "op")
             op.send("/ban bob 1h", "/mute carl 1h")
-            op.until("/notice carl")
-    with serving(journal=SqliteJournal(path), operators=["op"]) as server, Wire(server.address, "carl") as carl:
+            op.read_until("/notice carl")
+    with serving(journal=SqliteJournal(path), operators=["op"]) as server, WireClient(server.address, "carl") as carl:
         carl.send("hi")
-        assert carl.said("/error").startswith("/error not-allowed you were muted by op until ")
-        with Wire(server.address) as bob:
-            bob.line()
+        assert carl.read_match("/error").startswith("/error not-allowed you were muted by op until ")
+        with WireClient(server.address) as bob:
+            bob.read_line()
             bob.send(f"/resume {token} lobby 0", "/name bob")
-            assert bob.line().startswith("/error not-allowed bob is banned by op until ")
-            assert bob.line().startswith("/error not-allowed bob is banned by op until ")
+            assert bob.read_line().startswith("/error not-allowed bob is banned by op until ")
+            assert bob.read_line().startswith("/error not-allowed bob is banned by op until ")
 
 
 def test_who_comes_from_a_banned_address(
-    server: ChatServer, op: Wire, bob: Wire, monkeypatch: pytest.MonkeyPatch
+    server: ChatServer, op: WireClient, bob: WireClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever is connected from it goes, named or not, but an operator; newcomers are told at the gate."""
     monkeypatch.setattr("hubbub.server.session.address_key", lambda _: "192.0.2.1")  # where this machine is, for a test
     monkeypatch.setattr(Moderation, "banned_address", lambda self, _: self._valid("ban", "192.0.2.1"))
-    with Wire(server.address) as nameless:
-        nameless.line()
+    with WireClient(server.address) as nameless:
+        nameless.read_line()
         op.send("/ban 192.0.2.1 1h")
         for wire in (bob, nameless):
-            assert wire.rest()[-1].startswith("/bye you were banned by op until ")
+            assert wire.read_to_end()[-1].startswith("/bye you were banned by op until ")
         assert eventually(lambda: server._context.membership.counts().people == 1)
-        with Wire(server.address) as wire:
-            error, bye = wire.rest()
+        with WireClient(server.address) as wire:
+            error, bye = wire.read_to_end()
             assert error.startswith("/error not-allowed your address is banned by op until ")
             assert bye.startswith("/bye your address is banned")
         op.send("/unban 192.0.2.1")
-        op.until("/notice 192.0.2.1 was unbanned")
-    with Wire(server.address, "bob"):
+        op.read_until("/notice 192.0.2.1 was unbanned")
+    with WireClient(server.address, "bob"):
         pass
 
 
-def test_a_muted_one(server: ChatServer, op: Wire, bob: Wire, carl: Wire) -> None:
+def test_a_muted_one(server: ChatServer, op: WireClient, bob: WireClient, carl: WireClient) -> None:
     """He can say nothing in any way, in any room or under another name; he reads, and after /unmute he speaks."""
     op.send("/mute Bob 1h")
-    bob.until("/notice")
+    bob.read_until("/notice")
     bob.send("x", "/me x", "/post 1 x", "/post 2 /me x", "/msg carl x", "/name rob", "/color red", "/join den", "x")
     muted = "not-allowed you were muted by op until "
     assert [line.split(muted)[0] for line in bob.sync() if muted in line] == [
@@ -428,28 +430,30 @@ def test_a_muted_one(server: ChatServer, op: Wire, bob: Wire, carl: Wire) -> Non
     ]
     assert not [line for line in carl.sync() if line.split()[0] in ("/say", "/me", "/msg") or " rob" in line]
     op.send("/unmute bob")
-    assert bob.said("/notice") == "/notice bob was unmuted by op"
+    assert bob.read_match("/notice") == "/notice bob was unmuted by op"
     bob.send("/post 3 x")
-    assert bob.until("/say den 1 ")
+    assert bob.read_until("/say den 1 ")
 
 
 def test_a_mute_ends_by_itself() -> None:
     """When its time is over."""
-    with serving(operators=["op"]) as server, Wire(server.address, "op") as op:
+    with serving(operators=["op"]) as server, WireClient(server.address, "op") as op:
         prove(server, "op")
-        with Wire(server.address, "bob") as bob:
+        with WireClient(server.address, "bob") as bob:
             clock = Clock()
             server._context.moderation._clock = clock
             op.send("/mute bob 1h")
-            bob.until("/notice")
+            bob.read_until("/notice")
             bob.send("x")
-            bob.until("/error not-allowed")
+            bob.read_until("/error not-allowed")
             clock.now = HOUR
             bob.send("y")
-            assert bob.said().endswith(" y")
+            assert bob.read_match().endswith(" y")
 
 
-def test_the_maker_of_a_room_may_kick_in_it(server: ChatServer, op: Wire, bob: Wire, carl: Wire) -> None:
+def test_the_maker_of_a_room_may_kick_in_it(
+    server: ChatServer, op: WireClient, bob: WireClient, carl: WireClient
+) -> None:
     """There and nowhere else, and nothing but kick; an operator in it stays."""
     prove(server, "bob")
     bob.send("/join den key", "/kick carl", "/ban carl 1h")
@@ -458,29 +462,29 @@ def test_the_maker_of_a_room_may_kick_in_it(server: ChatServer, op: Wire, bob: W
     ] * 2
     for wire in (carl, op):
         wire.send("/join den key")
-        wire.until("/entered den")
+        wire.read_until("/entered den")
     bob.send("/kick op", "/kick carl", "/list")
-    bob.until("/error not-allowed op is an operator")
-    assert carl.rest()[-1] == "/bye you were kicked by bob"
-    assert op.said("/notice") == "/notice carl was kicked by bob"
+    bob.read_until("/error not-allowed op is an operator")
+    assert carl.read_to_end()[-1] == "/bye you were kicked by bob"
+    assert op.read_match("/notice") == "/notice carl was kicked by bob"
 
 
 @pytest.mark.parametrize("maker_is_proven", [False, True])
-def test_a_namesake_of_the_maker_may_not_kick(server: ChatServer, carl: Wire, maker_is_proven: bool) -> None:
+def test_a_namesake_of_the_maker_may_not_kick(server: ChatServer, carl: WireClient, maker_is_proven: bool) -> None:
     """The maker has gone, and whoever comes under the name, with a proof or without, learns not even who is there."""
-    with Wire(server.address) as dan:
+    with WireClient(server.address) as dan:
         if maker_is_proven:
             come_as(dan, "dan", b"the secret of dan")
         dan.send("/name dan", "/join den key")
-        dan.until("/entered den")
+        dan.read_until("/entered den")
         carl.send("/join den key", "/me waits")
-        carl.until("/me")
+        carl.read_until("/me")
         dan.send("/exit")
-        dan.rest()
+        dan.read_to_end()
     server._context.names._clock = lambda: time.time() + 91 * 24 * HOUR
-    with Wire(server.address) as namesake, Wire(server.address) as proven:
+    with WireClient(server.address) as namesake, WireClient(server.address) as proven:
         namesake.send("/name dan", "/kick carl", "/kick nobody", "/exit")
-        refusals = [line for line in namesake.rest() if line.startswith("/error")]
+        refusals = [line for line in namesake.read_to_end() if line.startswith("/error")]
         come_as(proven, "dan", b"the secret of mallory")
         proven.send("/kick carl", "/kick nobody")
         refusals += [line for line in proven.sync() if line.startswith("/error")]
@@ -490,22 +494,22 @@ def test_a_namesake_of_the_maker_may_not_kick(server: ChatServer, carl: Wire, ma
 
 def test_a_lost_connection_is_kicked_too() -> None:
     """Whose name is held for him is not kept in the room by that."""
-    with serving(operators=["op"], limits=None) as server, Wire(server.address, "op") as op:
+    with serving(operators=["op"], limits=None) as server, WireClient(server.address, "op") as op:
         prove(server, "op")
-        with Wire(server.address, "bob"):
-            op.until("/joined")
+        with WireClient(server.address, "bob"):
+            op.read_until("/joined")
         assert eventually(lambda: server._context.membership._names["bob"].away)
         op.send("/kick bob")
-        assert op.said("/left").endswith(" kicked")
-        with Wire(server.address, "bob"):
+        assert op.read_match("/left").endswith(" kicked")
+        with WireClient(server.address, "bob"):
             pass
 
 
-def test_every_act_is_logged(server: ChatServer, op: Wire, bob: Wire) -> None:
+def test_every_act_is_logged(server: ChatServer, op: WireClient, bob: WireClient) -> None:
     """Who, what, whom and until when; not why."""
-    with logged() as lines:
+    with captured_log() as lines:
         op.send("/mute bob 1h", "/unmute bob", "/kick bob secret", "/ban bob 1h secret", "/unban bob", "/bans")
-        op.until("/end")
+        op.read_until("/end")
         acts = [line.strip().partition(" until")[0] for line in lines if line.startswith("'op' ")]
     assert acts == [
         "'op' muted 'bob'",
@@ -517,25 +521,25 @@ def test_every_act_is_logged(server: ChatServer, op: Wire, bob: Wire) -> None:
     assert not any("secret" in line for line in lines)
 
 
-def test_a_flood_of_kicks_while_others_chat(server: ChatServer, op: Wire, carl: Wire) -> None:
+def test_a_flood_of_kicks_while_others_chat(server: ChatServer, op: WireClient, carl: WireClient) -> None:
     """Everybody who comes again and again goes again and again; those who chat lose no line and no order."""
     rounds = 30
 
     def come_and_flood() -> None:
         for _ in range(rounds):
-            with Wire(server.address, "flood") as wire:
+            with WireClient(server.address, "flood") as wire:
                 wire.send_bytes(b"spam\n" * 200)
-                wire.rest()
+                wire.read_to_end()
 
     thread = threading.Thread(target=come_and_flood)
     thread.start()
     kicked = 0
     while kicked < rounds:
         op.send("/kick flood")
-        kicked += op.until("/notice flood|/error no-such-person")[-1].startswith("/notice")
+        kicked += op.read_until("/notice flood|/error no-such-person")[-1].startswith("/notice")
         carl.send(f"line {kicked}")
     thread.join()
     carl.send("end")
-    seqs = [int(line.split()[2]) for line in carl.until("/say lobby .* carl .* end") if line.startswith("/say")]
+    seqs = [int(line.split()[2]) for line in carl.read_until("/say lobby .* carl .* end") if line.startswith("/say")]
     assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
     assert server._context.membership.counts().people == 3  # with bob, who never noticed

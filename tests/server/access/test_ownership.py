@@ -16,7 +16,9 @@ from hubbub.server.access.ownership import NAME_DAYS, NAMES_PER_OWNER, NameOwner
 from hubbub.server.journal.journal import JournalError, MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.server import ChatServer
-from testing.wire import ServerProcess, Wire, eventually, logged, serving
+from testing.server import ServerProcess, captured_log, serving
+from testing.waiting import eventually
+from testing.wire_client import WireClient
 
 DAY = 86_400.0
 HOLDING = Limits(rate=0)  # a lost connection keeps its name for a minute
@@ -271,7 +273,7 @@ def test_a_journal_that_cannot_be_written(names: NameOwnership, journal: FullDis
     """The name is owned all the same, the log says so, and what is to be kept is kept later."""
     journal.full = True
     names.take("alice", "a")
-    with logged() as lines:
+    with captured_log() as lines:
         names.keep()
     assert "cannot keep whose a name is: the disk is full" in lines[0]
     assert names.owns("alice", "a")
@@ -330,59 +332,59 @@ def answer(secret: bytes, server: str, nonce: str) -> str:
     return f"/prove {verifier.hex()} {bytes(a ^ b for a, b in zip(key, mask, strict=True)).hex()}"
 
 
-def challenge(wire: Wire) -> tuple[str, str]:
+def challenge(wire: WireClient) -> tuple[str, str]:
     """Return whom to prove it to, and the nonce."""
     wire.send("/challenge")
-    _, server, nonce = wire.said("/challenge").split()
+    _, server, nonce = wire.read_match("/challenge").split()
     return server, nonce
 
 
-def proven(address: tuple[str, int], secret: bytes) -> Wire:
+def proven(address: tuple[str, int], secret: bytes) -> WireClient:
     """Return a connection on which somebody has proven who he is, and not yet his name."""
-    wire = Wire(address)
+    wire = WireClient(address)
     wire.send(answer(secret, *challenge(wire)))
     return wire
 
 
-def owner(server: ChatServer, secret: bytes, name: str) -> Wire:
+def owner(server: ChatServer, secret: bytes, name: str) -> WireClient:
     """Return somebody who is in."""
     wire = proven(server.address, secret)
     wire.send(f"/name {name}")
-    wire.until("/entered")
+    wire.read_until("/entered")
     return wire
 
 
-def leave(wire: Wire) -> None:
+def leave(wire: WireClient) -> None:
     with wire:
         wire.send("/exit")
-        wire.rest()
+        wire.read_to_end()
 
 
-def who(wire: Wire) -> list[str]:
+def who(wire: WireClient) -> list[str]:
     """Return who is proven to be who he is."""
     wire.send("/who")
-    return [line for line in wire.until("/end who") if line.startswith("/proven")]
+    return [line for line in wire.read_until("/end who") if line.startswith("/proven")]
 
 
 def test_others_cannot_have_the_name_of_somebody_who_is_not_here(server: ChatServer) -> None:
     """Neither with a proof of their own, nor without, nor one that looks like it; its owner can."""
     leave(owner(server, ALICE, "alice"))
-    with Wire(server.address) as nobody, proven(server.address, MALLORY) as mallory:
+    with WireClient(server.address) as nobody, proven(server.address, MALLORY) as mallory:
         for wire in (nobody, mallory):
             for name in ("alice", "ALICE", "аlice", "a1ice"):
                 wire.send(f"/name {name}")
-                assert wire.said("/error").startswith("/error name-taken ")
+                assert wire.read_match("/error").startswith("/error name-taken ")
         with owner(server, ALICE, "alice") as alice:
             mallory.send("/name mallory")
-            mallory.until("/entered")
+            mallory.read_until("/entered")
             mallory.send("/name alice")
-            assert "name-taken" in mallory.said("/error")
+            assert "name-taken" in mallory.read_match("/error")
             assert who(alice) == ["/proven alice", "/proven mallory"]
 
 
 def test_who_has_no_secret_may_have_what_nobody_owns(server: ChatServer) -> None:
     """As ever; he is not proven, and leaves nothing behind."""
-    with Wire(server.address, "bob") as bob:
+    with WireClient(server.address, "bob") as bob:
         assert who(bob) == []
         leave(bob)
     with owner(server, MALLORY, "bob") as bob:
@@ -391,10 +393,10 @@ def test_who_has_no_secret_may_have_what_nobody_owns(server: ChatServer) -> None
 
 def test_rows_of_who_are_in_order(server: ChatServer) -> None:
     """First everybody, then who is proven; the fields of a `/person` are what they were."""
-    with owner(server, ALICE, "alice") as alice, Wire(server.address, "bob"):
-        alice.until("/joined")
+    with owner(server, ALICE, "alice") as alice, WireClient(server.address, "bob"):
+        alice.read_until("/joined")
         alice.send("/who")
-        rows = alice.until("/end who")
+        rows = alice.read_until("/end who")
         assert [row.split()[0] for row in rows] == ["/person", "/person", "/proven", "/end"]
         assert len(rows[0].split()) == 5
 
@@ -403,20 +405,20 @@ def test_a_new_name_is_owned_and_the_old_one_stays_so(server: ChatServer) -> Non
     """The ten last ones are somebody's."""
     with owner(server, ALICE, "alice") as alice, proven(server.address, MALLORY) as mallory:
         alice.send("/name alba")
-        alice.until("/renamed")
+        alice.read_until("/renamed")
         assert who(alice) == ["/proven alba"]
         for name in ("alice", "alba"):
             mallory.send(f"/name {name}")
-            assert "name-taken" in mallory.said("/error")
+            assert "name-taken" in mallory.read_match("/error")
 
 
 def test_who_is_refused_owns_nothing(server: ChatServer) -> None:
     """A name that is in use becomes nobody's by asking for it."""
-    with Wire(server.address, "bob") as bob, proven(server.address, MALLORY) as mallory:
+    with WireClient(server.address, "bob") as bob, proven(server.address, MALLORY) as mallory:
         mallory.send("/name bob")
-        assert "name-taken" in mallory.said("/error")
+        assert "name-taken" in mallory.read_match("/error")
         leave(bob)
-        with Wire(server.address, "bob") as again:
+        with WireClient(server.address, "bob") as again:
             assert who(again) == []
 
 
@@ -424,7 +426,7 @@ def test_an_owner_may_wait_for_a_name_that_is_in_use(server: ChatServer) -> None
     """His own on another connection, too: it is not torn from him."""
     with owner(server, ALICE, "alice"), proven(server.address, ALICE) as other:
         other.send("/name alice")
-        assert "name-taken" in other.said("/error")
+        assert "name-taken" in other.read_match("/error")
 
 
 def test_what_is_owned_survives_the_server(tmp_path: Path) -> None:
@@ -432,16 +434,16 @@ def test_what_is_owned_survives_the_server(tmp_path: Path) -> None:
     options = ("--journal", str(tmp_path / "journal.db"), "--grace", "0")
     with ServerProcess(tmp_path, *options) as first, proven(first.address, ALICE) as wire:
         wire.send("/name alice", "/ping kept")
-        wire.until("/pong kept")
+        wire.read_until("/pong kept")
         first.process.kill()
         first.process.wait()
     with ServerProcess(tmp_path, *options) as second:
-        with Wire(second.address) as thief:
+        with WireClient(second.address) as thief:
             thief.send("/name alice")
-            assert "name-taken" in thief.said("/error")
+            assert "name-taken" in thief.read_match("/error")
         with proven(second.address, ALICE) as wire:
             wire.send("/name alice")
-            wire.until("/entered")
+            wire.read_until("/entered")
 
 
 def test_a_name_that_was_not_used_for_90_days_is_anybodys(journal: FullDisk) -> None:
@@ -451,7 +453,7 @@ def test_a_name_that_was_not_used_for_90_days_is_anybodys(journal: FullDisk) -> 
         fact = json.loads(journal.facts("name")["alice"])
     fact["used"] -= int((NAME_DAYS + 1) * DAY * 1000)
     journal.keep_fact("name", "alice", json.dumps(fact))
-    with serving(journal=journal) as server, Wire(server.address, "alice") as nobody:
+    with serving(journal=journal) as server, WireClient(server.address, "alice") as nobody:
         assert who(nobody) == []
 
 
@@ -465,15 +467,15 @@ def test_leaving_is_a_use(journal: FullDisk) -> None:
 
 def test_an_owner_does_not_meet_his_own_ghost() -> None:
     """Whose connection is lost is gone as soon as he comes back on another, without `/resume`; nobody else can."""
-    with serving(limits=HOLDING) as server, Wire(server.address, "bob") as bob:
+    with serving(limits=HOLDING) as server, WireClient(server.address, "bob") as bob:
         owner(server, ALICE, "alice").socket.close()
-        bob.until("/joined")
+        bob.read_until("/joined")
         assert eventually(lambda: is_away(server, bob))
         with proven(server.address, MALLORY) as mallory:
             mallory.send("/name alice")
-            assert "name-taken" in mallory.said("/error")
+            assert "name-taken" in mallory.read_match("/error")
         with owner(server, ALICE, "alice") as alice:
-            left, joined = bob.until("/joined")
+            left, joined = bob.read_until("/joined")
             assert left.startswith("/left lobby ")
             assert left.endswith(" lost")
             assert joined.startswith("/joined lobby ")
@@ -491,17 +493,17 @@ def test_an_owner_does_not_meet_his_ghost_of_before_the_restart(tmp_path: Path) 
 
 def test_the_ghost_of_somebody_without_a_secret_stays() -> None:
     """His name is nobody's own, and held for him."""
-    with serving(limits=HOLDING) as server, Wire(server.address, "bob") as bob:
-        Wire(server.address, "alice").socket.close()
+    with serving(limits=HOLDING) as server, WireClient(server.address, "bob") as bob:
+        WireClient(server.address, "alice").socket.close()
         assert eventually(lambda: is_away(server, bob))
         with proven(server.address, ALICE) as alice:
             alice.send("/name alice")
-            assert "name-taken" in alice.said("/error")
+            assert "name-taken" in alice.read_match("/error")
 
 
-def is_away(server: ChatServer, wire: Wire) -> bool:
+def is_away(server: ChatServer, wire: WireClient) -> bool:
     wire.send("/msg alice hello")
-    return "just lost" in wire.until("/error|/msg")[-1]
+    return "just lost" in wire.read_until("/error|/msg")[-1]
 
 
 @pytest.mark.parametrize("grace", [0, 60])
@@ -510,90 +512,90 @@ def test_who_resumes_is_who_he_was(grace: float) -> None:
     with serving(limits=Limits(rate=0, grace_seconds=grace)) as server:
         wire = proven(server.address, ALICE)
         wire.send("/name alice")
-        token = wire.said("/welcome").split()[3]
-        wire.until("/entered")
+        token = wire.read_match("/welcome").split()[3]
+        wire.read_until("/entered")
         wire.socket.close()
-        with Wire(server.address) as back:
+        with WireClient(server.address) as back:
             back.send(f"/resume {token} lobby 0")
-            back.until("/entered")
+            back.read_until("/entered")
             assert who(back) == ["/proven alice"]
 
 
 def test_who_resumes_with_a_proof_owns_his_name(server: ChatServer) -> None:
     """He came without one; it was nobody's."""
-    with Wire(server.address) as nobody:
+    with WireClient(server.address) as nobody:
         nobody.send("/name alice")
-        token = nobody.said("/welcome").split()[3]
+        token = nobody.read_match("/welcome").split()[3]
         with proven(server.address, ALICE) as alice:
             alice.send(f"/resume {token} lobby 0")
-            alice.until("/entered")
+            alice.read_until("/entered")
             assert who(alice) == ["/proven alice"]
 
 
 def test_one_cannot_resume_what_is_anothers_by_now(server: ChatServer) -> None:
     """The token is good, the name is owned."""
-    with Wire(server.address) as nobody:
+    with WireClient(server.address) as nobody:
         nobody.send("/name alice")
-        token = nobody.said("/welcome").split()[3]
+        token = nobody.read_match("/welcome").split()[3]
     eventually(lambda: server._context.membership.counts().people == 0)
     leave(owner(server, ALICE, "alice"))
-    with Wire(server.address) as nobody:
+    with WireClient(server.address) as nobody:
         nobody.send(f"/resume {token} lobby 0")
-        assert "name-taken" in nobody.said("/error")
+        assert "name-taken" in nobody.read_match("/error")
 
 
 def test_a_wrong_proof_proves_nothing(server: ChatServer) -> None:
     """It is an error, and one may still come as anybody."""
-    with Wire(server.address) as wire:
+    with WireClient(server.address) as wire:
         challenge(wire)
         wire.send(f"/prove {VERIFIER} {PROOF}")
-        assert wire.said("/error").startswith("/error proof-wrong ")
+        assert wire.read_match("/error").startswith("/error proof-wrong ")
         wire.send("/name alice")
-        wire.until("/entered")
+        wire.read_until("/entered")
         assert who(wire) == []
 
 
 def test_a_proof_is_good_for_one_challenge(server: ChatServer) -> None:
     """Who hears one can use it neither on the same connection nor on another, nor at another server."""
     leave(owner(server, ALICE, "alice"))
-    with serving() as elsewhere, Wire(server.address) as heard, Wire(server.address) as thief:
+    with serving() as elsewhere, WireClient(server.address) as heard, WireClient(server.address) as thief:
         proof = answer(ALICE, *challenge(heard))
         heard.send(proof, proof)
-        assert heard.said("/error").startswith("/error proof-wrong ")
+        assert heard.read_match("/error").startswith("/error proof-wrong ")
         challenge(heard)
         heard.send(proof)
-        assert heard.said("/error").startswith("/error proof-wrong ")
+        assert heard.read_match("/error").startswith("/error proof-wrong ")
         thief.send(proof)
-        assert thief.said("/error").startswith("/error proof-wrong ")
+        assert thief.read_match("/error").startswith("/error proof-wrong ")
         challenge(thief)
         thief.send(proof, "/name alice")
-        assert thief.said("/error").startswith("/error proof-wrong ")
-        assert thief.said("/error").startswith("/error name-taken ")
-        with Wire(elsewhere.address) as other:
+        assert thief.read_match("/error").startswith("/error proof-wrong ")
+        assert thief.read_match("/error").startswith("/error name-taken ")
+        with WireClient(elsewhere.address) as other:
             challenge(other)
             other.send(proof)
-            assert other.said("/error").startswith("/error proof-wrong ")
+            assert other.read_match("/error").startswith("/error proof-wrong ")
 
 
 def test_a_proof_for_another_server(server: ChatServer) -> None:
     """What is made for one's own nonce, but for another server, proves nothing."""
-    with Wire(server.address) as wire:
+    with WireClient(server.address) as wire:
         _, nonce = challenge(wire)
         wire.send(answer(ALICE, SERVER, nonce))
-        assert wire.said("/error").startswith("/error proof-wrong ")
+        assert wire.read_match("/error").startswith("/error proof-wrong ")
 
 
 @pytest.mark.parametrize("line", ["/challenge", f"/prove {VERIFIER} {PROOF}"])
 def test_who_is_in_proves_nothing_more(server: ChatServer, line: str) -> None:
     """Who one is comes before what one is called."""
-    with Wire(server.address, "bob") as bob:
+    with WireClient(server.address, "bob") as bob:
         bob.send(line)
-        assert bob.said("/error").startswith("/error not-allowed ")
+        assert bob.read_match("/error").startswith("/error not-allowed ")
 
 
 def test_nonces_differ(server: ChatServer) -> None:
     """The server is the same, the nonce never."""
-    with Wire(server.address) as wire:
+    with WireClient(server.address) as wire:
         (server_1, nonce_1), (server_2, nonce_2) = challenge(wire), challenge(wire)
         assert server_1 == server_2
         assert nonce_1 != nonce_2
@@ -601,9 +603,9 @@ def test_nonces_differ(server: ChatServer) -> None:
 
 def test_no_secret_is_logged(server: ChatServer) -> None:
     """Neither a proof nor a verifier."""
-    with logged() as lines, Wire(server.address) as wire:
+    with captured_log() as lines, WireClient(server.address) as wire:
         proof = answer(ALICE, *challenge(wire))
         wire.send(proof, proof, "/name alice")
-        wire.until("/entered")
+        wire.read_until("/entered")
     assert lines
     assert not any(word in line for word in proof.split()[1:] for line in lines)

@@ -11,7 +11,9 @@ from hubbub.server import cli as chat_server
 from hubbub.server.access import scrypt
 from hubbub.server.access.passwords import Password, PasswordError, find_password
 from hubbub.server.access.scrypt import Hash, HashError, Secret
-from testing.wire import ROOT, ServerProcess, Wire, logged, serving
+from testing.server import ServerProcess, captured_log, serving
+from testing.waiting import ROOT
+from testing.wire_client import WireClient
 
 COMMAND = [sys.executable, str(ROOT / "chat_server.py")]
 OPEN_SESAME = Hash.of("open sesame")
@@ -156,49 +158,49 @@ def test_making_a_hash(tmp_path: Path, given: str, code: int) -> None:
 
 def test_who_has_it_comes_in(password: Password) -> None:
     """`/pass` comes first, is not answered, and everything else says what to do until then."""
-    with serving(password=password) as server, Wire(server.address) as wire:
-        assert wire.line() == "/hello 1 password"
+    with serving(password=password) as server, WireClient(server.address) as wire:
+        assert wire.read_line() == "/hello 1 password"
         for line in ("/name alice", "/resume x lobby 0", "/help", "hello", "/nonsense", "/list"):
             wire.send(line)
-            assert wire.line().startswith("/error password-needed ")
+            assert wire.read_line().startswith("/error password-needed ")
         wire.send("/pass open  sesame")
-        assert wire.line().startswith("/error password-wrong ")
+        assert wire.read_line().startswith("/error password-wrong ")
         wire.send("/pass open sesame", "/name alice")
-        assert wire.line().startswith("/welcome alice")
-        wire.until("/entered")
+        assert wire.read_line().startswith("/welcome alice")
+        wire.read_until("/entered")
         wire.send("/pass open sesame")
-        assert wire.line().startswith("/error not-allowed ")
+        assert wire.read_line().startswith("/error not-allowed ")
 
 
 def test_five_wrong_ones_and_the_address_waits(password: Password) -> None:
     """On whatever connections, with the right one too; this machine is no exception."""
     with serving(password=password) as server:
         for _ in range(5):
-            with Wire(server.address) as wire:
-                wire.line()
+            with WireClient(server.address) as wire:
+                wire.read_line()
                 wire.send("/pass x")
-                assert wire.line().startswith("/error password-wrong ")
-        with Wire(server.address) as wire:
-            wire.line()
+                assert wire.read_line().startswith("/error password-wrong ")
+        with WireClient(server.address) as wire:
+            wire.read_line()
             wire.send("/pass open sesame", "/name alice")
-            assert wire.line().startswith("/error too-fast ")
-            assert wire.line().startswith("/error password-needed ")
+            assert wire.read_line().startswith("/error too-fast ")
+            assert wire.read_line().startswith("/error password-needed ")
 
 
 def test_a_server_without_one() -> None:
     """It says so in its greeting, and to whoever brings one."""
-    with serving() as server, Wire(server.address) as wire:
-        assert wire.line() == "/hello 1 -"
+    with serving() as server, WireClient(server.address) as wire:
+        assert wire.read_line() == "/hello 1 -"
         wire.send("/pass x", "/name alice")
-        assert wire.line().startswith("/error not-allowed ")
-        assert wire.line().startswith("/welcome")
+        assert wire.read_line().startswith("/error not-allowed ")
+        assert wire.read_line().startswith("/welcome")
 
 
 def test_the_log_has_no_password(password: Password) -> None:
     """However it is mistyped."""
-    with logged() as log, serving(password=password) as server, Wire(server.address) as wire:
+    with captured_log() as log, serving(password=password) as server, WireClient(server.address) as wire:
         wire.send("/pass hunter2", "/passhunter2", "/Pass hunter2", "pass hunter2", "/name hunter2", "/exit")
-        wire.rest()
+        wire.read_to_end()
     assert any("password-wrong" in line for line in log)
     assert not any("hunter2" in line for line in log)
 
@@ -207,9 +209,9 @@ def test_a_process_with_one(tmp_path: Path) -> None:
     """The options reach the server; a password in the clear is one line on standard error."""
     (tmp_path / "password").write_text("open sesame\n")
     with ServerProcess(tmp_path, "--password-file", "password") as server:
-        with Wire(server.address) as wire:
+        with WireClient(server.address) as wire:
             wire.send("/pass open sesame", "/name alice")
-            wire.until("/entered")
+            wire.read_until("/entered")
         code, errors = server.stop()
     assert (code, errors.count("\n")) == (0, 1)
     assert "can be read in password" in errors

@@ -18,7 +18,7 @@ from hubbub.server.delivery.sequencer import LocalSequencer
 from hubbub.server.journal.journal import JournalError, MemoryJournal, OwnJournal, Page, SessionRow
 from hubbub.server.network.transport import SocketTransport
 from hubbub.server.rooms.room import TAIL_PAGES, Member, Room
-from testing.wire import PATIENCE_SECONDS, eventually
+from testing.waiting import TIMEOUT_SECONDS, eventually
 
 
 class ListTransport:
@@ -95,7 +95,7 @@ class Reader:
         self.near, self.far = socket.socketpair()
         for end in (self.near, self.far):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
-        self.far.settimeout(PATIENCE_SECONDS)
+        self.far.settimeout(TIMEOUT_SECONDS)
         self.member = Member(SlowOutlet(self.near))
 
     def read_until(self, mark: bytes) -> list[str]:
@@ -424,7 +424,7 @@ def test_stop_gives_up_on_those_who_do_not_read(reader: Reader) -> None:
     delivery.post(Answer(reader.member, b"/pong x\n"))
     waiting.start()
     delivery.stop(0.1)
-    waiting.join(PATIENCE_SECONDS)
+    waiting.join(TIMEOUT_SECONDS)
     assert not waiting.is_alive()
 
 
@@ -471,7 +471,7 @@ def test_what_arrives_keeps_its_order_while_nothing_can_be_kept() -> None:
     delivery.settle(member)
     sequencer.away = True
     delivery.post(post(ROOM, "x"), arrived(1, 2))
-    assert sequencer.refused.wait(PATIENCE_SECONDS)
+    assert sequencer.refused.wait(TIMEOUT_SECONDS)
     delivery.post(arrived(3, 4))
     sequencer.away = False
     assert eventually(lambda: any(line.startswith("/say ops 4 ") for line in transport.lines))
@@ -509,8 +509,8 @@ def test_a_broken_journal_ends_the_server_loudly() -> None:
     (member, transport), waiting = person(), threading.Event()
     delivery.queue(post(ROOM, "a"), Mark(member, waiting), Close(member))
     delivery.start()
-    assert failed.wait(PATIENCE_SECONDS)
-    assert waiting.wait(PATIENCE_SECONDS)
+    assert failed.wait(TIMEOUT_SECONDS)
+    assert waiting.wait(TIMEOUT_SECONDS)
     delivery.settle(member)
     delivery.stop(0.1)
     assert transport.ended == ["closed"]
@@ -526,7 +526,7 @@ def test_all_rooms_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> Non
     waiting.join(0.1)
     assert waiting.is_alive()
     delivery.start()
-    waiting.join(PATIENCE_SECONDS)
+    waiting.join(TIMEOUT_SECONDS)
     assert not waiting.is_alive()
     delivery.stop(1.0)
 

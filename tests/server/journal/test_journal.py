@@ -28,7 +28,7 @@ from hubbub.server.journal.journal import (
     SessionRow,
 )
 from hubbub.server.journal.sqlite import SqliteJournal
-from testing.wire import ROOT
+from testing.waiting import ROOT
 
 BIG = 10_000_000  # bytes; more than is there
 ROW = SessionRow(b"hash", "bob", "red", "ops", 7, True, 1_000)

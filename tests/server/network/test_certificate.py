@@ -12,8 +12,10 @@ from loguru import logger
 
 from hubbub.server.network.certificate import Certificate, CertificateError, self_signed
 from hubbub.tls import fingerprint
-from testing.certificates import PEM, Authority, careless, make_key, trusting
-from testing.wire import ServerProcess, Wire, eventually
+from testing.certificates import PEM, Authority, make_key, trusting_context, unverified_context
+from testing.server import ServerProcess
+from testing.waiting import eventually
+from testing.wire_client import WireClient
 from tests.server.test_server import refused
 
 
@@ -96,7 +98,7 @@ def test_it_prints_its_fingerprint(tmp_path: Path) -> None:
             assert server.process.stdout is not None
             line = server.process.stdout.readline()
             seen.append(line)
-            with Wire(server.address, context=trusting(tmp_path / "chat_tls.pem")) as alice:
+            with WireClient(server.address, context=trusting_context(tmp_path / "chat_tls.pem")) as alice:
                 assert isinstance(alice.socket, ssl.SSLSocket)
                 shown = fingerprint(alice.socket.getpeercert(binary_form=True) or b"")
                 assert line == f"certificate SHA-256 {shown}\n"
@@ -111,7 +113,7 @@ def test_sighup_reads_it_again(tmp_path: Path) -> None:
     log = tmp_path / "chat_server.log"
     with (
         ServerProcess(tmp_path, "--tls-cert", str(old.path), "--tls-key", str(old.path)) as server,
-        Wire(server.address, "alice", context=careless()) as alice,
+        WireClient(server.address, "alice", context=unverified_context()) as alice,
     ):
         new = authority.issue()
         server.process.send_signal(signal.SIGHUP)
@@ -119,9 +121,9 @@ def test_sighup_reads_it_again(tmp_path: Path) -> None:
         new.path.write_text("nonsense")
         server.process.send_signal(signal.SIGHUP)
         assert eventually(lambda: "the old certificate stays" in log.read_text())
-        with Wire(server.address, "bob", context=trusting(authority.path)) as bob:
+        with WireClient(server.address, "bob", context=trusting_context(authority.path)) as bob:
             assert isinstance(bob.socket, ssl.SSLSocket)
             assert fingerprint(bob.socket.getpeercert(binary_form=True) or b"") == new.fingerprint
             alice.send("still here")
-            assert bob.said() == alice.said()
+            assert bob.read_match() == alice.read_match()
         assert server.stop() == (0, "")

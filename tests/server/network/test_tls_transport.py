@@ -22,9 +22,11 @@ from hubbub.server.network.certificate import Certificate
 from hubbub.server.network.tls_transport import DRIP_SECONDS, FIRST_BYTE_SECONDS, HANDSHAKE_READS
 from hubbub.server.network.transport import SocketTransport
 from hubbub.server.server import ChatServer
-from testing.certificates import Authority, Identity, careless, trusting
+from testing.certificates import Authority, Identity, trusting_context, unverified_context
+from testing.server import FAST_LIMITS, serving
 from testing.tls_records import Forger, KeyUpdater, Renegotiator
-from testing.wire import FAST, PATIENCE_SECONDS, Wire, eventually, serving
+from testing.waiting import TIMEOUT_SECONDS, eventually
+from testing.wire_client import WireClient
 
 HASTY = Limits(rate=0, grace_seconds=0, handshake_seconds=0.3)
 PEOPLE = 64  # at once
@@ -42,7 +44,7 @@ def identity(authority: Authority) -> Identity:
 
 
 @contextlib.contextmanager
-def serving_tls(identity: Identity, limits: Limits = FAST) -> Iterator[ChatServer]:
+def serving_tls(identity: Identity, limits: Limits = FAST_LIMITS) -> Iterator[ChatServer]:
     with serving(certificate=Certificate(identity.path, identity.path), limits=limits) as server:
         yield server
 
@@ -63,7 +65,7 @@ def log(tmp_path: Path) -> Iterator[Path]:
 
 def limited_to(version: ssl.TLSVersion) -> ssl.SSLContext:
     """Return what a client has who speaks this version alone."""
-    context = careless()
+    context = unverified_context()
     context.set_ciphers("ALL:@SECLEVEL=0")  # or OpenSSL would not even offer the old ones
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -87,42 +89,42 @@ def rest(sock: socket.socket) -> bytes:
 def test_people_chat(server: ChatServer, version: ssl.TLSVersion) -> None:
     """As they do without TLS."""
     with (
-        Wire(server.address, "alice", context=limited_to(version)) as alice,
-        Wire(server.address, "bob", context=careless()) as bob,
+        WireClient(server.address, "alice", context=limited_to(version)) as alice,
+        WireClient(server.address, "bob", context=unverified_context()) as bob,
     ):
         alice.send("hello")
-        assert bob.said() == alice.said()
+        assert bob.read_match() == alice.read_match()
         alice.send("/exit")
-        assert alice.rest() == ["/bye see you"]  # and the goodbye of TLS, or there would be an error
+        assert alice.read_to_end() == ["/bye see you"]  # and the goodbye of TLS, or there would be an error
 
 
 def test_the_certificate_is_verified(server: ChatServer, authority: Authority, tmp_path: Path) -> None:
     """Whoever trusts its authority gets in; whoever trusts another does not want to."""
-    Wire(server.address, "alice", context=trusting(authority.path)).socket.close()
+    WireClient(server.address, "alice", context=trusting_context(authority.path)).socket.close()
     with pytest.raises(ssl.SSLCertVerificationError):
-        Wire(server.address, context=trusting(Authority(tmp_path, "other").path))
+        WireClient(server.address, context=trusting_context(Authority(tmp_path, "other").path))
 
 
 def test_an_old_version_is_refused(server: ChatServer) -> None:
     """TLS 1.2 is the oldest."""
     with pytest.raises(ssl.SSLError, match=r"(?i)alert protocol version"):
-        Wire(server.address, context=limited_to(ssl.TLSVersion.TLSv1_1))
+        WireClient(server.address, context=limited_to(ssl.TLSVersion.TLSv1_1))
 
 
 def test_resume(server: ChatServer) -> None:
     """Nothing that was said meanwhile is missing."""
-    with Wire(server.address, "bob", context=careless()) as bob:
-        alice = Wire(server.address, context=careless())
+    with WireClient(server.address, "bob", context=unverified_context()) as bob:
+        alice = WireClient(server.address, context=unverified_context())
         alice.send("/name alice")
-        token = alice.said("/welcome").split()[3]
-        bob.until("/joined")
+        token = alice.read_match("/welcome").split()[3]
+        bob.read_until("/joined")
         alice.socket.close()
-        bob.until("/left")
+        bob.read_until("/left")
         bob.send("one", "two")
-        bob.until("/say lobby 2 ")
-        with Wire(server.address, context=careless()) as again:
+        bob.read_until("/say lobby 2 ")
+        with WireClient(server.address, context=unverified_context()) as again:
             again.send(f"/resume {token} lobby 0")
-            assert [line.split()[-1] for line in again.until("/say lobby 2 ") if line.startswith("/say")] == [
+            assert [line.split()[-1] for line in again.read_until("/say lobby 2 ") if line.startswith("/say")] == [
                 "one",
                 "two",
             ]
@@ -133,11 +135,11 @@ def test_many_at_once(server: ChatServer) -> None:
     start = threading.Barrier(PEOPLE)
 
     def chat(number: int) -> list[str]:
-        with Wire(server.address, f"p{number}", context=careless()) as wire:
-            start.wait(PATIENCE_SECONDS)
+        with WireClient(server.address, f"p{number}", context=unverified_context()) as wire:
+            start.wait(TIMEOUT_SECONDS)
             wire.send(*(f"{number} {line} {'x' * line * 50}" for line in range(LINES)))
-            lines = wire.until(f"/say lobby {PEOPLE * LINES} ")
-            start.wait(PATIENCE_SECONDS * 3)
+            lines = wire.read_until(f"/say lobby {PEOPLE * LINES} ")
+            start.wait(TIMEOUT_SECONDS * 3)
             return [line for line in lines if line.startswith("/say")]
 
     with ThreadPoolExecutor(PEOPLE) as pool:
@@ -152,11 +154,11 @@ def test_many_at_once(server: ChatServer) -> None:
 def test_a_silent_handshake_ends_while_others_chat(identity: Identity, log: Path) -> None:
     """It has its time and no more, and holds up nobody: not the chat, and not those who come."""
     with serving_tls(identity, HASTY) as server, socket.create_connection(server.address) as silent:
-        silent.settimeout(PATIENCE_SECONDS)
+        silent.settimeout(TIMEOUT_SECONDS)
         silent.send(b"\x16\x03\x01")  # the beginning of a handshake
-        with Wire(server.address, "alice", context=careless()) as alice:
+        with WireClient(server.address, "alice", context=unverified_context()) as alice:
             alice.send("hello")
-            alice.said()
+            alice.read_match()
             assert rest(silent) == b""
             assert alice.sync() == []
     assert "no TLS handshake within 0.3 s" in log.read_text()
@@ -171,7 +173,7 @@ def test_a_handshake_that_drips_is_read_seldom(identity: Identity, monkeypatch: 
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
         channel = Certificate(identity.path, identity.path).transport(listener.accept()[0])
         with pytest.raises(ssl.SSLError):
-            channel.open(PATIENCE_SECONDS)
+            channel.open(TIMEOUT_SECONDS)
         channel.close()
     assert waits == [DRIP_SECONDS] * (21 - HANDSHAKE_READS)
 
@@ -189,7 +191,7 @@ def test_a_slow_handshake_has_no_more_time(identity: Identity) -> None:
 
         dripping = threading.Thread(target=drip)
         dripping.start()
-        slow.settimeout(PATIENCE_SECONDS)
+        slow.settimeout(TIMEOUT_SECONDS)
         try:
             assert rest(slow) == b""
         finally:
@@ -200,8 +202,8 @@ def test_a_slow_handshake_has_no_more_time(identity: Identity) -> None:
 def test_a_plain_client_is_told(identity: Identity, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that waits for the first word, long before the time for a handshake is over."""
     monkeypatch.setattr("hubbub.server.network.tls_transport.FIRST_BYTE_SECONDS", 0.2)
-    with serving_tls(identity) as server, Wire(server.address) as plain:
-        assert [line.split()[:2] for line in plain.rest()] == [["/error", "tls-needed"], ["/bye", "here"]]
+    with serving_tls(identity) as server, WireClient(server.address) as plain:
+        assert [line.split()[:2] for line in plain.read_to_end()] == [["/error", "tls-needed"], ["/bye", "here"]]
     assert "it waits for the first word, so it does not speak TLS" in log.read_text()
 
 
@@ -224,7 +226,7 @@ def test_our_client_learns_of_tls_in_time() -> None:
 def test_garbage_instead_of_a_handshake(server: ChatServer, log: Path, garbage: bytes) -> None:
     """An end at once, and a line in the log."""
     with socket.create_connection(server.address) as plain:
-        plain.settimeout(PATIENCE_SECONDS)
+        plain.settimeout(TIMEOUT_SECONDS)
         plain.send(garbage)
         assert rest(plain).startswith((b"/error tls-needed ", b""))
     assert eventually(lambda: "it does not speak TLS" in log.read_text())
@@ -242,11 +244,11 @@ def test_a_full_server_shuts_the_door(identity: Identity) -> None:
     """Without a handshake there is no telling why."""
     certificate = Certificate(identity.path, identity.path)
     with (
-        serving(certificate=certificate, limits=replace(FAST, clients=1)) as server,
-        Wire(server.address, "alice", context=careless()),
+        serving(certificate=certificate, limits=replace(FAST_LIMITS, clients=1)) as server,
+        WireClient(server.address, "alice", context=unverified_context()),
         pytest.raises((ssl.SSLError, ConnectionError)),
     ):
-        Wire(server.address, context=careless())
+        WireClient(server.address, context=unverified_context())
 
 
 def renegotiating(address: tuple[str, int]) -> tuple[socket.socket, SSL.Connection]:
@@ -262,7 +264,7 @@ def renegotiating(address: tuple[str, int]) -> tuple[socket.socket, SSL.Connecti
 
 def test_renegotiation_is_refused(server: ChatServer) -> None:
     """A new handshake on an old connection is not made; others do not notice."""
-    with Wire(server.address, "alice", context=careless()) as alice:
+    with WireClient(server.address, "alice", context=unverified_context()) as alice:
         sock, connection = renegotiating(server.address)
         with sock:
             connection.send(b"/name bob\n")
@@ -272,21 +274,24 @@ def test_renegotiation_is_refused(server: ChatServer) -> None:
             assert connection.renegotiate()
             with pytest.raises(SSL.Error, match="no renegotiation"):
                 connection.do_handshake()
-        alice.said("/left")
+        alice.read_match("/left")
         assert alice.sync() == []
 
 
 @pytest.mark.parametrize("kind", [Renegotiator, KeyUpdater])
 def test_who_keeps_tls_busy_and_says_nothing(server: ChatServer, log: Path, kind: type[Forger]) -> None:
     """His connection ends, however fast he sends; others do not notice."""
-    with Wire(server.address, "alice", context=careless()) as alice, socket.create_connection(server.address) as bob:
-        bob.settimeout(PATIENCE_SECONDS)
+    with (
+        WireClient(server.address, "alice", context=unverified_context()) as alice,
+        socket.create_connection(server.address) as bob,
+    ):
+        bob.settimeout(TIMEOUT_SECONDS)
         forger = kind(bob)
         bob.sendall(forger.say(b"/name bob\n"))
-        alice.until("/joined")
+        alice.read_until("/joined")
         with contextlib.suppress(ConnectionError):
             bob.sendall(forger.flood(2_000))
-        alice.until("/left")
+        alice.read_until("/left")
         assert alice.sync() == []
     assert "the peer sends much and says nothing" in log.read_text()
 
@@ -296,32 +301,32 @@ def test_who_keeps_tls_busy_and_says_nothing(server: ChatServer, log: Path, kind
 
 def test_the_goodbye_of_a_client_ends_his_session(server: ChatServer, log: Path) -> None:
     """He gets what was on its way, and a goodbye in return."""
-    with Wire(server.address, "alice", context=careless()) as alice:
-        with Wire(server.address, "bob", context=careless()) as bob:
-            alice.until("/joined")
+    with WireClient(server.address, "alice", context=unverified_context()) as alice:
+        with WireClient(server.address, "bob", context=unverified_context()) as bob:
+            alice.read_until("/joined")
             assert isinstance(bob.socket, ssl.SSLSocket)
             plain = bob.socket.unwrap()  # waits for the server's
             assert plain.recv(1) == b""
             plain.close()
-        assert alice.said("/left").endswith("lost")
+        assert alice.read_match("/left").endswith("lost")
     assert "lost 127.0.0.1 'bob'" not in log.read_text()
 
 
 def test_a_cut_ends_a_session(server: ChatServer, log: Path) -> None:
     """What has no end is no line; the log says that it was a cut."""
-    with Wire(server.address, "alice", context=careless()) as alice:
-        with Wire(server.address, "bob", context=careless()) as bob:
-            alice.until("/joined")
+    with WireClient(server.address, "alice", context=unverified_context()) as alice:
+        with WireClient(server.address, "bob", context=unverified_context()) as bob:
+            alice.read_until("/joined")
             bob.send_bytes(b"whole\nnot who")
-        assert alice.until("/left")[-2].endswith(" whole")
+        assert alice.read_until("/left")[-2].endswith(" whole")
     assert "lost 127.0.0.1 'bob'" in log.read_text()
 
 
 def test_a_stop_says_goodbye(identity: Identity) -> None:
     """With the reason, and with the goodbye of TLS."""
     with serving_tls(identity) as server:
-        alice = Wire(server.address, "alice", context=careless())
-    assert alice.rest()[-1].startswith("/bye the server is stopping")
+        alice = WireClient(server.address, "alice", context=unverified_context())
+    assert alice.read_to_end()[-1].startswith("/bye the server is stopping")
     alice.socket.close()
 
 
@@ -330,7 +335,7 @@ def test_a_stop_ends_a_handshake(identity: Identity) -> None:
     with serving_tls(identity) as server, socket.create_connection(server.address) as silent:
         assert eventually(lambda: any(thread.name == "session" for thread in threading.enumerate()))
         server.stop()
-        silent.settimeout(PATIENCE_SECONDS)
+        silent.settimeout(TIMEOUT_SECONDS)
         assert rest(silent)[:1] == b"\x15"  # an alert, and the end
 
 
@@ -348,27 +353,27 @@ def remembering_server(identity: Identity, tmp_path: Path) -> Iterator[ChatServe
 def test_a_reader_that_stalls_gets_all(remembering_server: ChatServer) -> None:
     """He is behind, his records are whole, nobody waits for him, and he has every line when he reads."""
     with (
-        Wire(remembering_server.address, "slow", receive_buffer=4_096, context=careless()) as slow,
-        Wire(remembering_server.address, "alice", context=careless()) as alice,
+        WireClient(remembering_server.address, "slow", receive_buffer=4_096, context=unverified_context()) as slow,
+        WireClient(remembering_server.address, "alice", context=unverified_context()) as alice,
     ):
         for batch in range(10):
             alice.send(*[f"{'x' * (TEXT_CHARS - 10)}"] * 300)
-            alice.until(f"/say lobby {300 * (batch + 1)} ")
+            alice.read_until(f"/say lobby {300 * (batch + 1)} ")
             slow.send(f"/ping {batch}")  # the answer goes between lines, whatever is held
-        heard = slow.until("/say lobby 3000 ")
+        heard = slow.read_until("/say lobby 3000 ")
         lines = [line for line in heard if line.startswith("/say")]
         assert [line.split()[1] for line in heard if line.startswith("/pong")] == [f"{batch}" for batch in range(10)]
         assert [int(line.split()[2]) for line in lines] == list(range(1, 3_001))
         assert {len(line.split()[-1]) for line in lines} == {TEXT_CHARS - 10}
         slow.send("back")
-        assert alice.said().endswith(" back")
+        assert alice.read_match().endswith(" back")
 
 
 def test_both_talk_much_while_neither_reads(remembering_server: ChatServer) -> None:
     """What goes up does not wait for what goes down."""
-    with Wire(remembering_server.address, "alice", receive_buffer=4_096, context=careless()) as alice:
+    with WireClient(remembering_server.address, "alice", receive_buffer=4_096, context=unverified_context()) as alice:
         alice.send(*["x" * TEXT_CHARS] * 3_000)
-        seen = [line for line in alice.until("/say lobby 3000 ") if line.startswith("/say")]
+        seen = [line for line in alice.read_until("/say lobby 3000 ") if line.startswith("/say")]
         assert [int(line.split()[2]) for line in seen] == list(range(1, 3_001))
 
 
@@ -379,16 +384,16 @@ def test_a_new_certificate_disturbs_nobody(authority: Authority, identity: Ident
     """Who is here stays and goes on; who comes sees the new one."""
     certificate = Certificate(identity.path, identity.path)
     with (
-        serving(certificate=certificate, limits=FAST) as server,
-        Wire(server.address, "alice", context=careless()) as alice,
+        serving(certificate=certificate, limits=FAST_LIMITS) as server,
+        WireClient(server.address, "alice", context=unverified_context()) as alice,
     ):
         new = authority.issue()
         certificate.reload()
         assert certificate.fingerprint == new.fingerprint != identity.fingerprint
-        with Wire(server.address, "bob", context=trusting(authority.path)) as bob:
+        with WireClient(server.address, "bob", context=trusting_context(authority.path)) as bob:
             assert isinstance(bob.socket, ssl.SSLSocket)
             assert bob.socket.getpeercert(binary_form=True) == ssl.PEM_cert_to_DER_cert(
                 identity.path.read_text().partition("-----END PRIVATE KEY-----\n")[2]
             )
             alice.send("still here")
-            assert bob.said() == alice.said()
+            assert bob.read_match() == alice.read_match()

@@ -11,7 +11,9 @@ from hubbub.server.access.limits import Limits
 from hubbub.server.journal.journal import JournalError, MemoryJournal, Page
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.server import ChatServer
-from testing.wire import Wire, eventually, serving
+from testing.server import serving
+from testing.waiting import eventually
+from testing.wire_client import WireClient
 from tests.server.delivery.test_delivery import covered
 
 HOLDING = Limits(rate=0)  # a lost connection keeps its name for a minute
@@ -25,28 +27,28 @@ def server() -> Iterator[ChatServer]:
 
 
 @pytest.fixture
-def alice(server: ChatServer) -> Iterator[Wire]:
-    with Wire(server.address, "alice red") as made:
+def alice(server: ChatServer) -> Iterator[WireClient]:
+    with WireClient(server.address, "alice red") as made:
         yield made
 
 
-def come(server: ChatServer, name: str) -> tuple[Wire, str]:
+def come(server: ChatServer, name: str) -> tuple[WireClient, str]:
     """Return a connection that is in, and its token."""
-    wire = Wire(server.address)
+    wire = WireClient(server.address)
     wire.send(f"/name {name}")
-    token = wire.said("/welcome").split()[3]
-    wire.until("/entered")
+    token = wire.read_match("/welcome").split()[3]
+    wire.read_until("/entered")
     return wire, token
 
 
-def cut(wire: Wire) -> None:
+def cut(wire: WireClient) -> None:
     """Lose a connection without a word."""
     wire.socket.close()
 
 
-def resume(server: ChatServer, token: str, room: str, seq: int) -> Wire:
-    wire = Wire(server.address)
-    assert wire.line() == "/hello 1 -"
+def resume(server: ChatServer, token: str, room: str, seq: int) -> WireClient:
+    wire = WireClient(server.address)
+    assert wire.read_line() == "/hello 1 -"
     wire.send(f"/resume {token} {room} {seq}")
     return wire
 
@@ -54,129 +56,129 @@ def resume(server: ChatServer, token: str, room: str, seq: int) -> Wire:
 # ------------------------------------------------------------------------------------------------------------ resume
 
 
-def test_who_comes_back_gets_exactly_what_he_missed(server: ChatServer, alice: Wire) -> None:
+def test_who_comes_back_gets_exactly_what_he_missed(server: ChatServer, alice: WireClient) -> None:
     """Name, colour, room and the lines after his SEQ; nobody sees him go or come."""
     bob, token = come(server, "bob teal")
-    alice.until("/joined")
+    alice.read_until("/joined")
     alice.send("1", "2")
-    bob.until("/say lobby 2 ")
+    bob.read_until("/say lobby 2 ")
     cut(bob)
     alice.send("3", "4", *["/me nods"] * 60)
-    alice.until("/me lobby 64 ")
+    alice.read_until("/me lobby 64 ")
     with resume(server, token, "lobby", 2) as back:
-        assert back.line() == f"/welcome bob teal {token} 0"
-        assert back.line() == "/entered lobby 64 2 -"
+        assert back.read_line() == f"/welcome bob teal {token} 0"
+        assert back.read_line() == "/entered lobby 64 2 -"
         assert [int(line.split()[2]) for line in back.sync()] == list(range(3, 65))
         back.send("hi")
-        assert [line.split()[0] for line in alice.until("/say")] == ["/say"]
+        assert [line.split()[0] for line in alice.read_until("/say")] == ["/say"]
 
 
-def test_in_another_room_than_he_thinks(server: ChatServer, alice: Wire) -> None:
+def test_in_another_room_than_he_thinks(server: ChatServer, alice: WireClient) -> None:
     """Who moved without seeing it is where he moved, and gets that room's last lines."""
     bob, token = come(server, "bob")
     bob.send("/join ops", "hi")
-    bob.until("/say ops")
+    bob.read_until("/say ops")
     cut(bob)
     with resume(server, token, "lobby", 0) as back:
-        assert back.until("/say ops")[1] == "/entered ops 1 1 -"
+        assert back.read_until("/say ops")[1] == "/entered ops 1 1 -"
 
 
-def test_a_half_open_connection_is_taken_over(server: ChatServer, alice: Wire) -> None:
+def test_a_half_open_connection_is_taken_over(server: ChatServer, alice: WireClient) -> None:
     """The old connection is told and ended; the new one goes on."""
     bob, token = come(server, "bob")
-    alice.until("/joined")
+    alice.read_until("/joined")
     with resume(server, token, "lobby", 0) as back:
-        back.until("/entered")
-        assert bob.rest()[-1] == "/bye you are back on another connection"
+        back.read_until("/entered")
+        assert bob.read_to_end()[-1] == "/bye you are back on another connection"
         bob.socket.close()
         back.send("still here", "/who")
-        assert alice.line().endswith("still here")
-        assert [line.split()[1] for line in back.until("/end")][-3:-1] == ["alice", "bob"]
+        assert alice.read_line().endswith("still here")
+        assert [line.split()[1] for line in back.read_until("/end")][-3:-1] == ["alice", "bob"]
 
 
 def test_the_old_connection_can_do_no_more(server: ChatServer) -> None:
     """What still comes on the old connection moves nobody."""
     bob, token = come(server, "bob")
     with resume(server, token, "lobby", 0) as back, bob:
-        back.until("/entered")
+        back.read_until("/entered")
         bob.send("/join ops")
-        bob.rest()
+        bob.read_to_end()
         back.send("/who")
-        assert back.until("/end who")[-2].split()[1:4:2] == ["bob", "lobby"]
+        assert back.read_until("/end who")[-2].split()[1:4:2] == ["bob", "lobby"]
 
 
 @pytest.mark.parametrize("token", ["nonsense", "0" * 32])
 def test_an_unknown_token(server: ChatServer, token: str) -> None:
     """It is refused, and one goes on with /name."""
     with resume(server, token, "lobby", 0) as wire:
-        assert wire.line().startswith("/error resume-unknown")
+        assert wire.read_line().startswith("/error resume-unknown")
         wire.send("/name bob")
-        assert wire.said("/welcome")
+        assert wire.read_match("/welcome")
 
 
 def test_who_said_exit_does_not_come_back(server: ChatServer) -> None:
     """The session is over and the name free at once."""
     bob, token = come(server, "bob")
     bob.send("/exit")
-    bob.rest()
+    bob.read_to_end()
     bob.socket.close()
     with resume(server, token, "lobby", 0) as wire:
-        assert wire.line().startswith("/error resume-unknown")
+        assert wire.read_line().startswith("/error resume-unknown")
         wire.send("/name bob")
-        assert wire.said("/welcome")
+        assert wire.read_match("/welcome")
 
 
-def test_resume_is_for_who_has_no_name(server: ChatServer, alice: Wire) -> None:
+def test_resume_is_for_who_has_no_name(server: ChatServer, alice: WireClient) -> None:
     """One is one person on one connection."""
     alice.send("/resume x lobby 0")
-    assert alice.line().startswith("/error not-allowed")
+    assert alice.read_line().startswith("/error not-allowed")
 
 
 def test_a_name_is_held_and_then_free() -> None:
     """Within the grace it is taken, after it everybody sees `/left … lost`, and the session can still come back."""
-    with serving(limits=SHORT) as server, Wire(server.address, "alice") as alice:
+    with serving(limits=SHORT) as server, WireClient(server.address, "alice") as alice:
         bob, token = come(server, "bob")
-        alice.until("/joined")
+        alice.read_until("/joined")
         cut(bob)
-        with Wire(server.address) as other:
+        with WireClient(server.address) as other:
             other.send("/name BOB", "/list")
-            assert other.said("/error").startswith("/error name-taken")
-        assert alice.said("/left").split()[3:] == ["bob", alice_color(server, token), "lost"]
+            assert other.read_match("/error").startswith("/error name-taken")
+        assert alice.read_match("/left").split()[3:] == ["bob", alice_color(server, token), "lost"]
         with resume(server, token, "lobby", 0) as back:
-            assert back.said("/entered") == "/entered lobby 0 2 -"
-            assert alice.said("/joined").split()[3] == "bob"
+            assert back.read_match("/entered") == "/entered lobby 0 2 -"
+            assert alice.read_match("/joined").split()[3] == "bob"
 
 
 def alice_color(server: ChatServer, token: str) -> str:
     """Return the colour that the session of `token` has."""
     with resume(server, token, "lobby", 0) as wire:
-        color = wire.said("/welcome").split()[2]
-        wire.until("/entered")
+        color = wire.read_match("/welcome").split()[2]
+        wire.read_until("/entered")
         wire.send("/join away")
-        wire.until("/entered")
+        wire.read_until("/entered")
         wire.send("/leave")
-        wire.until("/entered lobby")
+        wire.read_until("/entered lobby")
     return color
 
 
 def test_a_name_taken_meanwhile() -> None:
     """Who comes back after the grace to a name that somebody else has is told so."""
-    with serving(limits=SHORT) as server, Wire(server.address, "alice") as alice:
+    with serving(limits=SHORT) as server, WireClient(server.address, "alice") as alice:
         bob, token = come(server, "bob")
         cut(bob)
-        alice.until("/left")
-        with Wire(server.address, "bob"), resume(server, token, "lobby", 0) as wire:
-            assert wire.line().startswith("/error name-taken")
+        alice.read_until("/left")
+        with WireClient(server.address, "bob"), resume(server, token, "lobby", 0) as wire:
+            assert wire.read_line().startswith("/error name-taken")
 
 
-def test_a_message_to_one_who_is_away(server: ChatServer, alice: Wire) -> None:
+def test_a_message_to_one_who_is_away(server: ChatServer, alice: WireClient) -> None:
     """It is refused rather than lost."""
     bob, _ = come(server, "bob")
     cut(bob)
 
     def refused() -> bool:
         alice.send("/msg bob hi")
-        return alice.said("/msg|/error").startswith("/error no-such-person bob has just lost")
+        return alice.read_match("/msg|/error").startswith("/error no-such-person bob has just lost")
 
     assert eventually(refused)
 
@@ -187,16 +189,16 @@ def test_after_a_restart_everything_is_as_it_was(tmp_path: Path) -> None:
     with serving(limits=HOLDING, journal=SqliteJournal(path)) as server:
         bob, token = come(server, "bob teal")
         bob.send("/join Ops", "/post 1 one", "/post 2 two")
-        bob.until("/ack 2")
+        bob.read_until("/ack 2")
     bob.socket.close()
     with serving(limits=HOLDING, journal=SqliteJournal(path)) as server, resume(server, token, "ops", 1) as back:
-        assert back.line() == f"/welcome bob teal {token} 2"
-        assert back.line() == "/entered Ops 2 1 -"
-        assert back.said().endswith("teal two")
+        assert back.read_line() == f"/welcome bob teal {token} 2"
+        assert back.read_line() == "/entered Ops 2 1 -"
+        assert back.read_match().endswith("teal two")
         back.send("/post 3 three")
-        assert back.said().split()[2] == "3"
+        assert back.read_match().split()[2] == "3"
         back.send("/list")
-        assert back.until("/end list")[-3:-1] == ["/room lobby 0 -", "/room Ops 1 -"]
+        assert back.read_until("/end list")[-3:-1] == ["/room lobby 0 -", "/room Ops 1 -"]
 
 
 def test_nobody_sees_a_restart(tmp_path: Path) -> None:
@@ -205,32 +207,32 @@ def test_nobody_sees_a_restart(tmp_path: Path) -> None:
     with serving(limits=HOLDING, journal=SqliteJournal(path)) as server:
         people = {name: come(server, name) for name in ("alice", "bob", "carl")}
         people["carl"][0].send("/exit")
-        people["carl"][0].rest()
+        people["carl"][0].read_to_end()
     for wire, _ in people.values():
         wire.socket.close()
     with serving(limits=Limits(rate=0, grace_seconds=1.0), journal=SqliteJournal(path)) as server:
-        with Wire(server.address) as thief:
+        with WireClient(server.address) as thief:
             thief.send("/name BOB")
-            assert thief.said("/error").startswith("/error name-taken")
+            assert thief.read_match("/error").startswith("/error name-taken")
         with resume(server, people["alice"][1], "lobby", 0) as alice:
-            assert alice.said("/entered") == "/entered lobby 0 2 -"
-            assert alice.said("/left").split()[3:6:2] == ["bob", "lost"]
-    with serving(limits=HOLDING, journal=SqliteJournal(path)) as server, Wire(server.address, "bob") as bob:
+            assert alice.read_match("/entered") == "/entered lobby 0 2 -"
+            assert alice.read_match("/left").split()[3:6:2] == ["bob", "lost"]
+    with serving(limits=HOLDING, journal=SqliteJournal(path)) as server, WireClient(server.address, "bob") as bob:
         bob.send("/who")
-        assert [line.split()[1] for line in bob.until("/end who")] == ["alice", "bob", "who"]
+        assert [line.split()[1] for line in bob.read_until("/end who")] == ["alice", "bob", "who"]
 
 
 def test_a_room_with_a_past_is_not_listed_until_somebody_is_in_it(tmp_path: Path) -> None:
     """It has its past, in the spelling that it had."""
     path = tmp_path / "j.db"
-    with serving(journal=SqliteJournal(path)) as server, Wire(server.address, "bob") as bob:
+    with serving(journal=SqliteJournal(path)) as server, WireClient(server.address, "bob") as bob:
         bob.send("/join Ops", "hi")
-        bob.until("/say Ops")
-    with serving(journal=SqliteJournal(path)) as server, Wire(server.address, "bob") as bob:
+        bob.read_until("/say Ops")
+    with serving(journal=SqliteJournal(path)) as server, WireClient(server.address, "bob") as bob:
         bob.send("/list", "/join ops")
-        assert bob.until("/end list")[-2:] == ["/room lobby 1 -", "/end list"]
-        assert bob.line() == "/entered Ops 1 1 -"
-        assert bob.line().endswith(" hi")
+        assert bob.read_until("/end list")[-2:] == ["/room lobby 1 -", "/end list"]
+        assert bob.read_line() == "/entered Ops 1 1 -"
+        assert bob.read_line().endswith(" hi")
 
 
 def test_history_reaches_behind_what_is_in_memory(tmp_path: Path) -> None:
@@ -238,25 +240,25 @@ def test_history_reaches_behind_what_is_in_memory(tmp_path: Path) -> None:
     with serving(limits=HOLDING, journal=SqliteJournal(tmp_path / "j.db")) as server:
         carl, token = come(server, "carl")
         cut(carl)
-        with Wire(server.address, "alice") as alice:
+        with WireClient(server.address, "alice") as alice:
             alice.send(*map(str, range(1, 3_001)))
-            alice.until("/say lobby 3000 ")
+            alice.read_until("/say lobby 3000 ")
             alice.send("/history 2 100")
-            assert [line.split()[-1] for line in alice.until("/end")] == ["98", "99", "history"]
+            assert [line.split()[-1] for line in alice.read_until("/end")] == ["98", "99", "history"]
             with resume(server, token, "lobby", 7) as back:
-                lines = back.until("/say lobby 3000 ")
+                lines = back.read_until("/say lobby 3000 ")
                 assert [int(line.split()[2]) for line in lines[2:]] == list(range(8, 3_001))
 
 
 def test_what_is_no_longer_kept_is_a_gap(tmp_path: Path) -> None:
     """A long absence beyond what is kept is named."""
-    with serving(limits=HOLDING) as server, Wire(server.address, "alice") as alice:
+    with serving(limits=HOLDING) as server, WireClient(server.address, "alice") as alice:
         carl, token = come(server, "carl")
         cut(carl)
         alice.send(*["x" * 1_000] * 3_000)
-        alice.until("/say lobby 3000 ")
+        alice.read_until("/say lobby 3000 ")
         with resume(server, token, "lobby", 7) as back:
-            lines = back.until("/say lobby 3000 ")[2:]
+            lines = back.read_until("/say lobby 3000 ")[2:]
             assert lines[0].startswith("/gap lobby 8 ")
             assert covered(lines) == list(range(8, 3_001))
 
@@ -264,44 +266,44 @@ def test_what_is_no_longer_kept_is_a_gap(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------- posts
 
 
-def test_a_post_is_said_and_acknowledged(alice: Wire) -> None:
+def test_a_post_is_said_and_acknowledged(alice: WireClient) -> None:
     """Text and actions; the acknowledgement names the last that is kept."""
     alice.send("/post 1 hi", "/post 2 /me waves", "/post 3 //x")
-    lines = alice.until("/ack 3")
+    lines = alice.read_until("/ack 3")
     assert [line.split(" ", 6)[-1] for line in lines if line[:4] in ("/say", "/me ")] == ["hi", "waves", "/x"]
 
 
-def test_a_post_that_is_kept_is_not_said_twice(server: ChatServer, alice: Wire) -> None:
+def test_a_post_that_is_kept_is_not_said_twice(server: ChatServer, alice: WireClient) -> None:
     """On the same connection and on the next; it is acknowledged again."""
     bob, token = come(server, "bob")
-    alice.until("/joined")
+    alice.read_until("/joined")
     bob.send("/post 1 a", "/post 2 b", "/post 1 a", "/post 2 b")
-    bob.until("/ack 2")
+    bob.read_until("/ack 2")
     bob.sync()
     cut(bob)
     with resume(server, token, "lobby", 2) as back:
-        assert back.line().endswith(" 2")
+        assert back.read_line().endswith(" 2")
         back.send("/post 2 b", "/post 3 c")
-        back.until("/ack 3")
-        assert [line.split()[-1] for line in alice.until(".* c$")] == ["a", "b", "c"]
+        back.read_until("/ack 3")
+        assert [line.split()[-1] for line in alice.read_until(".* c$")] == ["a", "b", "c"]
 
 
-def test_a_run_of_posts_that_is_kept_in_part(server: ChatServer, alice: Wire) -> None:
+def test_a_run_of_posts_that_is_kept_in_part(server: ChatServer, alice: WireClient) -> None:
     """Of posts that come together, those that are kept already are left out, and the others are said."""
     bob, token = come(server, "bob")
     bob.send("/post 1 a", "/post 2 b", "/post 3 c")
-    bob.until("/ack 3")
+    bob.read_until("/ack 3")
     cut(bob)
     with resume(server, token, "lobby", 3) as back:
         back.send("/post 2 b", "/post 3 c", "/post 4 d", "/post 5 e", "/post 9 f", "/post 7 no", "/post 10 /me g")
-        back.until("/ack 10")
-        assert [line.split()[-1] for line in alice.until(".* g$") if "/joined" not in line] == list("abcdefg")
+        back.read_until("/ack 10")
+        assert [line.split()[-1] for line in alice.read_until(".* g$") if "/joined" not in line] == list("abcdefg")
 
 
-def test_a_post_before_exit_is_acknowledged(alice: Wire) -> None:
+def test_a_post_before_exit_is_acknowledged(alice: WireClient) -> None:
     """Whoever leaves knows what is kept of him."""
     alice.send("/post 1 bye all", "/exit")
-    assert [line.split()[0] for line in alice.rest()] == ["/say", "/ack", "/bye"]
+    assert [line.split()[0] for line in alice.read_to_end()] == ["/say", "/ack", "/bye"]
 
 
 @pytest.mark.parametrize(
@@ -313,20 +315,20 @@ def test_a_post_before_exit_is_acknowledged(alice: Wire) -> None:
         ("/me", "missing-argument"),
     ],
 )
-def test_a_post_that_cannot_be_said(alice: Wire, line: str, code: str) -> None:
+def test_a_post_that_cannot_be_said(alice: WireClient, line: str, code: str) -> None:
     """It is refused under its number, which is used up; the next one is said."""
     alice.send(f"/post 1 {line}", "/post 2 fine")
-    lines = alice.until("/ack 2")
+    lines = alice.read_until("/ack 2")
     assert lines[0].split()[:3] == ["/refused", "1", code]
     assert lines[1].endswith(" fine")
     alice.send("/post 1 again")
-    assert alice.line() == "/ack 2"
+    assert alice.read_line() == "/ack 2"
 
 
-def test_posts_count_from_one(alice: Wire) -> None:
+def test_posts_count_from_one(alice: WireClient) -> None:
     """A post 0 is an error, not a message."""
     alice.send("/post 0 hi", "/post x hi")
-    assert [alice.line().split()[1] for _ in range(2)] == ["argument-invalid"] * 2
+    assert [alice.read_line().split()[1] for _ in range(2)] == ["argument-invalid"] * 2
 
 
 # ------------------------------------------------------------------------------------- a journal that cannot be written
@@ -348,53 +350,57 @@ class Failing(MemoryJournal):
 def test_what_cannot_be_kept_is_held_and_then_said(tmp_path: Path) -> None:
     """One notice when it stops, nothing said meanwhile, answers go on, and then all of it in order."""
     journal = Failing()
-    with serving(journal=journal) as server, Wire(server.address, "alice") as alice, Wire(server.address, "bob") as bob:
-        alice.until("/joined")
+    with (
+        serving(journal=journal) as server,
+        WireClient(server.address, "alice") as alice,
+        WireClient(server.address, "bob") as bob,
+    ):
+        alice.read_until("/joined")
         journal.fails.set()
         alice.send("/post 1 a")
-        assert alice.line().startswith("/notice the server cannot write its journal")
+        assert alice.read_line().startswith("/notice the server cannot write its journal")
         bob.send("b", "/who")
-        assert bob.until("/end who")[0].startswith("/notice the server cannot write its journal")
+        assert bob.read_until("/end who")[0].startswith("/notice the server cannot write its journal")
         alice.send("/post 2 c")
         assert alice.sync() == []
         journal.fails.clear()
-        seen = alice.until("/ack 2")
+        seen = alice.read_until("/ack 2")
         assert seen[0].startswith("/notice the server can write its journal again")
         assert sorted(line.split()[-1] for line in seen if line.startswith("/say")) == ["a", "b", "c"]
-        assert [line.split()[2] for line in bob.until("/say lobby 3")[1:]] == ["1", "2", "3"]
+        assert [line.split()[2] for line in bob.read_until("/say lobby 3")[1:]] == ["1", "2", "3"]
 
 
 def test_who_waited_for_space_goes_on(tmp_path: Path) -> None:
     """When the journal can be written again, a speaker who had filled his room's queue is not forgotten."""
     journal = Failing()
-    with serving(journal=journal) as server, Wire(server.address, "alice") as alice:
+    with serving(journal=journal) as server, WireClient(server.address, "alice") as alice:
         journal.fails.set()
         alice.send("first")
-        alice.until("/notice")
+        alice.read_until("/notice")
         lines = b"x\n" * 4_000
         flood = threading.Thread(target=alice.send_bytes, args=(lines,))
         flood.start()
         assert eventually(lambda: sum(server._context.delivery._counts.values()) >= 1_000)
         journal.fails.clear()
-        alice.until("/say lobby 4001 ")
+        alice.read_until("/say lobby 4001 ")
         flood.join()
 
 
 def test_nobody_holds_a_descriptor_while_the_journal_fails() -> None:
     """Connections that come and go are closed, journal or not."""
     journal = Failing()
-    with serving(journal=journal) as server, Wire(server.address, "alice") as alice:
+    with serving(journal=journal) as server, WireClient(server.address, "alice") as alice:
         journal.fails.set()
         alice.send("/post 1 a")
-        alice.until("/notice")
+        alice.read_until("/notice")
         before = psutil.Process().num_fds()
         for number in range(50):
-            with Wire(server.address) as wire:
+            with WireClient(server.address) as wire:
                 wire.send(f"/name n{number}")
-                wire.line()
+                wire.read_line()
         assert eventually(lambda: psutil.Process().num_fds() - before < 5)
         journal.fails.clear()
-        alice.until("/ack 1")
+        alice.read_until("/ack 1")
 
 
 class Awkward(SqliteJournal):
@@ -413,9 +419,9 @@ class Awkward(SqliteJournal):
 
 def filled(path: Path, lines: int) -> Path:
     """Make a journal with a past."""
-    with serving(journal=SqliteJournal(path)) as server, Wire(server.address, "alice") as alice:
+    with serving(journal=SqliteJournal(path)) as server, WireClient(server.address, "alice") as alice:
         alice.send(*["x"] * lines)
-        alice.until(f"/say lobby {lines} ")
+        alice.read_until(f"/say lobby {lines} ")
     return path
 
 
@@ -424,18 +430,18 @@ def test_a_stop_while_the_past_is_read(tmp_path: Path) -> None:
     journal = Awkward(filled(tmp_path / "j.db", 20))
     journal.seconds = 0.5
     with serving(journal=journal) as server:
-        bob = Wire(server.address, "bob")
+        bob = WireClient(server.address, "bob")
         server.stop()
     with bob:
-        assert [line.split()[0] for line in bob.rest()] == ["/say"] * 20 + ["/bye"]
+        assert [line.split()[0] for line in bob.read_to_end()] == ["/say"] * 20 + ["/bye"]
 
 
 def test_a_past_that_cannot_be_read_at_once_is_read_again(tmp_path: Path) -> None:
     """What is kept is never shown as a gap."""
     journal = Awkward(filled(tmp_path / "j.db", 20))
     journal.failures = 1
-    with serving(journal=journal) as server, Wire(server.address, "bob") as bob:
-        assert [line.split()[0] for line in bob.until("/say lobby 20 ")] == ["/say"] * 20
+    with serving(journal=journal) as server, WireClient(server.address, "bob") as bob:
+        assert [line.split()[0] for line in bob.read_until("/say lobby 20 ")] == ["/say"] * 20
 
 
 def test_a_past_that_cannot_be_read_is_not_given_up(tmp_path: Path) -> None:
@@ -444,31 +450,35 @@ def test_a_past_that_cannot_be_read_is_not_given_up(tmp_path: Path) -> None:
     journal.failures = 2
     with serving(limits=HOLDING, journal=journal) as server:
         bob, token = come(server, "bob")
-        assert not any(line.startswith("/gap") for line in bob.rest())
+        assert not any(line.startswith("/gap") for line in bob.read_to_end())
         bob.socket.close()
         with resume(server, token, "lobby", 0) as back:
-            assert [line.split()[0] for line in back.until("/say lobby 20 ")[2:]] == ["/say"] * 20
+            assert [line.split()[0] for line in back.read_until("/say lobby 20 ")[2:]] == ["/say"] * 20
 
 
 def test_a_server_stops_with_a_journal_that_cannot_be_written() -> None:
     """It says how much was not kept, in the log, and ends in time."""
     journal = Failing()
     with serving(journal=journal) as server:
-        alice = Wire(server.address, "alice")
+        alice = WireClient(server.address, "alice")
         journal.fails.set()
         alice.send("/post 1 a")
-        alice.until("/notice")
+        alice.read_until("/notice")
     alice.socket.close()
 
 
 def test_who_comes_while_the_journal_fails_waits(tmp_path: Path) -> None:
     """He is let in when it can be written again."""
     journal = Failing()
-    with serving(journal=journal) as server, Wire(server.address, "alice") as alice, Wire(server.address) as bob:
+    with (
+        serving(journal=journal) as server,
+        WireClient(server.address, "alice") as alice,
+        WireClient(server.address) as bob,
+    ):
         journal.fails.set()
         alice.send("/post 1 a")
-        alice.until("/notice")
+        alice.read_until("/notice")
         bob.send("/name bob")
         threading.Timer(0.2, journal.fails.clear).start()
-        assert bob.said("/entered") == "/entered lobby 1 2 -"
-        assert alice.said("/joined")
+        assert bob.read_match("/entered") == "/entered lobby 1 2 -"
+        assert alice.read_match("/joined")

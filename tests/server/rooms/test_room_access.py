@@ -15,9 +15,11 @@ from hubbub.server.access.scrypt import Hash, Secret
 from hubbub.server.journal.journal import Journal, JournalError, MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.server import ChatServer
-from testing.wire import FAST, ServerProcess, Wire, eventually, logged, serving
+from testing.server import FAST_LIMITS, ServerProcess, captured_log, serving
+from testing.waiting import eventually
+from testing.wire_client import WireClient
 
-HELD = replace(FAST, grace_seconds=60)
+HELD = replace(FAST_LIMITS, grace_seconds=60)
 HASH = Hash.of("key")
 
 
@@ -28,25 +30,25 @@ def server() -> Iterator[ChatServer]:
 
 
 @pytest.fixture
-def alice(server: ChatServer) -> Iterator[Wire]:
+def alice(server: ChatServer) -> Iterator[WireClient]:
     """In a locked room, of which something is kept."""
-    with Wire(server.address, "alice") as made:
+    with WireClient(server.address, "alice") as made:
         made.send("/join ops secret key", "inside")
-        made.until("/say")
+        made.read_until("/say")
         yield made
 
 
 @pytest.fixture
-def bob(server: ChatServer, alice: Wire) -> Iterator[Wire]:
-    with Wire(server.address, "bob") as made:
+def bob(server: ChatServer, alice: WireClient) -> Iterator[WireClient]:
+    with WireClient(server.address, "bob") as made:
         yield made
 
 
-def answer(wire: Wire, line: str) -> str:
+def answer(wire: WireClient, line: str) -> str:
     """Return the first line that the server answers."""
     wire.sync()
     wire.send(line)
-    return wire.line()
+    return wire.read_line()
 
 
 # ----------------------------------------------------------------------------------------------------------- the table
@@ -129,21 +131,21 @@ def test_a_damaged_lock(fact: str) -> None:
 
 def test_a_key_locks_a_new_room(server: ChatServer) -> None:
     """Its flags say so, to those inside and outside."""
-    with Wire(server.address, "alice") as alice, Wire(server.address, "bob") as bob:
+    with WireClient(server.address, "alice") as alice, WireClient(server.address, "bob") as bob:
         assert answer(alice, "/join Ops secret key") == "/entered Ops 0 1 locked"
         bob.send("/list")
-        assert "/room Ops 1 locked" in bob.until("/end list")
+        assert "/room Ops 1 locked" in bob.read_until("/end list")
         assert answer(bob, "/join ops secret key") == "/entered Ops 0 2 locked"
 
 
-def test_a_wrong_key_is_as_none(bob: Wire) -> None:
+def test_a_wrong_key_is_as_none(bob: WireClient) -> None:
     """The same words, for whatever is tried from outside."""
     refusals = {answer(bob, line) for line in ("/join ops", "/join ops x", "/join ops secret", "/who ops")}
     assert len(refusals) == 1
     assert refusals.pop().startswith("/error room-locked ")
 
 
-def test_a_wrong_key_costs_as_much_as_none(bob: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_key_costs_as_much_as_none(bob: WireClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """One scrypt each, so that time tells nothing."""
     tried: list[str] = []
     is_of = Hash.is_of
@@ -158,20 +160,20 @@ def test_a_wrong_key_costs_as_much_as_none(bob: Wire, monkeypatch: pytest.Monkey
     assert tried == ["", "x"]
 
 
-def test_wrong_keys_are_limited(server: ChatServer, bob: Wire) -> None:
+def test_wrong_keys_are_limited(server: ChatServer, bob: WireClient) -> None:
     """By address, in all rooms together; the right one waits, too, and other rooms are open."""
     for _ in range(5):
         assert answer(bob, "/join ops x").startswith("/error room-locked ")
     assert answer(bob, "/join ops secret key").startswith("/error too-fast ")
-    with Wire(server.address, "carl") as carl:
+    with WireClient(server.address, "carl") as carl:
         assert answer(carl, "/join ops secret key").startswith("/error too-fast ")
     assert answer(bob, "/join dev").startswith("/entered dev ")
 
 
-def test_who_is_inside_stays_unknown(alice: Wire, bob: Wire) -> None:
+def test_who_is_inside_stays_unknown(alice: WireClient, bob: WireClient) -> None:
     """And what is said there, in whatever command from outside."""
     alice.send("psst", "/me whispers")
-    alice.until("/me")
+    alice.read_until("/me")
     bob.send("/who ops", "/who", "/history", "/list", "/join ops", "/join ops x", "/name alice", "/help", "/leave")
     bob.send(
         "/history 1000 2", "/kick alice", "/ban alice 1h", "/mute alice 1h", "/bans", "/resume x ops 0", "/color red"
@@ -183,10 +185,10 @@ def test_who_is_inside_stays_unknown(alice: Wire, bob: Wire) -> None:
     ]
 
 
-def test_members_see_each_other(alice: Wire) -> None:
+def test_members_see_each_other(alice: WireClient) -> None:
     """Inside all is as in any room; who asks to come in once more is told that he is there."""
     alice.send("/who", "/who ops")
-    assert [line.split()[:2] for line in alice.until("/end") + alice.until("/end")] == [
+    assert [line.split()[:2] for line in alice.read_until("/end") + alice.read_until("/end")] == [
         ["/person", "alice"],
         ["/end", "who"],
     ] * 2
@@ -201,38 +203,38 @@ def test_members_see_each_other(alice: Wire) -> None:
         ("/join old key", "is still kept"),
     ],
 )
-def test_what_cannot_be_locked(server: ChatServer, bob: Wire, line: str, words: str) -> None:
+def test_what_cannot_be_locked(server: ChatServer, bob: WireClient, line: str, words: str) -> None:
     """The lobby, a room with people in it, and one whose past anybody may read."""
-    with Wire(server.address, "carl") as carl:
+    with WireClient(server.address, "carl") as carl:
         carl.send("/join old", "hi")
-        carl.until("/say")
+        carl.read_until("/say")
         carl.send("/join dev")
-        carl.until("/entered dev")
+        carl.read_until("/entered dev")
         bob.send("/join zoo")
-        bob.until("/entered zoo")
+        bob.read_until("/entered zoo")
         refusal = answer(bob, line)
         assert refusal.startswith("/error not-allowed ")
         assert words in refusal
 
 
-def test_a_lock_outlives_its_members_as_long_as_the_past(alice: Wire, bob: Wire) -> None:
+def test_a_lock_outlives_its_members_as_long_as_the_past(alice: WireClient, bob: WireClient) -> None:
     """While a line is kept, the empty room opens with its key alone, whose bearer sees it."""
     alice.send("/leave")
-    alice.until("/entered lobby")
+    alice.read_until("/entered lobby")
     assert answer(bob, "/join ops").startswith("/error room-locked ")
     assert answer(bob, "/join ops other key").startswith("/error room-locked ")
     assert answer(bob, "/join ops secret key") == "/entered ops 1 1 locked"
-    assert bob.line().endswith(" inside")
+    assert bob.read_line().endswith(" inside")
 
 
 def test_a_lock_with_nothing_behind_it_is_gone(server: ChatServer) -> None:
     """Nobody there and nothing said: the next one finds a new room, and may lock it himself."""
-    with Wire(server.address, "alice") as alice, Wire(server.address, "bob") as bob:
+    with WireClient(server.address, "alice") as alice, WireClient(server.address, "bob") as bob:
         alice.send("/join ops one", "/leave")
-        alice.until("/entered lobby")
+        alice.read_until("/entered lobby")
         assert answer(bob, "/join ops") == "/entered ops 0 1 -"
         bob.send("/leave")
-        bob.until("/entered lobby")
+        bob.read_until("/entered lobby")
         assert answer(bob, "/join ops two") == "/entered ops 0 1 locked"
 
 
@@ -240,9 +242,9 @@ def test_a_purged_past_takes_the_lock_with_it(tmp_path: Path) -> None:
     """As soon as none of it is kept."""
     now = [1_000_000.0]
     journal = SqliteJournal(tmp_path / "journal.db", keep_days=1, clock=lambda: now[0])
-    with serving(journal=journal) as server, Wire(server.address, "alice") as alice:
+    with serving(journal=journal) as server, WireClient(server.address, "alice") as alice:
         alice.send("/join ops key", "inside", "/leave")
-        alice.until("/entered lobby")
+        alice.read_until("/entered lobby")
         assert answer(alice, "/join ops").startswith("/error room-locked ")
         now[0] = 4_000_000_000_000.0
         journal.purge_old()
@@ -254,26 +256,30 @@ def test_a_lock_that_is_off_leaves_no_past_in_memory(tmp_path: Path) -> None:
     """What was said behind it and is purged is shown to nobody, though the server still had it at hand."""
     now = [1_000_000.0]
     journal = SqliteJournal(tmp_path / "journal.db", keep_days=1, clock=lambda: now[0])
-    with serving(journal=journal) as server, Wire(server.address, "alice") as alice, Wire(server.address, "bob") as bob:
+    with (
+        serving(journal=journal) as server,
+        WireClient(server.address, "alice") as alice,
+        WireClient(server.address, "bob") as bob,
+    ):
         alice.send("/join ops key", "inside", "/leave")
-        alice.until("/entered lobby")
+        alice.read_until("/entered lobby")
         now[0] = 4_000_000_000_000.0
         journal.purge_old()
         bob.sync()
         bob.send("/join ops", "mine")
-        assert bob.until("/say")[:-1] == ["/entered ops 1 1 -", "/gap ops 1 1"]
+        assert bob.read_until("/say")[:-1] == ["/entered ops 1 1 -", "/gap ops 1 1"]
         bob.send("/history")
-        assert [line.split()[:3] for line in bob.until("/end")] == [
+        assert [line.split()[:3] for line in bob.read_until("/end")] == [
             ["/gap", "ops", "1"],
             ["/say", "ops", "2"],
             ["/end", "history"],
         ]
 
 
-def test_nobody_makes_a_room_that_looks_like_a_locked_one(alice: Wire, bob: Wire) -> None:
+def test_nobody_makes_a_room_that_looks_like_a_locked_one(alice: WireClient, bob: WireClient) -> None:
     """While it is empty, too: who has the key is not kept out by a look-alike, nor led into one."""
     alice.send("/leave")
-    alice.until("/entered lobby")
+    alice.read_until("/entered lobby")
     for line in ("/join \u043eps", "/join \u043eps other key"):
         assert answer(bob, line).startswith("/error room-invalid \u043eps looks like ops, ")
     assert answer(alice, "/join ops secret key") == "/entered ops 1 1 locked"
@@ -281,12 +287,12 @@ def test_nobody_makes_a_room_that_looks_like_a_locked_one(alice: Wire, bob: Wire
 
 def test_a_look_alike_may_be_made_when_nothing_is_left_behind_a_lock() -> None:
     """So that nobody can block the names of rooms by locking one and going."""
-    with serving() as server, Wire(server.address, "alice") as alice, Wire(server.address, "bob") as bob:
+    with serving() as server, WireClient(server.address, "alice") as alice, WireClient(server.address, "bob") as bob:
         alice.send("/join ops one", "/leave")
-        alice.until("/entered lobby")
+        alice.read_until("/entered lobby")
         assert answer(bob, "/join \u043eps") == "/entered \u043eps 0 1 -"
         bob.send("/leave")
-        bob.until("/entered lobby")
+        bob.read_until("/entered lobby")
         alice.sync()
         assert answer(alice, "/join ops two") == "/entered ops 0 1 locked"
 
@@ -309,7 +315,10 @@ def test_a_look_alike_of_a_locked_room_is_refused_after_a_restart() -> None:
 def test_a_room_that_cannot_be_made_leaves_no_lock() -> None:
     """Where there can be no more rooms, nothing of it stays."""
     journal = MemoryJournal()
-    with serving(limits=replace(FAST, rooms=1), journal=journal) as server, Wire(server.address, "alice") as alice:
+    with (
+        serving(limits=replace(FAST_LIMITS, rooms=1), journal=journal) as server,
+        WireClient(server.address, "alice") as alice,
+    ):
         assert answer(alice, "/join ops key").startswith("/error too-many ")
         assert journal.facts(FACTS) == {}
 
@@ -317,17 +326,17 @@ def test_a_room_that_cannot_be_made_leaves_no_lock() -> None:
 def test_old_locks_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those with nothing behind them are looked for when there can be no more."""
     monkeypatch.setattr(locks_module, "LOCKS", 2)
-    with serving() as server, Wire(server.address, "alice") as alice:
+    with serving() as server, WireClient(server.address, "alice") as alice:
         alice.send("/join one key", "kept", "/join two key", "/leave", "/join three key")
-        assert alice.until("/entered three")[-1] == "/entered three 0 1 locked"
+        assert alice.read_until("/entered three")[-1] == "/entered three 0 1 locked"
         assert answer(alice, "/join four key").startswith("/error too-many ")
 
 
 def test_the_log_has_no_key(server: ChatServer) -> None:
     """Neither a right nor a wrong one."""
-    with logged() as log, Wire(server.address, "alice") as alice, Wire(server.address, "bob") as bob:
+    with captured_log() as log, WireClient(server.address, "alice") as alice, WireClient(server.address, "bob") as bob:
         alice.send("/join ops hunter2")
-        alice.until("/entered ops")
+        alice.read_until("/entered ops")
         answer(bob, "/join ops hunter3")
     assert any("room-locked" in line for line in log)
     assert not any("hunter" in line for line in log)
@@ -336,69 +345,73 @@ def test_the_log_has_no_key(server: ChatServer) -> None:
 # ---------------------------------------------------------------------------------------------------------- coming back
 
 
-def test_coming_back_into_a_locked_room(server: ChatServer, alice: Wire) -> None:
+def test_coming_back_into_a_locked_room(server: ChatServer, alice: WireClient) -> None:
     """Who was in is in again, without the key, with what he missed."""
     alice.sync()
-    with Wire(server.address) as wire, Wire(server.address, "carl") as carl:
+    with WireClient(server.address) as wire, WireClient(server.address, "carl") as carl:
         carl.send("/join dev")
-        carl.until("/entered dev")
-        with Wire(server.address) as dora:
+        carl.read_until("/entered dev")
+        with WireClient(server.address) as dora:
             dora.send("/name dora", "/join ops secret key")
-            token = dora.until("/welcome")[-1].split()[3]
-            dora.until("/entered ops")
+            token = dora.read_until("/welcome")[-1].split()[3]
+            dora.read_until("/entered ops")
         alice.send("missed")
-        alice.until("/say ops 2")
+        alice.read_until("/say ops 2")
         wire.send(f"/resume {token} ops 1")
-        assert wire.until("/entered")[-1] == "/entered ops 2 2 locked"
-        assert wire.line().endswith(" missed")
+        assert wire.read_until("/entered")[-1] == "/entered ops 2 2 locked"
+        assert wire.read_line().endswith(" missed")
 
 
-def token_of(wire: Wire, name: str) -> str:
+def token_of(wire: WireClient, name: str) -> str:
     """Be `name`, and return the token to come back with."""
     wire.send(f"/name {name}")
-    token = wire.until("/welcome")[-1].split()[3]
-    wire.until("/entered")
+    token = wire.read_until("/welcome")[-1].split()[3]
+    wire.read_until("/entered")
     return token
 
 
-def test_a_stranger_does_not_come_back_into_a_locked_room(server: ChatServer, alice: Wire) -> None:
+def test_a_stranger_does_not_come_back_into_a_locked_room(server: ChatServer, alice: WireClient) -> None:
     """What he says of the room changes nothing: he is where the server has him."""
-    with Wire(server.address) as bob:
+    with WireClient(server.address) as bob:
         token = token_of(bob, "bob")
-    with Wire(server.address) as again:
+    with WireClient(server.address) as again:
         again.send(f"/resume {token} ops 0")
-        assert again.until("/entered")[-1].startswith("/entered lobby ")
+        assert again.read_until("/entered")[-1].startswith("/entered lobby ")
         assert again.sync() == []
 
 
 def test_who_was_there_before_the_lock_does_not_come_back_behind_it() -> None:
     """He was in the room when it was open, and everybody saw him leave."""
-    with serving() as server, Wire(server.address, "alice") as alice:
-        with Wire(server.address) as bob:
+    with serving() as server, WireClient(server.address, "alice") as alice:
+        with WireClient(server.address) as bob:
             token = token_of(bob, "bob")
             bob.send("/join ops")
-            bob.until("/entered ops")
-        alice.until("/left lobby .* bob")
+            bob.read_until("/entered ops")
+        alice.read_until("/left lobby .* bob")
         assert eventually(lambda: answer(alice, "/join ops key") == "/entered ops 0 1 locked")
-        with Wire(server.address) as again:
+        with WireClient(server.address) as again:
             again.send(f"/resume {token} ops 0")
-            assert again.until("/entered")[-1].startswith("/entered lobby ")
+            assert again.read_until("/entered")[-1].startswith("/entered lobby ")
 
 
 def test_a_lock_survives_the_server(tmp_path: Path) -> None:
     """Killed: who was in is still in, who was not needs the key, and the journal holds no key in the clear."""
     with ServerProcess(tmp_path) as server:
-        alice, bob = Wire(server.address), Wire(server.address, "bob")
+        alice, bob = WireClient(server.address), WireClient(server.address, "bob")
         token = token_of(alice, "alice")
         alice.send("/join ops hunter2", "inside")
-        alice.until("/say ops 1")
+        alice.read_until("/say ops 1")
         server.process.kill()
         for wire in (alice, bob):
             wire.socket.close()
-    with ServerProcess(tmp_path) as server, Wire(server.address, "carl") as carl, Wire(server.address) as again:
+    with (
+        ServerProcess(tmp_path) as server,
+        WireClient(server.address, "carl") as carl,
+        WireClient(server.address) as again,
+    ):
         assert answer(carl, "/join ops").startswith("/error room-locked ")
         again.send(f"/resume {token} ops 0")
-        lines = again.until("/say ops 1")
+        lines = again.read_until("/say ops 1")
         assert "/entered ops 1 1 locked" in lines
         assert answer(carl, "/join ops hunter2").startswith("/entered ops 1 2 locked")
     assert not [path for path in tmp_path.iterdir() if b"hunter2" in path.read_bytes()]

@@ -29,7 +29,8 @@ from hubbub.protocol import (
     parse_event,
     same_key,
 )
-from testing.wire import FAST, Wire, serving
+from testing.server import FAST_LIMITS, serving
+from testing.wire_client import WireClient
 
 EXAMPLES = 20
 STEPS = 40  # of each example, at most
@@ -57,7 +58,7 @@ class Person:
 class Client:
     """A connection, who is behind it, and what it is to see."""
 
-    wire: Wire
+    wire: WireClient
     person: Person | None = None
     seq: int = 0  # of the last line that it has of its room
     expected: list[Event] = field(default_factory=list)
@@ -81,7 +82,7 @@ class Rooms(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
-        self.server = self.stack.enter_context(serving(limits=replace(FAST, grace_seconds=60)))
+        self.server = self.stack.enter_context(serving(limits=replace(FAST_LIMITS, grace_seconds=60)))
         self.clients: list[Client] = []
         self.away: list[tuple[Person, int]] = []  # and the last SEQ that each has
         self.lines: dict[str, list[Event]] = {}
@@ -143,8 +144,8 @@ class Rooms(RuleBasedStateMachine):
     @precondition(lambda self: len(self.clients) + len(self.away) < CLIENTS)
     @rule()
     def connect(self) -> None:
-        wire = Wire(self.server.address)
-        assert wire.line() == "/hello 1 -"
+        wire = WireClient(self.server.address)
+        assert wire.read_line() == "/hello 1 -"
         self.clients.append(Client(wire))
 
     @precondition(has_clients)
@@ -163,7 +164,7 @@ class Rooms(RuleBasedStateMachine):
                 self.show(person.room, Renamed(person.room, 0, old[0], person.color, person.name))
 
     def come(self, client: Client, name: str, color: str) -> None:
-        welcome = parse_event(client.wire.line())
+        welcome = parse_event(client.wire.read_line())
         assert isinstance(welcome, Welcome)
         assert (welcome.name, welcome.color, welcome.accepted) == (name, color, 0)
         self.show(LOBBY, Joined(LOBBY, 0, name, color))
@@ -231,7 +232,7 @@ class Rooms(RuleBasedStateMachine):
     def leave_for_good(self, number: int) -> None:
         client = self.pick(number)
         client.wire.send("/exit")
-        assert parse_event(client.wire.rest()[-1]) == Bye("see you")
+        assert parse_event(client.wire.read_to_end()[-1]) == Bye("see you")
         self.forget(client)
         if person := client.person:
             self.show(person.room, Left(person.room, 0, person.name, person.color, "exit"))
@@ -252,9 +253,9 @@ class Rooms(RuleBasedStateMachine):
     @rule()
     def come_back(self) -> None:
         person, seq = self.away.pop(0)
-        wire = Wire(self.server.address)
+        wire = WireClient(self.server.address)
         wire.send(f"/resume {person.token} {person.room} {seq}")
-        assert wire.line() == "/hello 1 -"
+        assert wire.read_line() == "/hello 1 -"
         client = Client(wire, person, expected=[Welcome(person.name, person.color, person.token, 0)])
         self.clients.append(client)
         self.entered(client, person, seq)

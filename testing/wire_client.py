@@ -1,0 +1,91 @@
+"""A client of the wire protocol: it sends and reads single lines, and every read has a deadline."""
+
+import re
+import socket
+import ssl
+import time
+from types import TracebackType
+from typing import Self
+
+from hubbub.protocol import LineDecoder
+from testing.waiting import TIMEOUT_SECONDS
+
+
+class WireClient:
+    """A connection to a server: lines out, lines in, with a deadline on every wait."""
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        name: str = "",
+        *,
+        receive_buffer: int = 0,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        """Connect, with TLS if there is a `context`; with a `name`, enter the lobby."""
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_STREAM)
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(TIMEOUT_SECONDS)
+        self.socket.connect(address)
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
+        self._decoder = LineDecoder(1_000_000)
+        self._lines: list[str] = []
+        if name:
+            self.send(f"/name {name}")
+            self.read_until("/entered")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.socket.close()
+
+    def send(self, *lines: str) -> None:
+        """Send whole lines."""
+        self.send_bytes("".join(f"{line}\n" for line in lines).encode())
+
+    def send_bytes(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        self.socket.sendall(data)
+
+    def read_line(self) -> str:
+        """Return the next line; EOFError when the server closed."""
+        while not self._lines:
+            data = self.socket.recv(65_536)
+            if not data:
+                raise EOFError
+            self._lines = [line.decode() for line in self._decoder.feed(data)]
+        return self._lines.pop(0)
+
+    def read_until(self, pattern: str) -> list[str]:
+        """Return the lines up to the first that the regular expression `pattern` matches at its start."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        lines: list[str] = []
+        while not lines or not re.match(pattern, lines[-1]):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no {pattern!r} in {lines}")
+            lines.append(self.read_line())
+        return lines
+
+    def read_match(self, pattern: str = "/say") -> str:
+        """Return the first line that matches."""
+        return self.read_until(pattern)[-1]
+
+    def read_to_end(self) -> list[str]:
+        """Return all lines until the server closes, or is killed with something of ours unread."""
+        lines = []
+        while True:
+            try:
+                lines.append(self.read_line())
+            except (EOFError, ConnectionResetError):
+                return lines
+
+    def sync(self) -> list[str]:
+        """Return what the server sent before it answered a ping."""
+        self.send("/ping sync")
+        return self.read_until("/pong sync")[:-1]
