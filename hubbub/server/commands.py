@@ -174,14 +174,14 @@ class Commands:
     def _challenge(self, _: protocol.Challenge) -> None:
         self._refuse_when_named()
         self._nonce = secrets.token_hex(NONCE_BYTES)
-        self.answer(Challenged(self._context.names.server, self._nonce))
+        self.answer(Challenged(self._context.ownership.server, self._nonce))
 
     def _prove(self, command: protocol.Prove) -> None:
         self._refuse_when_named()
         nonce, self._nonce = self._nonce, ""
         if not nonce:
             raise ProtocolError("proof-wrong", "there is nothing to prove; ask for a /challenge first")
-        if not is_proof(command.verifier, command.proof, nonce, self._context.names.server):
+        if not is_proof(command.verifier, command.proof, nonce, self._context.ownership.server):
             raise ProtocolError("proof-wrong", "this does not prove who you are; ask for another /challenge")
         self._member.verifier = command.verifier
 
@@ -197,8 +197,8 @@ class Commands:
 
     def use_name(self) -> None:
         """Have the owner of a name keep it; called outside the membership's lock, for it may write."""
-        self._context.names.use(self._member.name, self._member.verifier)
-        self._context.names.keep()
+        self._context.ownership.use(self._member.name, self._member.verifier)
+        self._context.ownership.keep()
 
     def _name(self, command: protocol.Name) -> None:
         name = protocol.check_name(command.name)
@@ -213,8 +213,8 @@ class Commands:
             return
         self._context.moderation.refuse_banned_address(self._address)  # banned since he connected
         token = secrets.token_hex(TOKEN_BYTES)
-        membership.come(member, name, color or protocol.default_color(name), token)
-        self._context.gate.note_name(self._admission)
+        membership.sign_in(member, name, color or protocol.default_color(name), token)
+        self._context.connection_limiter.note_name(self._admission)
         self.use_name()
         logger.info("came {} {!r}", self._address, name)
 
@@ -225,7 +225,7 @@ class Commands:
         key = protocol.same_key(protocol.check_room(command.room))
         self._context.moderation.refuse_banned_address(self._address)  # banned since he connected
         before = self._context.membership.resume(member, command.token, key, command.seq)
-        self._context.gate.note_name(self._admission)
+        self._context.connection_limiter.note_name(self._admission)
         self.use_name()
         logger.info("came back {} {!r}", self._address, member.name)
         if before is not None:
@@ -250,16 +250,16 @@ class Commands:
 
     def _enter(self, room: str, key: str = "") -> None:
         take_or_refuse(self._room_changes, f"you may change rooms {self._context.limits.room_changes} times a minute")
-        room = self._context.room_access.enter(self._member, room, key, self._address)
+        room = self._context.room_access.join(self._member, room, key, self._address)
         logger.info("joined {!r} {!r}", self._member.name, room)
 
     def _list(self, _: protocol.List) -> None:
-        self._answer_at_length(row.encode() for row in [*self._context.membership.rooms(), End("list")])
+        self._answer_at_length(row.encode() for row in [*self._context.membership.list_rooms(), End("list")])
 
     def _who(self, command: protocol.Who) -> None:
         room = protocol.check_room(command.room) if command.room else self._room().name
         self._answer_at_length(
-            row.encode() for row in [*self._context.membership.people(room, self._member), End("who")]
+            row.encode() for row in [*self._context.membership.list_members(room, self._member), End("who")]
         )
 
     def _msg(self, command: protocol.Msg) -> None:
@@ -271,7 +271,7 @@ class Commands:
         refusal = Error("too-fast", f"{to.name} has much to read just now; try again in a minute").encode()
         told = Tell(me, to, data, refusal)
         if to.elsewhere:
-            self._context.others.tell(told)
+            self._context.backend.tell(told)
         else:
             self._context.delivery.post(told)
 
@@ -313,7 +313,7 @@ class Commands:
         logger.info("{!r} banned {!r} until {}", self._member.name, sentence.whom, sentence.end)
         deed, room = f"banned {sentence}", None
         if address_key(command.who):
-            for guest in self._context.guests():
+            for guest in self._context.list_connections():
                 if guest.address_key == sentence.whom:
                     guest.expel(deed)
         else:
@@ -352,14 +352,14 @@ class Commands:
             self.answer(Notice(text))
 
     def _is_operator(self, member: Member) -> bool:
-        proven = self._context.names.owns(member.name, member.verifier)
+        proven = self._context.ownership.owns(member.name, member.verifier)
         return proven and self._context.moderation.is_operator(member.name)
 
     def _made_room_of(self, member: Member) -> bool:
         me = self._member
-        maker = self._context.locks.maker(member.room.key) if member.room else ""
+        maker = self._context.room_keys.maker(member.room.key) if member.room else ""
         # Himself, and not his name: after an unproven maker has gone, anybody could come to own that.
-        return maker == me.verifier and self._context.names.owns(me.name, me.verifier)
+        return maker == me.verifier and self._context.ownership.owns(me.name, me.verifier)
 
     def refuse_operator(self, member: Member) -> None:
         """Raise ProtocolError `not-allowed` if a member is an operator. Any thread."""

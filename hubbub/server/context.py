@@ -13,7 +13,6 @@ from hubbub.server.backend import Backend, Parts
 from hubbub.server.delivery.delivery import Delivery
 from hubbub.server.journal.journal import Journal
 from hubbub.server.network.admission import ConnectionLimiter
-from hubbub.server.others import Others
 from hubbub.server.rooms.membership import Membership
 from hubbub.server.rooms.room_access import RoomAccess
 
@@ -22,7 +21,7 @@ from hubbub.server.rooms.room_access import RoomAccess
 class ServerContext:
     """What all sessions share. Its parts are for any thread; whoever runs the server starts and stops them."""
 
-    gate: ConnectionLimiter
+    connection_limiter: ConnectionLimiter
     membership: Membership
     delivery: Delivery
     journal: Journal
@@ -32,30 +31,30 @@ class ServerContext:
     password: Password | None  # None: anybody may come in
     room_access: RoomAccess
     moderation: Moderation
-    guests: Callable[[], Sequence[Connection]]  # all that there are, with or without a name
-    locks: RoomKeys
-    names: NameOwnership
-    others: Others
+    list_connections: Callable[[], Sequence[Connection]]  # all that there are, with or without a name
+    room_keys: RoomKeys
+    ownership: NameOwnership
+    backend: Backend
 
 
-def build(
+def build_context(
     backend: Backend,
     limits: Limits,
     *,
     password: Password | None,
     operators: Sequence[str],
-    guests: Callable[[], Sequence[Connection]],
+    list_connections: Callable[[], Sequence[Connection]],
     stopping: Flag,
     on_failure: Callable[[], None],
 ) -> ServerContext:
     """Put a context together; nothing is started or read yet. `on_failure` is called if the delivery thread dies."""
     journal = backend.journal
     delivery = Delivery(journal, backend.sequencer, on_failure=on_failure)
-    names = NameOwnership(journal, kept=operators)  # for who came by the name of an operator could keep moderation
-    moderation, locks = Moderation(journal, operators), RoomKeys(journal)
-    membership = backend.membership(Parts(delivery, limits, names, moderation, locks, guests))
+    ownership = NameOwnership(journal, kept=operators)  # for who came by the name of an operator could keep moderation
+    moderation, room_keys = Moderation(journal, operators), RoomKeys(journal)
+    membership = backend.membership(Parts(delivery, limits, ownership, moderation, room_keys, list_connections))
     return ServerContext(
-        gate=ConnectionLimiter(limits, refuse_banned=moderation.refuse_banned_address),
+        connection_limiter=ConnectionLimiter(limits, refuse_banned=moderation.refuse_banned_address),
         membership=membership,
         delivery=delivery,
         journal=journal,
@@ -63,10 +62,10 @@ def build(
         limits=limits,
         log_throttle=LogThrottle(),
         password=password,
-        room_access=RoomAccess(membership, delivery, locks),
+        room_access=RoomAccess(membership, delivery, room_keys),
         moderation=moderation,
-        guests=guests,
-        locks=locks,
-        names=names,
-        others=backend,
+        list_connections=list_connections,
+        room_keys=room_keys,
+        ownership=ownership,
+        backend=backend,
     )

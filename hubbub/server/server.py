@@ -21,7 +21,7 @@ from hubbub.protocol import Bye, Error, ProtocolError
 from hubbub.server.access.limits import Limits
 from hubbub.server.access.passwords import Password
 from hubbub.server.backend import Backend, LocalBackend
-from hubbub.server.context import build
+from hubbub.server.context import build_context
 from hubbub.server.journal.journal import MemoryJournal
 from hubbub.server.network.admission import Admission
 from hubbub.server.network.certificate import Certificate
@@ -73,12 +73,12 @@ class ChatServer:
             self._close_sockets()
             raise
         self.warning = self._backend.warning  # what whoever starts the server should know; empty for nothing
-        self._context = build(
+        self._context = build_context(
             self._backend,
             limits or Limits(),
             password=password,
             operators=operators,
-            guests=self._list_sessions,
+            list_connections=self._list_sessions,
             stopping=self._stopping,
             on_failure=self._fail,
         )
@@ -102,8 +102,8 @@ class ChatServer:
         Raises JournalError, before anything is started, if who was here or whose the names are cannot be read.
         """
         self._context.moderation.load()
-        self._context.names.load()
-        self._context.locks.load()
+        self._context.ownership.load()
+        self._context.room_keys.load()
         self._context.membership.start()
         self._backend.start()
         self._context.delivery.start()
@@ -138,7 +138,7 @@ class ChatServer:
     @property
     def unclaimed(self) -> list[str]:
         """The operators whose names are nobody's: whoever proves a secret under one first is that operator."""
-        return [name for name in self._context.moderation.operators if not self._context.names.is_owned(name)]
+        return [name for name in self._context.moderation.operators if not self._context.ownership.is_owned(name)]
 
     def _fail(self) -> None:
         """Have the main thread stop a server whose delivery died."""
@@ -172,7 +172,7 @@ class ChatServer:
     def _welcome(self, connection: socket.socket, address: str) -> None:
         """Let a client in, or tell him why not."""
         try:
-            self._let_in(connection, self._context.gate.let_in(address))
+            self._let_in(connection, self._context.connection_limiter.let_in(address))
         except ProtocolError as error:
             self._refuse(connection, address, error)
         except (RuntimeError, MemoryError) as error:  # no thread is to be had
@@ -188,7 +188,7 @@ class ChatServer:
         try:
             self._start(Session(self._transport(connection), self._context, admission), admission)
         except (OSError, RuntimeError, MemoryError):
-            self._context.gate.let_go(admission)
+            self._context.connection_limiter.let_go(admission)
             raise
 
     def _start(self, session: Session, admission: Admission) -> None:
@@ -233,7 +233,7 @@ class ChatServer:
         try:
             session.run()
         finally:
-            self._context.gate.let_go(admission)
+            self._context.connection_limiter.let_go(admission)
             self._forget(session)
 
     def _list_sessions(self) -> list[Session]:

@@ -453,7 +453,7 @@ def test_a_member_who_takes_nothing_for_too_long(
         for _ in range(10):
             alice.send(*["x" * 1_900] * 500)
             alice.read_until("/say lobby \\d*[05]00 |/left")
-        assert eventually(lambda: server._context.membership.counts().people == 1)
+        assert eventually(lambda: server._context.membership.count().people == 1)
         left.set()
         asking.join()
 
@@ -493,7 +493,7 @@ def test_two_hundred_come_and_go_at_once(server: ChatServer, alice: WireClient) 
         visitor.start()
     for visitor in visitors:
         visitor.join()
-    assert eventually(lambda: server._context.membership.counts() == Counts(1, 1))
+    assert eventually(lambda: server._context.membership.count() == Counts(1, 1))
     alice.send("/list")
     assert alice.read_until("/end list")[-2:] == ["/room lobby 1 -", "/end list"]
 

@@ -126,7 +126,7 @@ class Membership:
         if self._thread.ident is not None:
             self._thread.join()
 
-    def come(self, member: Member, name: str, color: str, token: str) -> None:
+    def sign_in(self, member: Member, name: str, color: str, token: str) -> None:
         """Give `name` to a member who has none, and bring him to the lobby; with `token` he may come back.
 
         Raises ProtocolError `name-taken`, `not-allowed` or `server-stopping`, and JournalError.
@@ -203,7 +203,7 @@ class Membership:
             self._show(room, Renamed(room.name, self._now(), old, color, name))
             self._keep(member, room)
 
-    def enter(self, member: Member, name: str, lock: RoomKey | None = None, *, new: bool = False) -> str:
+    def join_room(self, member: Member, name: str, lock: RoomKey | None = None, *, new: bool = False) -> str:
         """Move a member to the room called `name`, made if it is not there. Return the room's name as it is shown.
 
         `lock` is what he has opened; `new` says that the room must not be there. Raises ProtocolError `room-locked`
@@ -300,7 +300,7 @@ class Membership:
                 self._show_notice(room, f"{member.name} was {deed}")
             return room
 
-    def lose(self, member: Member) -> None:
+    def hold_place(self, member: Member) -> None:
         """Hold the name of a member whose connection is lost until the grace is over. Idempotent."""
         with self._step():
             if member.room is None or member.away:
@@ -323,13 +323,13 @@ class Membership:
             raise ProtocolError("no-such-person", f"{member.name} has just lost the connection; try again in a minute")
         return member
 
-    def rooms(self) -> list[RoomRow]:
+    def list_rooms(self) -> list[RoomRow]:
         """Return every room that people are in, the lobby first, then by name."""
         with self._lock:
             rooms = sorted(self._rooms.values(), key=lambda room: (room.key != LOBBY, room.key))
             return [RoomRow(room.name, len(room.members), self._locks.flags(room.key)) for room in rooms]
 
-    def people(self, name: str, asker: Member | None = None) -> list[PersonRow | Proven]:
+    def list_members(self, name: str, asker: Member | None = None) -> list[PersonRow | Proven]:
         """Return the members of the room called `name`, by name, and then who of them owns his name.
 
         Raises ProtocolError `room-invalid`, and `room-locked` where it is, and `asker` not in it.
@@ -349,7 +349,7 @@ class Membership:
             owners = [member.name for member in members if self._owned.owns(member.name, member.verifier)]
             return [*rows, *map(Proven, owners)]
 
-    def counts(self) -> Counts:
+    def count(self) -> Counts:
         """Return how many people have a name and how many rooms there are, the lobby among them."""
         with self._lock:
             return Counts(len(self._names), len(self._rooms))

@@ -30,7 +30,7 @@ class RoomAccess:
         self._lock = threading.Lock()  # guards the time below
         self._sweep_at = 0.0  # seconds of the monotonic clock
 
-    def enter(self, member: Member, name: str, given: str, address: str) -> str:
+    def join(self, member: Member, name: str, given: str, address: str) -> str:
         """Move a member to the room called `name`, for which he gave the key `given`; return its name as it is shown.
 
         Raises what `Registry.enter` does, ProtocolError `room-locked` for a wrong key as for none, `too-fast` after
@@ -38,14 +38,14 @@ class RoomAccess:
         """
         key = same_key(name)
         if self._membership.is_in(member, key):
-            return self._membership.enter(member, name)  # which says so
+            return self._membership.join_room(member, name)  # which says so
         self._drop_void(member, [key, self._locks.like(name)])
         lock = self._locks.of(key)
         if lock is not None:
             self._check(lock, name, given, address)
         elif given:
             return self._enter_new(member, name, given)
-        return self._membership.enter(member, name, lock)
+        return self._membership.join_room(member, name, lock)
 
     def _check(self, lock: RoomKey, name: str, given: str, address: str) -> None:
         if not self._tries.attempt(address, lambda: lock.secret.matches(given)):
@@ -66,7 +66,7 @@ class RoomAccess:
             self._drop_void(member, crowd)
         self._locks.put(lock)
         try:
-            return self._membership.enter(member, name, lock, new=True)
+            return self._membership.join_room(member, name, lock, new=True)
         except ProtocolError:
             self._locks.drop(lock)
             self._locks.keep(key)

@@ -195,7 +195,7 @@ def prove(server: ChatServer, name: str) -> None:
     """Have the name of somebody who is here be his, as a proof would."""
     member = server._context.membership.find(name)
     member.verifier = f"verifier of {name}"
-    server._context.names.take(name, member.verifier)
+    server._context.ownership.take(name, member.verifier)
 
 
 def come_as(wire: WireClient, name: str, secret: bytes) -> None:
@@ -405,7 +405,7 @@ def test_who_comes_from_a_banned_address(
         op.send("/ban 192.0.2.1 1h")
         for wire in (bob, nameless):
             assert wire.read_to_end()[-1].startswith("/bye you were banned by op until ")
-        assert eventually(lambda: server._context.membership.counts().people == 1)
+        assert eventually(lambda: server._context.membership.count().people == 1)
         with WireClient(server.address) as wire:
             error, bye = wire.read_to_end()
             assert error.startswith("/error not-allowed your address is banned by op until ")
@@ -481,7 +481,7 @@ def test_a_namesake_of_the_maker_may_not_kick(server: ChatServer, carl: WireClie
         carl.read_until("/me")
         dan.send("/exit")
         dan.read_to_end()
-    server._context.names._clock = lambda: time.time() + 91 * 24 * HOUR
+    server._context.ownership._clock = lambda: time.time() + 91 * 24 * HOUR
     with WireClient(server.address) as namesake, WireClient(server.address) as proven:
         namesake.send("/name dan", "/kick carl", "/kick nobody", "/exit")
         refusals = [line for line in namesake.read_to_end() if line.startswith("/error")]
@@ -542,4 +542,4 @@ def test_a_flood_of_kicks_while_others_chat(server: ChatServer, op: WireClient, 
     carl.send("end")
     seqs = [int(line.split()[2]) for line in carl.read_until("/say lobby .* carl .* end") if line.startswith("/say")]
     assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
-    assert server._context.membership.counts().people == 3  # with bob, who never noticed
+    assert server._context.membership.count().people == 3  # with bob, who never noticed

@@ -460,7 +460,7 @@ def test_a_name_that_was_not_used_for_90_days_is_anybodys(journal: FullDisk) -> 
 def test_leaving_is_a_use(journal: FullDisk) -> None:
     """Who stays for days is gone from then on."""
     with serving(journal=journal) as server, owner(server, ALICE, "alice") as alice:
-        server._context.names._clock = lambda: 4e9
+        server._context.ownership._clock = lambda: 4e9
         leave(alice)
         assert eventually(lambda: json.loads(journal.facts("name")["alice"])["used"] == 4_000_000_000_000)
 
@@ -537,7 +537,7 @@ def test_one_cannot_resume_what_is_anothers_by_now(server: ChatServer) -> None:
     with WireClient(server.address) as nobody:
         nobody.send("/name alice")
         token = nobody.read_match("/welcome").split()[3]
-    eventually(lambda: server._context.membership.counts().people == 0)
+    eventually(lambda: server._context.membership.count().people == 0)
     leave(owner(server, ALICE, "alice"))
     with WireClient(server.address) as nobody:
         nobody.send(f"/resume {token} lobby 0")

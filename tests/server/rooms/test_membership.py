@@ -51,7 +51,7 @@ class ServerContext:
 
     def come(self, name: str) -> Member:
         member = Member(ListTransport())
-        self.membership.come(member, name, "red", f"token of {name}")
+        self.membership.sign_in(member, name, "red", f"token of {name}")
         return member
 
 
@@ -60,7 +60,7 @@ def test_a_name_is_had_by_one() -> None:
     context = ServerContext("Straße")
     for same in ("straße", "STRASSE", "Ｓtrasse"):
         with pytest.raises(ProtocolError, match="name-taken"):
-            context.membership.come(Member(ListTransport()), same, "red", "token")
+            context.membership.sign_in(Member(ListTransport()), same, "red", "token")
 
 
 @pytest.mark.parametrize("name", ["аlice", "АLICE", "a1ice", "ѕеrver", "Everyоne"])
@@ -89,7 +89,7 @@ def test_a_rename_to_a_look_alike_is_refused() -> None:
 def test_a_look_is_free_when_its_owner_has_left_or_changed_it() -> None:
     """And not before: neither while his connection is lost nor after he came back on another."""
     context = ServerContext("alice")
-    context.membership.lose(context.people["alice"])
+    context.membership.hold_place(context.people["alice"])
     again = Member(ListTransport())
     context.membership.resume(again, "token of alice", LOBBY, 0)
     with pytest.raises(ProtocolError, match="name-taken"):
@@ -106,7 +106,7 @@ def test_a_name_is_free_again_when_its_owner_has_left() -> None:
     context.membership.leave(context.people["bob"], "exit")
     context.membership.leave(context.people["bob"], "exit")
     context.come("bob")
-    assert context.membership.counts() == Counts(1, 1)
+    assert context.membership.count() == Counts(1, 1)
 
 
 def test_leaving_without_a_name_is_nothing() -> None:
@@ -122,7 +122,7 @@ def test_a_rename_is_shown_and_frees_the_old_name() -> None:
     context.membership.rename(context.people["bob"], "rob", "teal")
     assert context.queue.shown() == [Renamed(LOBBY, 1000, "bob", "teal", "rob")]
     context.come("bob")
-    assert [row.name for row in context.membership.people(LOBBY)] == ["bob", "rob"]
+    assert [row.name for row in context.membership.list_members(LOBBY)] == ["bob", "rob"]
 
 
 def test_one_may_change_the_case_of_ones_name() -> None:
@@ -154,7 +154,7 @@ def test_who_was_replaced_can_change_nothing() -> None:
     context.membership.resume(again, "token of bob", LOBBY, 0)
     for change in (
         lambda: context.membership.rename(before, "rob", "red"),
-        lambda: context.membership.enter(before, "ops"),
+        lambda: context.membership.join_room(before, "ops"),
     ):
         with pytest.raises(ProtocolError, match="not-allowed"):
             change()
@@ -167,7 +167,7 @@ def test_going_to_a_room_is_seen_in_both() -> None:
     """The old room sees one leave, the new one sees one come; he himself departs before and enters after."""
     context = ServerContext("bob", "alice")
     bob = context.people["bob"]
-    context.membership.enter(bob, "ops")
+    context.membership.join_room(bob, "ops")
     depart, left, joined, enter, keep = context.queue.entries
     assert isinstance(depart, Depart)
     assert isinstance(left, Show)
@@ -183,28 +183,28 @@ def test_going_to_a_room_is_seen_in_both() -> None:
 def test_rooms_that_are_the_same_are_one() -> None:
     """A room keeps the spelling of whoever made it."""
     context = ServerContext("bob", "alice")
-    context.membership.enter(context.people["bob"], "Ops")
-    assert context.membership.enter(context.people["alice"], "OPS") == "Ops"
+    context.membership.join_room(context.people["bob"], "Ops")
+    assert context.membership.join_room(context.people["alice"], "OPS") == "Ops"
 
 
 def test_a_room_that_looks_like_one_that_is_there() -> None:
     """Is not made; when that one is gone it may be."""
     context = ServerContext("bob", "alice")
-    context.membership.enter(context.people["bob"], "ops")
+    context.membership.join_room(context.people["bob"], "ops")
     for name in ("орs", "lоbby", "0PS"):
         with pytest.raises(ProtocolError, match=r"room-invalid.*looks like"):
-            context.membership.enter(context.people["alice"], name)
+            context.membership.join_room(context.people["alice"], name)
     context.membership.leave(context.people["bob"], "exit")
-    context.membership.enter(context.people["alice"], "орs")
+    context.membership.join_room(context.people["alice"], "орs")
 
 
 def test_one_comes_back_to_a_room_that_another_looks_like_by_now() -> None:
     """Who was in a room is not kept out of it."""
     context = ServerContext("bob", "alice")
-    context.membership.enter(context.people["bob"], "ops")
+    context.membership.join_room(context.people["bob"], "ops")
     state = context.people["bob"].state
     context.membership.leave(context.people["bob"], "lost")
-    context.membership.enter(context.people["alice"], "орs")
+    context.membership.join_room(context.people["alice"], "орs")
     again = Member(ListTransport())
     assert state is not None
     state.room = "ops"  # as the delivery thread notes it
@@ -217,13 +217,13 @@ def test_one_comes_back_to_a_room_that_another_looks_like_by_now() -> None:
 def test_so_many_rooms_and_no_more() -> None:
     """The lobby is one of them; what is there can be entered, and when a room goes another may be made."""
     context = ServerContext("bob", "alice", "carl", limits=Limits(rooms=2))
-    context.membership.enter(context.people["bob"], "ops")
+    context.membership.join_room(context.people["bob"], "ops")
     with pytest.raises(ProtocolError, match=r"too-many.*2 rooms"):
-        context.membership.enter(context.people["alice"], "zoo")
-    context.membership.enter(context.people["carl"], "ops")
+        context.membership.join_room(context.people["alice"], "zoo")
+    context.membership.join_room(context.people["carl"], "ops")
     context.membership.leave(context.people["carl"], "exit")
-    context.membership.enter(context.people["bob"], LOBBY)
-    context.membership.enter(context.people["alice"], "zoo")
+    context.membership.join_room(context.people["bob"], LOBBY)
+    context.membership.join_room(context.people["alice"], "zoo")
 
 
 def test_so_many_rooms_of_one_member() -> None:
@@ -231,43 +231,43 @@ def test_so_many_rooms_of_one_member() -> None:
     context = ServerContext("bob", "alice", "carl", limits=Limits(rooms_per_member=2))
     bob = context.people["bob"]
     for name, guest in (("ant", "alice"), ("bee", "carl")):
-        context.membership.enter(bob, name)
-        context.membership.enter(context.people[guest], name)
+        context.membership.join_room(bob, name)
+        context.membership.join_room(context.people[guest], name)
     with pytest.raises(ProtocolError, match=r"too-many.*2 rooms that you made"):
-        context.membership.enter(bob, "cow")
-    context.membership.enter(context.people["alice"], "dog")
-    context.membership.enter(bob, "cow")
+        context.membership.join_room(bob, "cow")
+    context.membership.join_room(context.people["alice"], "dog")
+    context.membership.join_room(bob, "cow")
 
 
 def test_one_is_not_let_in_where_one_is() -> None:
     """Joining one's own room is refused, and nobody sees anything."""
     context = ServerContext("bob")
     with pytest.raises(ProtocolError, match="not-allowed"):
-        context.membership.enter(context.people["bob"], "LOBBY")
+        context.membership.join_room(context.people["bob"], "LOBBY")
     assert context.queue.entries == []
 
 
 def test_list_has_the_lobby_first_and_no_empty_room() -> None:
     """A private room is there from the first join until its last member goes; the lobby always is."""
     context = ServerContext("bob", "alice", "carl")
-    context.membership.enter(context.people["bob"], "zoo")
-    context.membership.enter(context.people["alice"], "ant")
-    context.membership.enter(context.people["carl"], "gone")
+    context.membership.join_room(context.people["bob"], "zoo")
+    context.membership.join_room(context.people["alice"], "ant")
+    context.membership.join_room(context.people["carl"], "gone")
     context.membership.leave(context.people["carl"], "exit")
-    assert context.membership.rooms() == [RoomRow("lobby", 0, "-"), RoomRow("ant", 1, "-"), RoomRow("zoo", 1, "-")]
+    assert context.membership.list_rooms() == [RoomRow("lobby", 0, "-"), RoomRow("ant", 1, "-"), RoomRow("zoo", 1, "-")]
 
 
 def test_who_tells_how_long_each_was_idle() -> None:
     """IDLE counts whole seconds since one last did something."""
     context = ServerContext("bob")
     context.people["bob"].last_active = 5.0
-    assert context.membership.people("LOBBY") == [PersonRow("bob", "red", LOBBY, 4)]
+    assert context.membership.list_members("LOBBY") == [PersonRow("bob", "red", LOBBY, 4)]
 
 
 def test_who_of_a_room_that_is_not_there() -> None:
     """The error says where rooms are listed."""
     with pytest.raises(ProtocolError, match="/list"):
-        ServerContext("bob").membership.people("ops")
+        ServerContext("bob").membership.list_members("ops")
 
 
 def test_nobody_is_told_who_comes_and_goes_in_a_big_room() -> None:
@@ -284,7 +284,7 @@ def test_a_server_that_stops_lets_nobody_in_and_all_out_in_silence() -> None:
     context = ServerContext("bob", "alice")
     context.membership.stop()
     with pytest.raises(ProtocolError, match="server-stopping"):
-        context.membership.enter(context.people["bob"], "ops")
+        context.membership.join_room(context.people["bob"], "ops")
     context.membership.leave(context.people["bob"], "exit")
     assert context.queue.shown() == []
 
@@ -298,7 +298,7 @@ def test_many_threads_moving_leave_the_counts_right() -> None:
             context.membership.rename(member, f"{name}-{step % 3}", "teal")
             with_room = (LOBBY, "ant", "bee")[step % 3]
             if member.room is None or member.room.name != with_room:
-                context.membership.enter(member, with_room)
+                context.membership.join_room(member, with_room)
         context.membership.leave(member, "exit")
 
     threads = [threading.Thread(target=wander, args=item) for item in context.people.items()]
@@ -306,4 +306,4 @@ def test_many_threads_moving_leave_the_counts_right() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert context.membership.counts() == Counts(0, 1)
+    assert context.membership.count() == Counts(0, 1)
