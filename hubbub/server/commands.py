@@ -357,7 +357,7 @@ class Commands:
 
     def _made_room_of(self, member: Member) -> bool:
         me = self._member
-        maker = self._context.room_keys.maker(member.room.key) if member.room else ""
+        maker = self._context.room_keys.maker_of(member.room.key) if member.room else ""
         # Himself, and not his name: after an unproven maker has gone, anybody could come to own that.
         return maker == me.verifier and self._context.ownership.owns(me.name, me.verifier)
 

@@ -258,7 +258,7 @@ def test_what_was_said_behind_a_lock_is_gone_with_it(
     alice.send("/join den")
     alice.read_until("/entered den 1 1 -")
     alice.send("/leave")
-    assert eventually(lambda: servers[1]._context.room_keys.of("den") is None)
+    assert eventually(lambda: servers[1]._context.room_keys.find("den") is None)
     bob.send("/join den", "/ping x")
     assert "/gap den 1 1" in (seen := bob.read_until("/pong x"))
     assert not any("secret" in line for line in seen)

@@ -65,31 +65,31 @@ class RoomKeys:
             for key, lock in found.items():
                 self._looks.take(key, lock)
 
-    def of(self, key: str) -> RoomKey | None:
+    def find(self, key: str) -> RoomKey | None:
         """Return the lock of a room."""
         with self._lock:
             return self._locks.get(key)
 
-    def like(self, room: str) -> str:
+    def find_confusable(self, room: str) -> str:
         """Return the key of another locked room that one would be mistaken for; empty if there is none."""
         with self._lock:
             return self._looks.like(room, self._locks.get(same_key(room)))
 
-    def id(self, key: str) -> str:
+    def id_of(self, key: str) -> str:
         """Return the id of the lock of a room; empty where there is none."""
-        lock = self.of(key)
+        lock = self.find(key)
         return lock.id if lock else ""
 
-    def maker(self, key: str) -> str:
+    def maker_of(self, key: str) -> str:
         """Return whom he proved to be who locked a room; empty where that was nobody."""
-        lock = self.of(key)
+        lock = self.find(key)
         return lock.maker if lock else ""
 
-    def flags(self, key: str) -> str:
+    def flags_of(self, key: str) -> str:
         """Return the flags of `/entered` and `/room`."""
-        return LOCKED if self.of(key) else NO_FLAGS
+        return LOCKED if self.find(key) else NO_FLAGS
 
-    def put(self, lock: RoomKey) -> None:
+    def add(self, lock: RoomKey) -> None:
         """Put a lock on a room that has none, and keep it. Waits for the journal.
 
         Raises ProtocolError `room-locked` where somebody was faster, `room-invalid` where the room looks like another
@@ -110,34 +110,34 @@ class RoomKeys:
                 added = self._journal.add_fact(FACTS, lock.room, lock.fact())
         finally:
             if not added:
-                self.drop(lock)
+                self.remove(lock)
         if not added:
-            self.take_over(lock.room, self._journal.facts(FACTS).get(lock.room))
+            self.apply_fact(lock.room, self._journal.facts(FACTS).get(lock.room))
             raise locked(lock.room)  # at another server, in this moment
 
-    def take_over(self, key: str, fact: str | None) -> None:
+    def apply_fact(self, key: str, fact: str | None) -> None:
         """Take over what another server has put on a room, or taken off. Raises JournalError."""
         lock = _lock(key, fact) if fact else None
-        if (before := self.of(key)) is not None:
+        if (before := self.find(key)) is not None:
             if before.fact() == fact:
                 return
-            self.drop(before)
+            self.remove(before)
         if lock is not None:
             with self._lock:
                 self._locks[key] = lock
                 self._looks.take(key, lock)
 
-    def drop(self, lock: RoomKey) -> None:
+    def remove(self, lock: RoomKey) -> None:
         """Take a lock off, if it is still on; `keep` has the journal forget it."""
         with self._lock:
             if self._locks.get(lock.room) is lock:
                 del self._locks[lock.room]
                 self._looks.free(lock.room, lock)
 
-    def keep(self, key: str) -> None:
+    def store(self, key: str) -> None:
         """Have the journal know what is on a room now. Waits for it. Raises JournalError."""
         with self._keeping:
-            lock = self.of(key)
+            lock = self.find(key)
             self._journal.keep_fact(FACTS, key, lock.fact() if lock else None)
 
     def facts(self) -> dict[str, str]:
@@ -145,12 +145,12 @@ class RoomKeys:
         with self._lock:
             return {key: lock.fact() for key, lock in self._locks.items()}
 
-    def crowd(self) -> list[str]:
+    def list_if_full(self) -> list[str]:
         """Return the keys of all locked rooms where there can be no more of them, else none."""
         with self._lock:
             return list(self._locks) if len(self._locks) >= LOCKS else []
 
-    def is_void(self, lock: RoomKey) -> bool:
+    def has_no_history(self, lock: RoomKey) -> bool:
         """Return whether nothing is kept any more of what was said behind a lock. Waits for the journal.
 
         What is not yet in the journal is not known here. Raises JournalError.

@@ -261,7 +261,7 @@ class ClusterBackend:
 
     def _take_fact(self, kind: str, key: str, fact: str | None) -> None:
         if kind == LOCK:
-            self._parts.locks.take_over(key, fact)
+            self._parts.locks.apply_fact(key, fact)
             if fact is None:
                 self._parts.delivery.post(Forget(key))  # what was said behind it, as where it was taken off
         elif kind == NAME:

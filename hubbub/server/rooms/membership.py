@@ -218,7 +218,7 @@ class Membership:
             room = self._rooms.get(same_key(name)) or self._new_room(member, name)
             if here is room:
                 raise ProtocolError("not-allowed", f"you are in {room.name} already")
-            if self._locks.of(room.key) is not lock:
+            if self._locks.find(room.key) is not lock:
                 raise locked(name)
             if new and room.key in self._rooms:
                 raise ProtocolError("not-allowed", f"somebody was faster to {name}; /join {name} without KEY")
@@ -244,7 +244,7 @@ class Membership:
         One that was not passed yet is being made, and counts for none.
         """
         with self._lock:
-            lock = self._locks.of(key)
+            lock = self._locks.find(key)
             return (lock, lock.entries) if lock and lock.entries and key not in self._rooms else None
 
     def unlock(self, lock: RoomKey, entries: int) -> bool:
@@ -255,7 +255,7 @@ class Membership:
         with self._step():
             if lock.room in self._rooms or lock.entries != entries:
                 return False
-            self._locks.drop(lock)
+            self._locks.remove(lock)
             self._queue(Forget(lock.room))
             return True
 
@@ -327,7 +327,7 @@ class Membership:
         """Return every room that people are in, the lobby first, then by name."""
         with self._lock:
             rooms = sorted(self._rooms.values(), key=lambda room: (room.key != LOBBY, room.key))
-            return [RoomRow(room.name, len(room.members), self._locks.flags(room.key)) for room in rooms]
+            return [RoomRow(room.name, len(room.members), self._locks.flags_of(room.key)) for room in rooms]
 
     def list_members(self, name: str, asker: Member | None = None) -> list[PersonRow | Proven]:
         """Return the members of the room called `name`, by name, and then who of them owns his name.
@@ -339,7 +339,7 @@ class Membership:
             room = self._rooms.get(same_key(name))
             if room is None:
                 raise ProtocolError("room-invalid", f"there is no room {name}; /list shows them")
-            if self._locks.of(room.key) and (asker is None or asker.room is not room):
+            if self._locks.find(room.key) and (asker is None or asker.room is not room):
                 raise locked(name)
             members = [member for _, member in sorted(room.members.items())]
             rows = [
@@ -440,7 +440,7 @@ class Membership:
         member.room = room
         self._show_presence(room, Joined(room.name, self._now(), member.name, member.color))
         if not member.elsewhere:
-            self._queue(Enter(member, room, len(room.members), after, self._locks.flags(room.key)))
+            self._queue(Enter(member, room, len(room.members), after, self._locks.flags_of(room.key)))
         self._keep(member, room)
 
     def _return(self, member: Member, state: SessionState, token: str, key: str, seq: int) -> None:
@@ -457,7 +457,7 @@ class Membership:
         self._queue(Greet(member, member.name, member.color, token))
         self._keep(member, room)
         after = seq if key == room.key else None
-        self._queue(Enter(member, room, len(room.members), after, self._locks.flags(room.key)))
+        self._queue(Enter(member, room, len(room.members), after, self._locks.flags_of(room.key)))
 
     def _take_place(self, before: Member, member: Member) -> Room:
         """Put a member in the place of another, who is the same person; return the room in which that is."""
@@ -492,7 +492,7 @@ class Membership:
         if member.elsewhere:
             return  # the server that serves him does
         assert member.state is not None  # whoever is in a room has one
-        lock = self._locks.id(room.key)
+        lock = self._locks.id_of(room.key)
         where = (member.name, member.color, room.name)
         self._queue(Keep(member.state, *where, present, ended, lock, member.away, why))
 
@@ -537,7 +537,7 @@ class Membership:
         """Return a room that `member` makes, not yet open."""
         limits, state = self._limits, member.state
         assert state is not None  # whoever is in a room has one
-        if other := self._room_looks.like(name) or self._locks.like(name):
+        if other := self._room_looks.like(name) or self._locks.find_confusable(name):
             raise mistakable(name, other)
         if len(self._rooms) >= limits.rooms:
             text = f"there are {limits.rooms} rooms, and no more may be; /list shows them, or try again later"
@@ -553,7 +553,7 @@ class Membership:
         Only a lock does behind which he never was; then it is the lobby.
         """
         key = same_key(name)
-        if (now := self._locks.of(key)) is not None:
+        if (now := self._locks.find(key)) is not None:
             if now.id != lock:
                 return self._rooms[LOBBY]
             now.entries += 1

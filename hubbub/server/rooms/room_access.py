@@ -39,8 +39,8 @@ class RoomAccess:
         key = same_key(name)
         if self._membership.is_in(member, key):
             return self._membership.join_room(member, name)  # which says so
-        self._drop_void(member, [key, self._locks.like(name)])
-        lock = self._locks.of(key)
+        self._drop_void(member, [key, self._locks.find_confusable(name)])
+        lock = self._locks.find(key)
         if lock is not None:
             self._check(lock, name, given, address)
         elif given:
@@ -59,17 +59,17 @@ class RoomAccess:
         lock = RoomKey(key, Secret.of(given), member.verifier)
         if self._membership.has(key):
             raise ProtocolError("not-allowed", f"{name} is there already, without a lock; /join {name} without KEY")
-        if not self._locks.is_void(lock):
+        if not self._locks.has_no_history(lock):
             text = f"what was said in {name} is still kept, for everybody; /join {name} without KEY, or lock another"
             raise ProtocolError("not-allowed", text)
-        if (crowd := self._locks.crowd()) and self._may_sweep():
+        if (crowd := self._locks.list_if_full()) and self._may_sweep():
             self._drop_void(member, crowd)
-        self._locks.put(lock)
+        self._locks.add(lock)
         try:
             return self._membership.join_room(member, name, lock, new=True)
         except ProtocolError:
-            self._locks.drop(lock)
-            self._locks.keep(key)
+            self._locks.remove(lock)
+            self._locks.store(key)
             raise
 
     def _drop_void(self, member: Member, keys: Iterable[str]) -> None:
@@ -81,8 +81,8 @@ class RoomAccess:
         if self._delivery.stalled:
             return
         for lock, entries in idle:
-            if self._locks.is_void(lock) and self._membership.unlock(lock, entries):
-                self._locks.keep(lock.room)
+            if self._locks.has_no_history(lock) and self._membership.unlock(lock, entries):
+                self._locks.store(lock.room)
                 logger.info("the lock of {!r} is off: nothing is left behind it", lock.room)
 
     def _may_sweep(self) -> bool:

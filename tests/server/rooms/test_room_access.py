@@ -62,34 +62,34 @@ def test_a_lock_is_kept() -> None:
     """With who made it; a later server has it, and when it is off, the one after that has none."""
     journal = MemoryJournal()
     first = RoomKeys(journal)
-    first.put(made := lock())
+    first.add(made := lock())
     later = RoomKeys(journal)
     later.load()
-    assert (later.maker("ops"), later.id("ops"), later.flags("ops")) == ("alice", made.id, "locked")
-    first.drop(made)
-    first.keep("ops")
+    assert (later.maker_of("ops"), later.id_of("ops"), later.flags_of("ops")) == ("alice", made.id, "locked")
+    first.remove(made)
+    first.store("ops")
     assert journal.facts(FACTS) == {}
-    assert (first.maker("ops"), first.id("ops"), first.flags("ops")) == ("", "", "-")
+    assert (first.maker_of("ops"), first.id_of("ops"), first.flags_of("ops")) == ("", "", "-")
 
 
 def test_a_second_lock_is_refused() -> None:
     """The first one stays, and is not taken off with the other."""
     locks = RoomKeys(MemoryJournal())
-    locks.put(first := lock())
+    locks.add(first := lock())
     with pytest.raises(ProtocolError, match="room-locked"):
-        locks.put(second := lock())
-    locks.drop(second)
-    assert locks.of("ops") is first
+        locks.add(second := lock())
+    locks.remove(second)
+    assert locks.find("ops") is first
 
 
 def test_locks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """One more is refused."""
     monkeypatch.setattr(locks_module, "LOCKS", 1)
     locks = RoomKeys(MemoryJournal())
-    locks.put(lock())
-    assert locks.crowd() == ["ops"]
+    locks.add(lock())
+    assert locks.list_if_full() == ["ops"]
     with pytest.raises(ProtocolError, match="too-many"):
-        locks.put(lock("dev"))
+        locks.add(lock("dev"))
 
 
 class Full(MemoryJournal):
@@ -103,18 +103,18 @@ def test_of_two_who_lock_a_room_at_two_servers_one_does() -> None:
     """Neither had heard of the other; the second one takes over what is on the room."""
     journal = MemoryJournal()
     one, two = RoomKeys(journal), RoomKeys(journal)
-    one.put(first := lock())
+    one.add(first := lock())
     with pytest.raises(ProtocolError, match="room-locked"):
-        two.put(lock())
-    assert two.id("ops") == one.id("ops") == first.id
+        two.add(lock())
+    assert two.id_of("ops") == one.id_of("ops") == first.id
 
 
 def test_a_lock_that_cannot_be_kept_is_none() -> None:
     """Nobody is locked out by what the next start would not know."""
     locks = RoomKeys(Full())
     with pytest.raises(JournalError):
-        locks.put(lock())
-    assert locks.of("ops") is None
+        locks.add(lock())
+    assert locks.find("ops") is None
 
 
 @pytest.mark.parametrize("fact", ["{}", "x", '{"hash": "scrypt:1", "maker": "a"}', "[]"])
@@ -300,16 +300,16 @@ def test_a_look_alike_may_be_made_when_nothing_is_left_behind_a_lock() -> None:
 def test_a_look_alike_of_a_locked_room_is_refused_after_a_restart() -> None:
     """The locks that the journal keeps count like the new ones, until they are off."""
     journal = MemoryJournal()
-    RoomKeys(journal).put(made := lock())
+    RoomKeys(journal).add(made := lock())
     later = RoomKeys(journal)
     later.load()
-    assert [later.like(room) for room in ("\u043eps", "ops", "dev")] == ["ops", "", ""]
+    assert [later.find_confusable(room) for room in ("\u043eps", "ops", "dev")] == ["ops", "", ""]
     with pytest.raises(ProtocolError, match="room-invalid"):
-        later.put(lock("\u043eps"))
-    found = later.of(made.room)
+        later.add(lock("\u043eps"))
+    found = later.find(made.room)
     assert found is not None
-    later.drop(found)
-    assert later.like("\u043eps") == ""
+    later.remove(found)
+    assert later.find_confusable("\u043eps") == ""
 
 
 def test_a_room_that_cannot_be_made_leaves_no_lock() -> None:
