@@ -1,6 +1,5 @@
 """Many servers, one chat: two and three of them on a real Redis."""
 
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,6 +13,7 @@ from hubbub.server.cluster.redis_client import RedisClient, without_password
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.server import ChatServer
 from testing.cluster_server import LEASE_SECONDS
+from testing.programs import may_skip_without
 from testing.redis_server import PausableRelay, RedisServer
 from testing.server import FAST_LIMITS, ServerProcess, serving
 from testing.waiting import eventually
@@ -22,8 +22,8 @@ from tests.server.access.test_moderation import come_as
 from tests.server.test_server import refused
 from tests.stories.cluster_story import ClusterStory
 
-NEEDED = "needs redis-server, of Debian's package redis-server"
-pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason=NEEDED)
+REASON = "needs redis-server, from Debian's package redis-server"
+pytestmark = pytest.mark.skipif(may_skip_without("redis-server"), reason=REASON)
 HOLDING = replace(FAST_LIMITS, grace_seconds=60.0)
 
 
