@@ -18,7 +18,7 @@ from hubbub.server.session import Session
 # Each step, and whether it ends just before it or just after it.
 POINTS: dict[str, tuple[type, str, bool]] = {
     "received": (Session, "_take_line", False),
-    "queued": (Delivery, "say", True),
+    "queued": (Delivery, "submit_posts", True),
     "numbered": (Delivery, "_prepare", True),
     "before the commit": (SqliteJournal, "append", False),
     "kept": (SqliteJournal, "append", True),

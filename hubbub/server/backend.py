@@ -10,7 +10,7 @@ from hubbub.server.access.ownership import NameOwnership
 from hubbub.server.access.room_keys import RoomKeys
 from hubbub.server.delivery.delivery import Delivery
 from hubbub.server.delivery.sequencer import LocalSequencer, Sequencer
-from hubbub.server.journal.journal import Journal, OwnJournal
+from hubbub.server.journal.journal import Journal, LocalJournal
 from hubbub.server.others import Nobody, Others
 from hubbub.server.rooms.membership import Membership
 
@@ -56,7 +56,7 @@ class LocalBackend(Nobody):
 
     warning = ""
 
-    def __init__(self, journal: OwnJournal) -> None:
+    def __init__(self, journal: LocalJournal) -> None:
         """Take over `journal`, which `stop` closes."""
         self.journal = journal
         self.sequencer = LocalSequencer(journal)

@@ -29,7 +29,7 @@ from hubbub.server.access.limits import CHANGES_AT_ONCE, Bucket, take_or_refuse
 from hubbub.server.access.moderation import address_key, because, check_why
 from hubbub.server.access.ownership import is_proof
 from hubbub.server.context import ServerContext
-from hubbub.server.delivery.actions import Answer, Post, Refuse, Tell
+from hubbub.server.delivery.actions import DeliverPrivately, Post, RefusePost, Reply
 from hubbub.server.delivery.delivery import with_gaps
 from hubbub.server.network.admission import Admission
 from hubbub.server.rooms.room import Member, Room
@@ -83,7 +83,7 @@ class Commands:
         self._send(event.encode() for event in events)
 
     def _send(self, lines: Iterable[bytes]) -> None:
-        self._context.delivery.post(Answer(self._member, b"".join(lines)))
+        self._context.delivery.submit(Reply(self._member, b"".join(lines)))
 
     def _answer_at_length(self, lines: Iterable[bytes]) -> None:
         """Answer in pieces, each when the one before was taken, so that a long answer waits here and not in memory."""
@@ -93,14 +93,14 @@ class Commands:
             if len(piece) == PIECE_LINES:
                 self._send(piece)
                 piece.clear()
-                self._context.delivery.settle(self._member)
+                self._context.delivery.flush(self._member)
         self._send(piece)
 
     def hand_over(self) -> None:
         """Give what was said to the delivery thread; waits while the room has much pending."""
         if self._said:
             said, self._said = self._said, []
-            self._context.delivery.say(said)
+            self._context.delivery.submit_posts(said)
 
     # ------------------------------------------------------------------------------------------------- commands
 
@@ -144,7 +144,7 @@ class Commands:
             self.take_saying(Said if isinstance(line, protocol.Say) else Acted, [line.text], command.number)
         except ProtocolError as error:
             self.hand_over()
-            self._context.delivery.post(Refuse(self._member, command.number, error.code, error.text))
+            self._context.delivery.submit(RefusePost(self._member, command.number, error.code, error.text))
 
     def take_saying(self, kind: type[Said | Acted], texts: list[str], number: int = 0) -> None:
         """Gather what is said, all or nothing of it; with `number` it is a numbered post."""
@@ -242,7 +242,7 @@ class Commands:
 
     def _join(self, command: protocol.Join) -> None:
         name = protocol.check_room(command.room)
-        spelling = self._context.journal.spelling(protocol.same_key(name))
+        spelling = self._context.journal.room_name(protocol.same_key(name))
         self._enter(spelling or name, command.key)
 
     def _leave(self, _: protocol.Leave) -> None:
@@ -269,20 +269,20 @@ class Commands:
         me = self._member
         data = Told(int(time.time() * 1000), me.name, me.color, to.name, text).encode()
         refusal = Error("too-fast", f"{to.name} has much to read just now; try again in a minute").encode()
-        told = Tell(me, to, data, refusal)
+        told = DeliverPrivately(me, to, data, refusal)
         if to.elsewhere:
             self._context.backend.tell(told)
         else:
-            self._context.delivery.post(told)
+            self._context.delivery.submit(told)
 
     def _history(self, command: protocol.History) -> None:
         if not 1 <= command.count <= protocol.HISTORY_LINES_MAX:
             raise ProtocolError("argument-invalid", f"COUNT is from 1 to {protocol.HISTORY_LINES_MAX}")
-        self._context.delivery.settle(self._member)  # so that what he said just before is in it
+        self._context.delivery.flush(self._member)  # so that what he said just before is in it
         room, journal = self._room(), self._context.journal
-        upto = min(command.before - 1, journal.last(room.key)) if command.before else journal.last(room.key)
+        upto = min(command.before - 1, journal.last_seq(room.key)) if command.before else journal.last_seq(room.key)
         after = max(0, upto - command.count)
-        pages = journal.read(room.key, after, upto, HISTORY_BYTES)
+        pages = journal.read_pages(room.key, after, upto, HISTORY_BYTES)
         lines = b"".join(with_gaps(room.name, pages, after, upto)).splitlines(keepends=True)
         self._answer_at_length([*lines, End("history").encode()])
 

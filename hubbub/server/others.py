@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from hubbub.server.delivery.actions import Tell
+from hubbub.server.delivery.actions import DeliverPrivately
 from hubbub.server.rooms.room import Member
 
 
@@ -30,7 +30,7 @@ class Others(Protocol):
         To be called before that, without any lock.
         """
 
-    def tell(self, told: Tell) -> None:
+    def tell(self, told: DeliverPrivately) -> None:
         """Have the server that serves `told.to` bring it to him, or back what he could not be told."""
 
     def expel(self, member: Member, deed: str) -> None:
@@ -55,7 +55,7 @@ class Nobody:
     def watch(self, key: str, seq: int = 0) -> None:
         """Do nothing."""
 
-    def tell(self, told: Tell) -> None:
+    def tell(self, told: DeliverPrivately) -> None:
         """Do nothing: nobody is served elsewhere."""
 
     def expel(self, member: Member, deed: str) -> None:

@@ -27,7 +27,7 @@ from hubbub.server.access.limits import Bucket, cost_of
 from hubbub.server.access.moderation import address_key
 from hubbub.server.commands import Commands, EndedError
 from hubbub.server.context import ServerContext
-from hubbub.server.delivery.actions import RUN_LINES, Answer, Close, Finish
+from hubbub.server.delivery.actions import RUN_LINES, CloseSubscriber, Finish, Reply
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.network.admission import Admission
 from hubbub.server.network.transport import SocketTransport
@@ -159,7 +159,7 @@ class Session:
             raise EndedError("lost", f"nothing came from you for {self._context.limits.silence_seconds:g} s")
         # At once: he may be catching up with a long past, and answer all the same.
         ping = protocol.Ping(secrets.token_hex(4)).encode()
-        self._context.delivery.post(Answer(self._member, ping, at_once=True))
+        self._context.delivery.submit(Reply(self._member, ping, at_once=True))
 
     def _take_lines(self, lines: list[str]) -> None:
         """Carry out what was read; what is said without a command between goes on together, as a run."""
@@ -234,10 +234,10 @@ class Session:
         try:
             self._leave_registry(ended)
             if ended.bye:
-                self._context.delivery.post(Finish(self._member, Bye(ended.bye).encode()))
+                self._context.delivery.submit(Finish(self._member, Bye(ended.bye).encode()))
                 self._linger()
         finally:
-            self._context.delivery.post(Close(self._member))
+            self._context.delivery.submit(CloseSubscriber(self._member))
 
     def _leave_registry(self, ended: EndedError) -> None:
         name = self._member.name

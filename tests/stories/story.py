@@ -265,7 +265,7 @@ class Story:
 
 def lines_kept(journal: Journal, room: str) -> list[bytes]:
     """Return every line that a journal holds of a room."""
-    pages = journal.read(room, 0, journal.last(room), sys.maxsize)
+    pages = journal.read_pages(room, 0, journal.last_seq(room), sys.maxsize)
     return b"".join(page.data for page in pages).splitlines()
 
 

@@ -77,7 +77,7 @@ class Moderation:
         """Take over what the journal has, and drop there what is over. Raises JournalError."""
         with self._writing:
             for kind in self._sentences:
-                for key, fact in self._journal.facts(kind).items():
+                for key, fact in self._journal.list_facts(kind).items():
                     self._put(kind, key, _parse(kind, key, fact))
             self._drop_old()
 
@@ -173,7 +173,7 @@ class Moderation:
             if key not in self._sentences[kind] and len(self._sentences[kind]) >= BANS:
                 raise ProtocolError("too-many", f"there are {BANS} already; lift some of those that /bans shows")
             sentence = Sentence(whom, self._now() + seconds * 1000, by, why)
-            self._journal.keep_fact(kind, key, _fact(sentence))
+            self._journal.store_fact(kind, key, _fact(sentence))
             self._put(kind, key, sentence)
         return sentence
 
@@ -223,7 +223,7 @@ class Moderation:
                     self._looks[look].add(key)
 
     def _drop(self, kind: Kind, key: str) -> None:
-        self._journal.keep_fact(kind, key, None)
+        self._journal.store_fact(kind, key, None)
         self._take_out(kind, key)
 
     def _take_out(self, kind: Kind, key: str) -> None:

@@ -70,13 +70,13 @@ class NameOwnership:
         self._names: dict[str, OwnedName] = {}  # by key; the one longest unused comes first
         self._looks = ConfusableIndex()  # of those names
         self._owners: dict[str, Owner] = {}  # by verifier, who owns at least one
-        self._unkept: dict[str, str | None] = {}  # facts by key, as `Journal.keep_fact` takes them
+        self._unkept: dict[str, str | None] = {}  # facts by key, as `Journal.store_fact` takes them
 
     def load(self) -> None:
         """Read whose the names are, and who we are. Raises JournalError."""
-        self.server = self._journal.facts("server").get("id") or secrets.token_hex(SERVER_ID_BYTES)
-        self._journal.keep_fact("server", "id", self.server)
-        facts = [json.loads(fact) for fact in self._journal.facts(FACTS).values()]
+        self.server = self._journal.list_facts("server").get("id") or secrets.token_hex(SERVER_ID_BYTES)
+        self._journal.store_fact("server", "id", self.server)
+        facts = [json.loads(fact) for fact in self._journal.list_facts(FACTS).values()]
         with self._lock:
             for fact in sorted(facts, key=lambda fact: int(fact["used"])):
                 self._add(fact["name"], fact["verifier"], fact["used"])
@@ -148,7 +148,7 @@ class NameOwnership:
         with self._keeping:
             try:
                 while (fact := self._next_unkept()) is not None:
-                    self._journal.keep_fact(FACTS, *fact)
+                    self._journal.store_fact(FACTS, *fact)
                     self._kept(*fact)
             except JournalError as error:
                 logger.error("cannot keep whose a name is: {}; trying again", error)

@@ -59,7 +59,7 @@ class RoomKeys:
 
     def load(self) -> None:
         """Take up the locks that the journal keeps. Raises JournalError."""
-        found = {key: _lock(key, fact) for key, fact in self._journal.facts(FACTS).items()}
+        found = {key: _lock(key, fact) for key, fact in self._journal.list_facts(FACTS).items()}
         with self._lock:
             self._locks.update(found)
             for key, lock in found.items():
@@ -112,7 +112,7 @@ class RoomKeys:
             if not added:
                 self.remove(lock)
         if not added:
-            self.apply_fact(lock.room, self._journal.facts(FACTS).get(lock.room))
+            self.apply_fact(lock.room, self._journal.list_facts(FACTS).get(lock.room))
             raise locked(lock.room)  # at another server, in this moment
 
     def apply_fact(self, key: str, fact: str | None) -> None:
@@ -138,7 +138,7 @@ class RoomKeys:
         """Have the journal know what is on a room now. Waits for it. Raises JournalError."""
         with self._keeping:
             lock = self.find(key)
-            self._journal.keep_fact(FACTS, key, lock.fact() if lock else None)
+            self._journal.store_fact(FACTS, key, lock.fact() if lock else None)
 
     def facts(self) -> dict[str, str]:
         """Return what the journal keeps, by the room's key."""
@@ -155,8 +155,8 @@ class RoomKeys:
 
         What is not yet in the journal is not known here. Raises JournalError.
         """
-        last = self._journal.last(lock.room)
-        return not (last and self._journal.read(lock.room, 0, last, size=1))
+        last = self._journal.last_seq(lock.room)
+        return not (last and self._journal.read_pages(lock.room, 0, last, size=1))
 
 
 def _lock(key: str, fact: str) -> RoomKey:

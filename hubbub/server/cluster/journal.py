@@ -59,7 +59,7 @@ class ClusterJournal:
 
     # ------------------------------------------------------------------------------------------------ as a sequencer
 
-    def keep(self, posts: Sequence[Post], sessions: Sequence[SessionRow], ended: Sequence[SessionRow]) -> None:
+    def store(self, posts: Sequence[Post], sessions: Sequence[SessionRow], ended: Sequence[SessionRow]) -> None:
         """Keep all of it, in one step; what was said comes back from Redis, to every server in the same order."""
         if not (posts or sessions or ended):
             return
@@ -77,26 +77,26 @@ class ClusterJournal:
             assert post.log is not None  # the delivery thread has found it
             post.log.kept = max(post.log.kept, int(lasts[post.room.key.encode()]))
 
-    def open(self, key: str) -> int:
+    def open_room(self, key: str) -> int:
         """Return the SEQ of a room's last line; what is said there comes from now on."""
         return self._rooms.open(key)
 
-    def shut(self, key: str) -> None:
+    def close_room(self, key: str) -> None:
         """Want nothing more of a room."""
         self._rooms.shut(key)
 
     # ----------------------------------------------------------------------------------------------- as a journal
 
-    def last(self, key: str) -> int:
+    def last_seq(self, key: str) -> int:
         """Return the SEQ of the last line of a room, 0 where there is none."""
         return int(self._link.ask("HGET", self._link.key("last"), key) or 0)
 
-    def spelling(self, key: str) -> str | None:
+    def room_name(self, key: str) -> str | None:
         """Return how a room that has a past is written."""
         spelled = self._link.ask("HGET", self._link.key("spelled"), key)
         return spelled.decode() if spelled else None
 
-    def read(self, key: str, after: int, upto: int, size: int) -> list[Page]:
+    def read_pages(self, key: str, after: int, upto: int, size: int) -> list[Page]:
         """Return the lines of a room with after < SEQ <= upto that are still kept, until they have `size` bytes."""
         return until_size(self._pages(key, after, upto), size)
 
@@ -114,7 +114,7 @@ class ClusterJournal:
             if len(entries) < READ_ENTRIES:
                 return
 
-    def session(self, token_hash: bytes) -> SessionRow | None:
+    def find_session(self, token_hash: bytes) -> SessionRow | None:
         """Return the session that may be resumed with this token's hash."""
         token = token_hash.hex()
         who = self._link.ask("HGET", self._link.key("who"), token)
@@ -122,18 +122,18 @@ class ClusterJournal:
             return None
         return row_of(token, who, self._link.ask("HGET", self._link.key("accepted"), token))
 
-    def present(self) -> list[SessionRow]:
+    def list_present(self) -> list[SessionRow]:
         """Return nobody: a server that starts learns from the others who is here, and adopts whom the dead left."""
         return []
 
-    def facts(self, kind: str) -> dict[str, str]:
+    def list_facts(self, kind: str) -> dict[str, str]:
         """Return what is kept of this kind."""
         if kind == "server":  # all are the same one to whoever proves who he is
             return {"id": self._link.ask("HGET", self._link.key("meta"), "id").decode()}
         found = self._link.ask("HGETALL", self._link.key(f"fact:{kind}"))
         return {key.decode(): fact.decode() for key, fact in _pairs(found)}
 
-    def keep_fact(self, kind: str, key: str, fact: str | None) -> None:
+    def store_fact(self, kind: str, key: str, fact: str | None) -> None:
         """Keep a fact instead of the one before, or none, and tell the other servers."""
         if kind != "server":
             self._link.run(scripts.KEEP_FACT, kind, key, *(() if fact is None else (fact,)))

@@ -31,7 +31,7 @@ from hubbub.server.cluster.membership import ClusterMembership
 from hubbub.server.cluster.outbound import Outbound, token_hash
 from hubbub.server.cluster.redis_client import Entries, Found, Reader, RedisClient
 from hubbub.server.cluster.subscriptions import Subscriptions
-from hubbub.server.delivery.actions import Answer, Arrived, Forget, Tell
+from hubbub.server.delivery.actions import DeliverPrivately, ForgetHistory, Publish, Reply
 from hubbub.server.journal.journal import KEEP_DAYS, KEEP_LINES, JournalError
 from hubbub.server.rooms.room import Member
 
@@ -83,7 +83,7 @@ class ClusterBackend:
         self._room_prefix = self._link.key("room:")
         # What the follower has read; before anything is known of the chat, so that nothing falls between.
         self._places = {self._news: self._last_news(), self._inbox: "0-0"}
-        self._identity = self.journal.facts("server")["id"]
+        self._identity = self.journal.list_facts("server")["id"]
         self._stopping = threading.Event()
         self._steady_since = 0.0  # seconds of the monotonic clock: since when the lease holds without a break
         self._lapses = 0  # how often the lease has run out; the thread of the lease counts
@@ -157,7 +157,7 @@ class ClusterBackend:
         """See to it that what is said in a room comes from when somebody enters it, who has it up to `seq`."""
         self._rooms.watch(key, seq)
 
-    def tell(self, told: Tell) -> None:
+    def tell(self, told: DeliverPrivately) -> None:
         """Have the server that serves `told.to` bring it to him, or back what he could not be told."""
         self._messenger.tell(told)
 
@@ -171,7 +171,7 @@ class ClusterBackend:
 
     def _answer(self, author: bytes, data: bytes) -> None:
         if (member := self._membership.find_session(author)) is not None:
-            self._parts.delivery.post(Answer(member, data))
+            self._parts.delivery.submit(Reply(member, data))
 
     def _poke(self) -> None:
         """Have the follower look anew which rooms are wanted."""
@@ -230,7 +230,7 @@ class ClusterBackend:
 
     def _take_lines(self, key: str, entries: Entries) -> None:
         try:
-            self._parts.delivery.post(*(Arrived(page_of(key, id_, fields)) for id_, fields in entries))
+            self._parts.delivery.submit(*(Publish(page_of(key, id_, fields)) for id_, fields in entries))
         finally:
             self._rooms.read(key, seq_of(entries[-1][0]))  # after it: who waits for that comes after these lines
         self._membership.note_speakers({fields[b"name"].decode() for _, fields in entries})
@@ -263,7 +263,7 @@ class ClusterBackend:
         if kind == LOCK:
             self._parts.locks.apply_fact(key, fact)
             if fact is None:
-                self._parts.delivery.post(Forget(key))  # what was said behind it, as where it was taken off
+                self._parts.delivery.submit(ForgetHistory(key))  # what was said behind it, as where it was taken off
         elif kind == NAME:
             self._parts.names.take_over(key, fact)
         elif (sentence := self._parts.moderation.take_over(kind, key, fact)) is not None and kind == "ban":
@@ -291,7 +291,7 @@ class ClusterBackend:
         if member is None or member.elsewhere or member.away:
             answer(order["refusal"])
         else:
-            self._parts.delivery.post(Tell(member, member, order["data"], order["refusal"], answer))
+            self._parts.delivery.submit(DeliverPrivately(member, member, order["data"], order["refusal"], answer))
 
     def _member(self, token: bytes) -> Member | None:
         return self._membership.find_session(bytes.fromhex(token.decode()))
@@ -360,7 +360,7 @@ class ClusterBackend:
 
     def _learn_facts(self) -> None:
         for kind, known in self._facts().items():
-            kept = self.journal.facts(kind)
+            kept = self.journal.list_facts(kind)
             for key in {*known, *kept}:
                 self._take_fact(kind, key, kept.get(key))
 

@@ -11,7 +11,7 @@ from loguru import logger
 from hubbub.protocol import Error
 from hubbub.server.cluster import scripts
 from hubbub.server.cluster.redis_client import Argument, RedisClient
-from hubbub.server.delivery.actions import Tell
+from hubbub.server.delivery.actions import DeliverPrivately
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.rooms.room import Member
 
@@ -56,7 +56,7 @@ class Outbound:
         """Have another server do what the fields say, if it lives."""
         self.do(lambda: self._send(server, *fields))
 
-    def tell(self, told: Tell) -> None:
+    def tell(self, told: DeliverPrivately) -> None:
         """Have a private message brought to somebody, and its author told what came of it."""
         author = token_hash(told.sender)
         if not self._space.acquire(timeout=TELL_SECONDS):
@@ -88,7 +88,7 @@ class Outbound:
     def _send(self, server: str, *fields: Argument) -> bool:
         return bool(self._link.run(scripts.SEND, server, *fields))
 
-    def _send_told(self, told: Tell, author: bytes) -> None:
+    def _send_told(self, told: DeliverPrivately, author: bytes) -> None:
         self._space.release()
         number = next(self._numbers)
         self._unanswered[number] = (author, time.monotonic())

@@ -32,7 +32,7 @@ class Post:
 
 
 @dataclass(slots=True)
-class Refuse:
+class RefusePost:
     """`member`'s post `number` is not said, and why; one that is kept already is acknowledged instead."""
 
     member: Member
@@ -43,7 +43,7 @@ class Refuse:
 
 
 @dataclass(slots=True)
-class Keep:
+class StoreSession:
     """Where `state` stands now; without `ended` it may be resumed from there."""
 
     state: SessionState
@@ -58,7 +58,7 @@ class Keep:
 
 
 @dataclass(slots=True)
-class Greet:
+class SendWelcome:
     """`/welcome` for `member`, with the number of his last post that is kept."""
 
     member: Member
@@ -68,7 +68,7 @@ class Greet:
 
 
 @dataclass(slots=True)
-class Show:
+class Broadcast:
     """A line for everybody in a room that is not kept: who came, went or has a new name."""
 
     room: Room
@@ -76,7 +76,7 @@ class Show:
 
 
 @dataclass(slots=True)
-class Enter:
+class Subscribe:
     """`member` receives `room` from here on, after `/entered` and the last lines before it, or those after a SEQ."""
 
     member: Member
@@ -87,21 +87,21 @@ class Enter:
 
 
 @dataclass(slots=True)
-class Depart:
+class Unsubscribe:
     """`member` receives no room any more."""
 
     member: Member
 
 
 @dataclass(slots=True)
-class Forget:
+class ForgetHistory:
     """What was said in a room is no longer kept, and so held nowhere; nobody is in it."""
 
     room: str  # its key
 
 
 @dataclass(slots=True)
-class Answer:
+class Reply:
     """Lines for `member` alone; `at_once` they overtake all that waits for him."""
 
     member: Member
@@ -110,7 +110,7 @@ class Answer:
 
 
 @dataclass(slots=True)
-class Tell:
+class DeliverPrivately:
     """A private message, for `sender` and `to`; if `to` has too much to read already, `refusal` is for `sender`.
 
     With `answer`, that is called with what is for the sender, who is at another server; it never waits.
@@ -124,7 +124,7 @@ class Tell:
 
 
 @dataclass(slots=True)
-class Mark:
+class FlushMarker:
     """Set `event` when all that was queued for `member` before is carried out and his answers are sent."""
 
     member: Member
@@ -140,14 +140,14 @@ class Finish:
 
 
 @dataclass(slots=True)
-class Close:
+class CloseSubscriber:
     """`member`'s session has read its last: send what is left, within CLOSING_SECONDS, and close."""
 
     member: Member
 
 
 @dataclass(slots=True)
-class Fetched:
+class BacklogRead:
     """The next lines of `past`, read from the journal, up to SEQ `after`; None where they could not be read."""
 
     member: Member
@@ -157,7 +157,7 @@ class Fetched:
 
 
 @dataclass(slots=True)
-class Arrived:
+class Publish:
     """What was said in a room, by somebody here or at another server of the same chat: the next page of its log."""
 
     page: Page
@@ -165,18 +165,18 @@ class Arrived:
 
 Action = (
     Post
-    | Refuse
-    | Keep
-    | Greet
-    | Show
-    | Enter
-    | Depart
-    | Forget
-    | Answer
-    | Tell
-    | Mark
+    | RefusePost
+    | StoreSession
+    | SendWelcome
+    | Broadcast
+    | Subscribe
+    | Unsubscribe
+    | ForgetHistory
+    | Reply
+    | DeliverPrivately
+    | FlushMarker
     | Finish
-    | Close
-    | Fetched
-    | Arrived
+    | CloseSubscriber
+    | BacklogRead
+    | Publish
 )

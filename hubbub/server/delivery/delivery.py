@@ -22,21 +22,21 @@ from loguru import logger
 from hubbub.protocol import HISTORY_LINES, Ack, Entered, Gap, Notice, Refused, Welcome
 from hubbub.server.delivery.actions import (
     Action,
-    Answer,
-    Arrived,
-    Close,
-    Depart,
-    Enter,
-    Fetched,
+    BacklogRead,
+    Broadcast,
+    CloseSubscriber,
+    DeliverPrivately,
     Finish,
-    Forget,
-    Greet,
-    Keep,
-    Mark,
+    FlushMarker,
+    ForgetHistory,
     Post,
-    Refuse,
-    Show,
-    Tell,
+    Publish,
+    RefusePost,
+    Reply,
+    SendWelcome,
+    StoreSession,
+    Subscribe,
+    Unsubscribe,
 )
 from hubbub.server.delivery.fanout import CHUNK_BYTES, Fanout, release
 from hubbub.server.delivery.sequencer import Sequencer
@@ -109,20 +109,20 @@ class Delivery:
         self._thread = threading.Thread(target=self._run, name="delivery")  # joined by stop
         self._steps: dict[type, Callable[..., None]] = {
             Post: self._post,
-            Refuse: self._refuse,
-            Keep: lambda _: None,  # _prepare has seen to it
-            Greet: self._greet,
-            Show: self._show,
-            Enter: self._enter,
-            Depart: self._depart,
-            Forget: self._forget,
-            Answer: self._answer,
-            Tell: self._tell,
-            Mark: self._mark,
+            RefusePost: self._refuse,
+            StoreSession: lambda _: None,  # _prepare has seen to it
+            SendWelcome: self._greet,
+            Broadcast: self._show,
+            Subscribe: self._enter,
+            Unsubscribe: self._depart,
+            ForgetHistory: self._forget,
+            Reply: self._answer,
+            DeliverPrivately: self._tell,
+            FlushMarker: self._mark,
             Finish: self._finish,
-            Close: self._close,
-            Fetched: self._fetched,
-            Arrived: self._arrived,
+            CloseSubscriber: self._close,
+            BacklogRead: self._fetched,
+            Publish: self._arrived,
         }
 
     # ---------------------------------------------------------------------------------------------------- any thread
@@ -144,7 +144,7 @@ class Delivery:
         self._past_reader.stop()
         self._release()
 
-    def queue(self, *entries: Action) -> None:
+    def enqueue(self, *entries: Action) -> None:
         """Add `entries`; the caller, who may hold the membership's lock, calls `wake` when he holds it no more."""
         with self._lock:
             self._queue.extend(entries)
@@ -156,12 +156,12 @@ class Delivery:
         if asleep:
             self._sender.poke()
 
-    def post(self, *entries: Action) -> None:
+    def submit(self, *entries: Action) -> None:
         """Queue and wake."""
-        self.queue(*entries)
+        self.enqueue(*entries)
         self.wake()
 
-    def say(self, posts: Sequence[Post]) -> None:
+    def submit_posts(self, posts: Sequence[Post]) -> None:
         """Queue `posts`, all for one room, waiting first while that room or all together have much pending."""
         key = posts[0].room.key
         lines = sum(len(post.texts) for post in posts)
@@ -176,20 +176,20 @@ class Delivery:
     def _is_much_pending(self, key: str) -> bool:
         return self._counts.get(key, 0) >= PENDING_LINES or self._pending >= PENDING_LINES_OF_ALL
 
-    def settle(self, member: Member) -> None:
+    def flush(self, member: Member) -> None:
         """Wait until all that was queued for `member` is carried out and his answers are sent.
 
         That has an end: who takes nothing for `sender.PROGRESS_SECONDS` is given up, and nobody waits for him.
         """
         event = threading.Event()
-        self.post(Mark(member, event))
+        self.submit(FlushMarker(member, event))
         with self._lock:
             over = self._over
         if not over:
             event.wait()
 
     @property
-    def stalled(self) -> bool:
+    def is_stalled(self) -> bool:
         """Whether something that was said is not in the journal because that cannot be written.
 
         To be asked after `settle`, which waits until what was queued before is in the journal or held.
@@ -291,7 +291,7 @@ class Delivery:
         if stalled and time.monotonic() < self._retry_at:
             return False
         try:
-            self._sequencer.keep(batch.posts, batch.sessions, batch.ended)
+            self._sequencer.store(batch.posts, batch.sessions, batch.ended)
         except JournalError as error:
             self._retry_at = time.monotonic() + RETRY_SECONDS
             if not stalled:
@@ -337,11 +337,11 @@ class Delivery:
                 if entry.texts:
                     entry.log = self._log_of(entry.room)
                     batch.posts.append(entry)
-            elif type(entry) is Refuse:
+            elif type(entry) is RefusePost:
                 entry.stands = not self._accept(entry.member, entry.number, 1, changed)
                 if not entry.stands:
                     batch.acks[entry.member] = accepted(entry.member)
-            elif type(entry) is Keep:
+            elif type(entry) is StoreSession:
                 state = entry.state
                 state.name, state.color, state.room = entry.name, entry.color, entry.room
                 state.present, state.ended, state.lock = entry.present, entry.ended, entry.lock
@@ -364,7 +364,7 @@ class Delivery:
     def _log_of(self, room: Room) -> RoomLog:
         log = self._logs.get(room.key)
         if log is None:
-            log = self._logs[room.key] = RoomLog(room.key, room.name, self._sequencer.open(room.key))
+            log = self._logs[room.key] = RoomLog(room.key, room.name, self._sequencer.open_room(room.key))
         return log
 
     def _forget_idle_logs(self) -> None:
@@ -373,7 +373,7 @@ class Delivery:
         idle = [key for key, log in self._logs.items() if not log.in_step and not log.behind]
         for key in idle[:-IDLE_LOGS]:
             del self._logs[key]
-            self._sequencer.shut(key)
+            self._sequencer.close_room(key)
         self._forget_at = 2 * len(self._logs) + IDLE_LOGS  # so that looking through them stays rare
 
     # --------------------------------------------------------------------------------------------- entry by entry
@@ -382,15 +382,15 @@ class Delivery:
         if entry.page and entry.log:
             self._sender.append(entry.log, entry.page.data, len(entry.texts))
 
-    def _refuse(self, entry: Refuse) -> None:
+    def _refuse(self, entry: RefusePost) -> None:
         if entry.stands:
             self._sender.answer(entry.member, Refused(entry.number, entry.code, entry.text).encode())
 
-    def _greet(self, entry: Greet) -> None:
+    def _greet(self, entry: SendWelcome) -> None:
         welcome = Welcome(entry.name, entry.color, entry.token, accepted(entry.member))
         self._sender.answer(entry.member, welcome.encode())
 
-    def _show(self, entry: Show) -> None:
+    def _show(self, entry: Broadcast) -> None:
         log = self._logs.get(entry.room.key)
         if log is None:  # nobody is there to see it
             return
@@ -399,34 +399,34 @@ class Delivery:
         else:
             self._sender.append(log, entry.event.encode())
 
-    def _enter(self, entry: Enter) -> None:
+    def _enter(self, entry: Subscribe) -> None:
         log = self._log_of(entry.room)
         log.name = entry.room.name
         last = log.tail.seq
         after = max(0, last - HISTORY_LINES) if entry.after is None else min(entry.after, last)
         self._sender.enter(entry.member, log, Entered(log.name, last, entry.people, entry.flags).encode(), after)
 
-    def _depart(self, entry: Depart) -> None:
+    def _depart(self, entry: Unsubscribe) -> None:
         self._sender.depart(entry.member)
 
-    def _forget(self, entry: Forget) -> None:
+    def _forget(self, entry: ForgetHistory) -> None:
         if log := self._logs.get(entry.room):  # the log itself stays: a line of this batch may have its number already
             log.tail.forget()
 
-    def _answer(self, entry: Answer) -> None:
+    def _answer(self, entry: Reply) -> None:
         if entry.at_once:
             self._sender.interject(entry.member, entry.data)
         else:
             self._sender.answer(entry.member, entry.data)
 
-    def _tell(self, entry: Tell) -> None:
+    def _tell(self, entry: DeliverPrivately) -> None:
         told = self._sender.tell(entry.to, entry.data)
         if entry.answer is not None:
             entry.answer(entry.data if told else entry.refusal)
         elif not told or entry.sender is not entry.to:
             self._sender.answer(entry.sender, entry.data if told else entry.refusal)
 
-    def _mark(self, entry: Mark) -> None:
+    def _mark(self, entry: FlushMarker) -> None:
         self._sender.mark(entry.member, entry.event)
 
     def _acknowledge(self, member: Member) -> None:
@@ -438,13 +438,13 @@ class Delivery:
         self._acknowledge(entry.member)
         self._sender.finish(entry.member, entry.data)
 
-    def _close(self, entry: Close) -> None:
+    def _close(self, entry: CloseSubscriber) -> None:
         self._sender.close_member(entry.member)
 
-    def _fetched(self, entry: Fetched) -> None:
+    def _fetched(self, entry: BacklogRead) -> None:
         self._sender.fetched(entry.member, entry.past, entry.data, entry.after)
 
-    def _arrived(self, entry: Arrived) -> None:
+    def _arrived(self, entry: Publish) -> None:
         page, log = entry.page, self._logs.get(entry.page.key)
         if log is None or page.last <= log.tail.seq:  # nobody is there, or it is there already
             return
@@ -462,10 +462,10 @@ class Delivery:
 
         def done(pages: list[Page] | None) -> None:
             if pages is None:
-                self.post(Fetched(member, past, None, after))
+                self.submit(BacklogRead(member, past, None, after))
                 return
             reached = pages[-1].last if sum(len(page.data) for page in pages) >= CHUNK_BYTES else upto
-            self.post(Fetched(member, past, b"".join(with_gaps(log.name, pages, after, reached)), reached))
+            self.submit(BacklogRead(member, past, b"".join(with_gaps(log.name, pages, after, reached)), reached))
 
         self._past_reader.fetch(log.key, after, upto, CHUNK_BYTES, done)
 
@@ -485,14 +485,14 @@ class Delivery:
         entries = [*self._entries, *(self._unkept.entries if self._unkept else ()), *self._later, *entries]
         self._unkept, self._later, self._entries = None, [], []
         for entry in entries:
-            if isinstance(entry, Mark):
+            if isinstance(entry, FlushMarker):
                 entry.event.set()
-            elif isinstance(entry, Close):
+            elif isinstance(entry, CloseSubscriber):
                 release(entry.member)
 
 
 # What goes on while the journal cannot be written: it says nothing in a room, and who goes must not hold a descriptor.
-_PASSING = (Answer, Tell, Mark, Fetched, Finish, Close)
+_PASSING = (Reply, DeliverPrivately, FlushMarker, BacklogRead, Finish, CloseSubscriber)
 
 
 def accepted(member: Member) -> int:

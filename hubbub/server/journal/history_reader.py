@@ -35,7 +35,7 @@ class HistoryReader:
             self._thread.join()
 
     def fetch(self, key: str, after: int, upto: int, size: int, done: Done) -> None:
-        """Have `done` called on this thread with what `Journal.read` returns, or with None where it cannot."""
+        """Have `done` called on this thread with what `Journal.read_pages` returns, or with None where it cannot."""
         self._wanted.put((key, after, upto, size, done))
 
     def _run(self) -> None:
@@ -46,7 +46,7 @@ class HistoryReader:
     def _read(self, key: str, after: int, upto: int, size: int) -> list[Page] | None:
         for _ in range(TRIES):
             try:
-                return self._journal.read(key, after, upto, size)
+                return self._journal.read_pages(key, after, upto, size)
             except JournalError as error:
                 logger.error("{}; trying again to read lines {} to {} of {!r}", error, after + 1, upto, key)
             except Exception:  # noqa: BLE001  # a damaged page must not end the thread that all others need

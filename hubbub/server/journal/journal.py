@@ -11,7 +11,7 @@ from hubbub.protocol import Acted, Said, pack_run
 MEMORY_LINES = 1_000  # kept of a room
 MEMORY_BYTES = 1_048_576  # kept of a room, counted as on the wire
 MEMORY_ROOMS = 10_000  # rooms of which something is kept; past that the one longest silent is forgotten
-SESSIONS_KEPT = 100_000  # that may be resumed; past that the one longest unseen is forgotten
+SESSIONS_STORED = 100_000  # that may be resumed; past that the one longest unseen is forgotten
 KEEP_DAYS = 30  # of a room's past
 KEEP_LINES = 100_000  # of a room's past, and what more stands in one piece with the oldest of them
 SESSION_SECONDS = 7 * 86_400  # after it was last seen, a session can no longer be resumed: a laptop closed over a week
@@ -74,28 +74,28 @@ class SessionRow(NamedTuple):
 class Journal(Protocol):
     """What a journal promises to those who read, and keep facts. For any thread; errors are JournalErrors."""
 
-    def last(self, key: str) -> int:
+    def last_seq(self, key: str) -> int:
         """Return the SEQ of the last line of a room, 0 where there is none."""
 
-    def spelling(self, key: str) -> str | None:
+    def room_name(self, key: str) -> str | None:
         """Return how a room that has a past is written."""
 
-    def read(self, key: str, after: int, upto: int, size: int) -> list[Page]:
+    def read_pages(self, key: str, after: int, upto: int, size: int) -> list[Page]:
         """Return the lines of a room with after < SEQ <= upto that are still kept, oldest first.
 
         They come in pages, until these have `size` bytes: with less, those are all the lines.
         """
 
-    def session(self, token_hash: bytes) -> SessionRow | None:
+    def find_session(self, token_hash: bytes) -> SessionRow | None:
         """Return the session that may be resumed with this token's hash."""
 
-    def present(self) -> list[SessionRow]:
+    def list_present(self) -> list[SessionRow]:
         """Return the sessions of those whom nobody has seen leave."""
 
-    def facts(self, kind: str) -> dict[str, str]:
+    def list_facts(self, kind: str) -> dict[str, str]:
         """Return what is kept of this kind: rare, small facts, like who is banned, each under its key."""
 
-    def keep_fact(self, kind: str, key: str, fact: str | None) -> None:
+    def store_fact(self, kind: str, key: str, fact: str | None) -> None:
         """Keep a fact instead of the one before, or none. When this returns it is kept."""
 
     def add_fact(self, kind: str, key: str, fact: str) -> bool:
@@ -105,7 +105,7 @@ class Journal(Protocol):
         """Keep everything for good and give up what is held. Idempotent."""
 
 
-class OwnJournal(Journal, Protocol):
+class LocalJournal(Journal, Protocol):
     """A journal that one server has for itself. Its `last` and `spelling` never wait."""
 
     def append(self, pages: Sequence[Page], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
@@ -162,43 +162,43 @@ class MemoryJournal:
             for token_hash in ended:
                 self._sessions.pop(token_hash, None)
             _shorten(self._pasts, MEMORY_ROOMS)
-            _shorten(self._sessions, SESSIONS_KEPT)
+            _shorten(self._sessions, SESSIONS_STORED)
 
-    def last(self, key: str) -> int:
+    def last_seq(self, key: str) -> int:
         """Return the SEQ of the last line of a room, 0 where there is none."""
         with self._lock:
             past = self._pasts.get(key)
             return past.pages[-1].last if past else 0
 
-    def spelling(self, key: str) -> str | None:
+    def room_name(self, key: str) -> str | None:
         """Return how a room that has a past is written."""
         with self._lock:
             past = self._pasts.get(key)
             return past.pages[-1].room if past else None
 
-    def read(self, key: str, after: int, upto: int, size: int) -> list[Page]:
+    def read_pages(self, key: str, after: int, upto: int, size: int) -> list[Page]:
         """Return the lines of a room with after < SEQ <= upto that are still kept, until they have `size` bytes."""
         with self._lock:
             past = self._pasts.get(key)
             pages = [page for page in past.pages if after < min(page.last, upto) and page.first <= upto] if past else []
         return until_size((page.cut(after, upto) for page in pages), size)
 
-    def session(self, token_hash: bytes) -> SessionRow | None:
+    def find_session(self, token_hash: bytes) -> SessionRow | None:
         """Return the session that may be resumed with this token's hash."""
         with self._lock:
             return self._sessions.get(token_hash)
 
-    def present(self) -> list[SessionRow]:
+    def list_present(self) -> list[SessionRow]:
         """Return the sessions of those whom nobody has seen leave."""
         with self._lock:
             return [row for row in self._sessions.values() if row.present]
 
-    def facts(self, kind: str) -> dict[str, str]:
+    def list_facts(self, kind: str) -> dict[str, str]:
         """Return what is kept of this kind."""
         with self._lock:
             return {key: fact for (other, key), fact in self._facts.items() if other == kind}
 
-    def keep_fact(self, kind: str, key: str, fact: str | None) -> None:
+    def store_fact(self, kind: str, key: str, fact: str | None) -> None:
         """Keep a fact instead of the one before, or none."""
         with self._lock:
             if fact is None:

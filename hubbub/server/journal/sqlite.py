@@ -23,7 +23,7 @@ from hubbub.server.journal.journal import (
     KEEP_DAYS,
     KEEP_LINES,
     SESSION_SECONDS,
-    SESSIONS_KEPT,
+    SESSIONS_STORED,
     JournalError,
     Page,
     SessionRow,
@@ -196,24 +196,24 @@ class SqliteJournal:
                         self._writer.execute("ROLLBACK")
                 raise JournalError(f"cannot write the journal {self._path}: {error}") from error
 
-    def last(self, key: str) -> int:
+    def last_seq(self, key: str) -> int:
         """Return the SEQ of the last line of a room, 0 where there is none."""
         with self._table_lock:
             return self._last.get(key, 0)
 
-    def spelling(self, key: str) -> str | None:
+    def room_name(self, key: str) -> str | None:
         """Return how a room that has a past is written."""
         with self._table_lock:
             return self._names.get(key)
 
-    def read(self, key: str, after: int, upto: int, size: int) -> list[Page]:
+    def read_pages(self, key: str, after: int, upto: int, size: int) -> list[Page]:
         """Return the lines of a room with after < SEQ <= upto that are still kept, until they have `size` bytes."""
-        room = self.spelling(key) or key
+        room = self.room_name(key) or key
         wanted = {"room": key, "after": after, "upto": upto}
         with self._reading() as reader, contextlib.closing(reader.execute(_SELECT_PAGES, wanted)) as rows:
             return until_size((Page(key, room, *row).cut(after, upto) for row in rows), size)
 
-    def session(self, token_hash: bytes) -> SessionRow | None:
+    def find_session(self, token_hash: bytes) -> SessionRow | None:
         """Return the session that may be resumed with this token's hash."""
         oldest = int((self._clock() - SESSION_SECONDS) * 1000)
         rows = self._rows(
@@ -221,15 +221,15 @@ class SqliteJournal:
         )
         return _session(rows[0]) if rows else None
 
-    def present(self) -> list[SessionRow]:
+    def list_present(self) -> list[SessionRow]:
         """Return the sessions of those whom nobody has seen leave."""
         return [_session(row) for row in self._rows("SELECT * FROM sessions WHERE present", ())]
 
-    def facts(self, kind: str) -> dict[str, str]:
+    def list_facts(self, kind: str) -> dict[str, str]:
         """Return what is kept of this kind."""
         return dict(self._rows("SELECT key, fact FROM facts WHERE kind = ?", (kind,)))
 
-    def keep_fact(self, kind: str, key: str, fact: str | None) -> None:
+    def store_fact(self, kind: str, key: str, fact: str | None) -> None:
         """Keep a fact instead of the one before, or none. Raises JournalError; then the one before is kept."""
         with self._transaction() as writer:
             if fact is None:
@@ -311,7 +311,7 @@ class SqliteJournal:
         with self._table_lock:
             keys = list(self._last)
         for key in keys:
-            last = self.last(key)  # before the look: what comes after it is not old
+            last = self.last_seq(key)  # before the look: what comes after it is not old
             # In the order of SEQ the times ascend, so this reads no more than what is to go.
             kept = self._rows(
                 "SELECT first FROM pages WHERE room = ? AND time >= ? ORDER BY last LIMIT 1", (key, oldest)
@@ -323,7 +323,7 @@ class SqliteJournal:
             writer.execute(
                 "DELETE FROM sessions WHERE token_hash IN"
                 " (SELECT token_hash FROM sessions ORDER BY present DESC, seen DESC LIMIT -1 OFFSET ?)",
-                (SESSIONS_KEPT,),
+                (SESSIONS_STORED,),
             )
 
     def _purge(self, key: str, upto: int) -> None:

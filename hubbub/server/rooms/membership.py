@@ -36,7 +36,16 @@ from hubbub.server.access.limits import Limits
 from hubbub.server.access.moderation import Moderation
 from hubbub.server.access.ownership import NameOwnership
 from hubbub.server.access.room_keys import RoomKey, RoomKeys, locked, mistakable
-from hubbub.server.delivery.actions import Action, Depart, Enter, Finish, Forget, Greet, Keep, Show
+from hubbub.server.delivery.actions import (
+    Action,
+    Broadcast,
+    Finish,
+    ForgetHistory,
+    SendWelcome,
+    StoreSession,
+    Subscribe,
+    Unsubscribe,
+)
 from hubbub.server.delivery.delivery import Delivery
 from hubbub.server.journal.journal import Journal, JournalError, SessionRow
 from hubbub.server.others import Nobody, Others
@@ -112,7 +121,7 @@ class Membership:
 
         Raises JournalError.
         """
-        rows = self._journal.present()
+        rows = self._journal.list_present()
         with self._lock:
             for row in rows:
                 self._hold_place(row)
@@ -139,7 +148,7 @@ class Membership:
             state = SessionState(token_hash(token))
             self._states[state.token_hash] = state
             self._seat(member, state, name, color)
-            self._queue(Greet(member, name, color, token))
+            self._queue(SendWelcome(member, name, color, token))
             self._move(member, self._rooms[LOBBY])
 
     def resume(self, member: Member, token: str, key: str, seq: int) -> Member | None:
@@ -168,7 +177,7 @@ class Membership:
             state = self._states.get(hashed)
             here = self._present.get(hashed)
         if state is None or (self._others.exist and (here is None or here.elsewhere or here.away)):
-            row = self._journal.session(hashed)
+            row = self._journal.find_session(hashed)
             with self._lock:
                 if row is not None:
                     state = self._states.setdefault(hashed, state_of(row))
@@ -256,7 +265,7 @@ class Membership:
             if lock.room in self._rooms or lock.entries != entries:
                 return False
             self._locks.remove(lock)
-            self._queue(Forget(lock.room))
+            self._queue(ForgetHistory(lock.room))
             return True
 
     def leave(self, member: Member, why: str) -> None:
@@ -308,7 +317,7 @@ class Membership:
             if not self._limits.grace_seconds or self._stopping:
                 self._leave(member, "lost")
                 return
-            self._queue(Depart(member))
+            self._queue(Unsubscribe(member))
             self._hold(member)
             self._keep(member, member.room)  # he was last seen now
 
@@ -360,7 +369,7 @@ class Membership:
         return int(self._clock() * 1000)
 
     def _queue(self, entry: Action) -> None:
-        self._delivery.queue(entry)
+        self._delivery.enqueue(entry)
 
     def _hold(self, member: Member) -> None:
         member.away = True
@@ -440,24 +449,24 @@ class Membership:
         member.room = room
         self._show_presence(room, Joined(room.name, self._now(), member.name, member.color))
         if not member.elsewhere:
-            self._queue(Enter(member, room, len(room.members), after, self._locks.flags_of(room.key)))
+            self._queue(Subscribe(member, room, len(room.members), after, self._locks.flags_of(room.key)))
         self._keep(member, room)
 
     def _return(self, member: Member, state: SessionState, token: str, key: str, seq: int) -> None:
         """Bring somebody back whom everybody saw leave, or whom this server has not seen since it started."""
         self._claim(member, state.name)
         self._seat(member, state, state.name, state.color)
-        self._queue(Greet(member, state.name, state.color, token))
+        self._queue(SendWelcome(member, state.name, state.color, token))
         room = self._room_again(state.room, state.lock)
         self._move(member, room, seq if key == room.key else None)
 
     def _replace(self, before: Member, member: Member, token: str, key: str, seq: int) -> None:
         """Serve a member in the place of another, who is the same person; nobody sees it."""
         room = self._take_place(before, member)
-        self._queue(Greet(member, member.name, member.color, token))
+        self._queue(SendWelcome(member, member.name, member.color, token))
         self._keep(member, room)
         after = seq if key == room.key else None
-        self._queue(Enter(member, room, len(room.members), after, self._locks.flags_of(room.key)))
+        self._queue(Subscribe(member, room, len(room.members), after, self._locks.flags_of(room.key)))
 
     def _take_place(self, before: Member, member: Member) -> Room:
         """Put a member in the place of another, who is the same person; return the room in which that is."""
@@ -465,7 +474,7 @@ class Membership:
         assert room is not None  # whoever is present is in a room
         assert state is not None  # and has a state
         before.room, before.away = None, False
-        self._queue(Depart(before))
+        self._queue(Unsubscribe(before))
         self._queue(Finish(before, Bye("you are back on another connection").encode()))
         self._seat(member, state, before.name, before.color)
         member.room, member.last_active = room, before.last_active
@@ -494,7 +503,7 @@ class Membership:
         assert member.state is not None  # whoever is in a room has one
         lock = self._locks.id_of(room.key)
         where = (member.name, member.color, room.name)
-        self._queue(Keep(member.state, *where, present, ended, lock, member.away, why))
+        self._queue(StoreSession(member.state, *where, present, ended, lock, member.away, why))
 
     def _refuse_when_stopping(self) -> None:
         if self._stopping:
@@ -581,7 +590,7 @@ class Membership:
         del room.members[same_key(member.name)]
         if not room.members and room.key != LOBBY:
             self._shut(room)
-        self._queue(Depart(member))
+        self._queue(Unsubscribe(member))
         if not self._stopping:
             self._show_presence(room, Left(room.name, self._now(), member.name, member.color, why))
 
@@ -590,7 +599,7 @@ class Membership:
             self._show(room, event)
 
     def _show(self, room: Room, event: Event) -> None:
-        self._queue(Show(room, event))
+        self._queue(Broadcast(room, event))
 
 
 def learn(state: SessionState, row: SessionRow) -> None:

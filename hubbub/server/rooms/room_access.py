@@ -77,8 +77,8 @@ class RoomAccess:
         idle = [found for key in keys if (found := self._membership.idle_lock(key))]
         if not idle:
             return
-        self._delivery.settle(member)  # so that what was said there just before is in the journal
-        if self._delivery.stalled:
+        self._delivery.flush(member)  # so that what was said there just before is in the journal
+        if self._delivery.is_stalled:
             return
         for lock, entries in idle:
             if self._locks.has_no_history(lock) and self._membership.unlock(lock, entries):

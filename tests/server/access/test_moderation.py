@@ -121,7 +121,7 @@ def test_sentences_survive_and_those_that_are_over_go() -> None:
     before.ban("Bob", HOUR, "op", "späm")
     before.ban("192.0.2.1", 2 * HOUR, "op")
     before.mute("carl", 2 * HOUR, "op")
-    bob = json.loads(journal.facts("ban")["bob"])
+    bob = json.loads(journal.list_facts("ban")["bob"])
     assert bob == {"whom": "Bob", "until": 3_600_000, "by": "op", "why": "späm"}
     clock.now = HOUR
     after = Moderation(journal, clock=clock)
@@ -130,14 +130,14 @@ def test_sentences_survive_and_those_that_are_over_go() -> None:
         "192.0.2.1 was banned by op until 1970-01-01 02:00:00 UTC",
         "carl was muted by op until 1970-01-01 02:00:00 UTC",
     ]
-    assert set(journal.facts("ban")) == {"192.0.2.1"}
+    assert set(journal.list_facts("ban")) == {"192.0.2.1"}
     assert (refusal(lambda: after.refuse_muted("CARL"))[0], after.banned_name("bob")) == ("not-allowed", None)
 
 
 def test_a_damaged_fact_is_an_error() -> None:
     """The server says which, rather than let somebody in."""
     journal = MemoryJournal()
-    journal.keep_fact("ban", "bob", "{")
+    journal.store_fact("ban", "bob", "{")
     with pytest.raises(JournalError, match="ban of 'bob'"):
         Moderation(journal).load()
 
@@ -150,7 +150,7 @@ def test_a_ban_that_cannot_be_kept_does_not_hold(monkeypatch: pytest.MonkeyPatch
     def fail(*_: object) -> None:
         raise JournalError("full")
 
-    monkeypatch.setattr(journal, "keep_fact", fail)
+    monkeypatch.setattr(journal, "store_fact", fail)
     with pytest.raises(JournalError):
         order.ban("bob", HOUR, "op")
     order.refuse_banned("bob")

@@ -49,11 +49,11 @@ class FullDisk(MemoryJournal):
         self.full = False
         self.writes = 0
 
-    def keep_fact(self, kind: str, key: str, fact: str | None) -> None:
+    def store_fact(self, kind: str, key: str, fact: str | None) -> None:
         if self.full:
             raise JournalError("the disk is full")
         self.writes += 1
-        super().keep_fact(kind, key, fact)
+        super().store_fact(kind, key, fact)
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_a_name_is_owned_for_90_days(names: NameOwnership, journal: FullDisk, cl
     clock.now += 0.001
     assert is_free(names, "alice", "b")
     names.keep()
-    assert journal.facts("name") == {}
+    assert journal.list_facts("name") == {}
 
 
 @pytest.mark.parametrize("how", [NameOwnership.use, NameOwnership.take])
@@ -261,7 +261,7 @@ def test_what_is_owned_survives(names: NameOwnership, journal: FullDisk, clock: 
     again = started(journal, clock)
     assert not again.owns("alice", "a")
     assert again.owns("bob", "b")
-    assert list(journal.facts("name")) == ["bob"]
+    assert list(journal.list_facts("name")) == ["bob"]
 
 
 def test_every_server_is_another() -> None:
@@ -288,14 +288,14 @@ def test_a_name_changes_hands_while_it_is_written(journal: FullDisk, clock: Cloc
     names.take("alice", "a")
 
     def keep_slowly(kind: str, key: str, fact: str | None) -> None:
-        del journal.keep_fact  # the next one goes the usual way
+        del journal.store_fact  # the next one goes the usual way
         clock.now += (NAME_DAYS + 1) * DAY
         names.take("alice", "b")
-        journal.keep_fact(kind, key, fact)
+        journal.store_fact(kind, key, fact)
 
-    journal.keep_fact = keep_slowly  # type: ignore[method-assign]
+    journal.store_fact = keep_slowly  # type: ignore[method-assign]
     names.keep()
-    assert json.loads(journal.facts("name")["alice"])["verifier"] == "b"
+    assert json.loads(journal.list_facts("name")["alice"])["verifier"] == "b"
 
 
 def test_many_threads_agree_on_one_owner(names: NameOwnership) -> None:
@@ -450,9 +450,9 @@ def test_a_name_that_was_not_used_for_90_days_is_anybodys(journal: FullDisk) -> 
     """Even after the server was not there when that time was over."""
     with serving(journal=journal) as server:
         leave(owner(server, ALICE, "alice"))
-        fact = json.loads(journal.facts("name")["alice"])
+        fact = json.loads(journal.list_facts("name")["alice"])
     fact["used"] -= int((NAME_DAYS + 1) * DAY * 1000)
-    journal.keep_fact("name", "alice", json.dumps(fact))
+    journal.store_fact("name", "alice", json.dumps(fact))
     with serving(journal=journal) as server, WireClient(server.address, "alice") as nobody:
         assert who(nobody) == []
 
@@ -462,7 +462,7 @@ def test_leaving_is_a_use(journal: FullDisk) -> None:
     with serving(journal=journal) as server, owner(server, ALICE, "alice") as alice:
         server._context.ownership._clock = lambda: 4e9
         leave(alice)
-        assert eventually(lambda: json.loads(journal.facts("name")["alice"])["used"] == 4_000_000_000_000)
+        assert eventually(lambda: json.loads(journal.list_facts("name")["alice"])["used"] == 4_000_000_000_000)
 
 
 def test_an_owner_does_not_meet_his_own_ghost() -> None:

@@ -22,8 +22,8 @@ from hubbub.server.journal.journal import (
     MEMORY_ROOMS,
     SESSION_SECONDS,
     JournalError,
+    LocalJournal,
     MemoryJournal,
-    OwnJournal,
     Page,
     SessionRow,
 )
@@ -49,11 +49,11 @@ def lines_in(pages: Iterable[Page]) -> list[bytes]:
     return [line for page in pages for line in page.data.splitlines(keepends=True)]
 
 
-def read(journal: OwnJournal, key: str, after: int, upto: int) -> list[bytes]:
-    return lines_in(journal.read(key, after, upto, BIG))
+def read(journal: LocalJournal, key: str, after: int, upto: int) -> list[bytes]:
+    return lines_in(journal.read_pages(key, after, upto, BIG))
 
 
-def seqs(journal: OwnJournal, key: str, after: int, upto: int) -> list[int]:
+def seqs(journal: LocalJournal, key: str, after: int, upto: int) -> list[int]:
     return list(map(seq_of, read(journal, key, after, upto)))
 
 
@@ -77,7 +77,7 @@ def in_file(path: Path, now: float = 1.0, keep_days: float = 1, keep_lines: int 
 
 
 @pytest.fixture(params=["memory", "file"])
-def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OwnJournal]:
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalJournal]:
     if request.param == "memory":
         yield MemoryJournal()
         return
@@ -88,7 +88,7 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OwnJourn
 # -------------------------------------------------------------------------------------------------- both journals
 
 
-def test_read_between_two_places(journal: OwnJournal) -> None:
+def test_read_between_two_places(journal: LocalJournal) -> None:
     """`read` returns the lines after one SEQ up to another, oldest first, as they were given."""
     lines = [line("ops", seq) for seq in range(1, 11)]
     journal.append(lines[:6], [], [])
@@ -96,72 +96,72 @@ def test_read_between_two_places(journal: OwnJournal) -> None:
     assert read(journal, "ops", 3, 7) == lines_in(lines[3:7])
 
 
-def test_read_cuts_pages(journal: OwnJournal) -> None:
+def test_read_cuts_pages(journal: LocalJournal) -> None:
     """A page of many lines gives those that are asked for."""
     pages = [page("ops", first, ["a", "b €", "c"]) for first in (1, 4, 7)]
     for one in pages:
         journal.append([one], [], [])
     assert read(journal, "ops", 2, 7) == lines_in(pages)[2:7]
-    assert [(page.first, page.last) for page in journal.read("ops", 2, 7, BIG)] == [(3, 3), (4, 6), (7, 7)]
+    assert [(page.first, page.last) for page in journal.read_pages("ops", 2, 7, BIG)] == [(3, 3), (4, 6), (7, 7)]
 
 
-def test_read_ends_with_the_page_that_reaches_the_size(journal: OwnJournal) -> None:
+def test_read_ends_with_the_page_that_reaches_the_size(journal: LocalJournal) -> None:
     """The oldest come, so that reading on from the last one misses nothing."""
     pages = [page("ops", first, ["a", "b"]) for first in (1, 3, 5, 7)]
     for one in pages:
         journal.append([one], [], [])
     size = len(pages[1].data)
     for wanted, count in ((1, 1), (size, 1), (size + 1, 2), (BIG, 3)):
-        assert journal.read("ops", 2, 9, wanted) == pages[1 : 1 + count]
+        assert journal.read_pages("ops", 2, 9, wanted) == pages[1 : 1 + count]
 
 
-def test_rooms_are_apart(journal: OwnJournal) -> None:
+def test_rooms_are_apart(journal: LocalJournal) -> None:
     """Each room has its own lines and its own last SEQ."""
     journal.append([line("ops", 1), line("lobby", 1), line("ops", 2)], [], [])
-    assert (journal.last("ops"), journal.last("lobby"), journal.last("nowhere")) == (2, 1, 0)
+    assert (journal.last_seq("ops"), journal.last_seq("lobby"), journal.last_seq("nowhere")) == (2, 1, 0)
 
 
-def test_a_room_keeps_its_spelling(journal: OwnJournal) -> None:
+def test_a_room_keeps_its_spelling(journal: LocalJournal) -> None:
     """The journal knows how a room is written."""
     journal.append([line("ops", 1)._replace(room="Ops")], [], [])
-    assert (journal.spelling("ops"), journal.spelling("nowhere")) == ("Ops", None)
+    assert (journal.room_name("ops"), journal.room_name("nowhere")) == ("Ops", None)
 
 
-def test_facts_are_kept_by_kind_and_key(journal: OwnJournal) -> None:
+def test_facts_are_kept_by_kind_and_key(journal: LocalJournal) -> None:
     """The last one counts, and none is none; other kinds know nothing of it."""
-    journal.keep_fact("ban", "bob", "one")
-    journal.keep_fact("ban", "bob", "two")
-    journal.keep_fact("ban", "eve", "three")
-    journal.keep_fact("ban", "eve", None)
-    journal.keep_fact("ban", "nobody", None)
-    assert (journal.facts("ban"), journal.facts("mute")) == ({"bob": "two"}, {})
+    journal.store_fact("ban", "bob", "one")
+    journal.store_fact("ban", "bob", "two")
+    journal.store_fact("ban", "eve", "three")
+    journal.store_fact("ban", "eve", None)
+    journal.store_fact("ban", "nobody", None)
+    assert (journal.list_facts("ban"), journal.list_facts("mute")) == ({"bob": "two"}, {})
 
 
-def test_a_fact_is_added_where_there_is_none(journal: OwnJournal) -> None:
+def test_a_fact_is_added_where_there_is_none(journal: LocalJournal) -> None:
     """And what is there stays as it is."""
     assert journal.add_fact("key", "den", "one")
     assert not journal.add_fact("key", "den", "two")
     assert not journal.add_fact("key", "den", "one")
-    journal.keep_fact("key", "den", None)
+    journal.store_fact("key", "den", None)
     assert journal.add_fact("key", "den", "three")
-    assert journal.facts("key") == {"den": "three"}
+    assert journal.list_facts("key") == {"den": "three"}
 
 
 def test_facts_survive_the_server(tmp_path: Path) -> None:
-    """They are in the file when `keep_fact` returns."""
+    """They are in the file when `store_fact` returns."""
     with in_file(tmp_path / "j.db") as journal:
-        journal.keep_fact("ban", "bob", "one")
+        journal.store_fact("ban", "bob", "one")
     with in_file(tmp_path / "j.db") as journal:
-        assert journal.facts("ban") == {"bob": "one"}
+        assert journal.list_facts("ban") == {"bob": "one"}
 
 
-def test_a_session_is_found_until_it_ends(journal: OwnJournal) -> None:
+def test_a_session_is_found_until_it_ends(journal: LocalJournal) -> None:
     """It is found as it was last kept, and no more when it ended."""
     journal.append([], [ROW], [])
     journal.append([], [ROW._replace(accepted=8)], [])
-    assert journal.session(b"hash") == ROW._replace(accepted=8)
+    assert journal.find_session(b"hash") == ROW._replace(accepted=8)
     journal.append([], [], [b"hash"])
-    assert journal.session(b"hash") is None
+    assert journal.find_session(b"hash") is None
 
 
 # ------------------------------------------------------------------------------------------------------ in memory
@@ -198,7 +198,7 @@ def test_the_room_longest_silent_is_forgotten() -> None:
     journal = MemoryJournal()
     journal.append([line(f"r{number}", 1) for number in range(MEMORY_ROOMS)], [], [])
     journal.append([line("r0", 2), line("new", 1)], [], [])
-    assert (journal.last("r0"), journal.last("r1"), journal.last("new")) == (2, 0, 1)
+    assert (journal.last_seq("r0"), journal.last_seq("r1"), journal.last_seq("new")) == (2, 0, 1)
 
 
 # ------------------------------------------------------------------------------------------------------ in a file
@@ -211,7 +211,7 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
         journal.append(lines, [ROW], [])
     with in_file(tmp_path / "j.db") as journal:
         assert read(journal, "ops", 0, 3) == lines_in(lines)
-        assert (journal.last("ops"), journal.spelling("ops"), journal.session(b"hash")) == (3, "ops", ROW)
+        assert (journal.last_seq("ops"), journal.room_name("ops"), journal.find_session(b"hash")) == (3, "ops", ROW)
 
 
 def test_what_was_appended_survives_kill_9(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_a_room_holds_no_more_lines_than_are_kept(tmp_path: Path) -> None:
         journal.purge_long()
         assert seqs(journal, "ops", 0, 100) == list(range(76, 101))
     with in_file(tmp_path / "j.db", keep_lines=25) as journal:
-        assert journal.last("ops") == 100
+        assert journal.last_seq("ops") == 100
 
 
 def test_old_lines_go_and_their_numbers_are_not_given_again(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_old_lines_go_and_their_numbers_are_not_given_again(tmp_path: Path) -> N
         journal.purge_old()
         assert (seqs(journal, "old", 0, 9), seqs(journal, "both", 0, 9)) == ([], [2])
     with in_file(tmp_path / "j.db", now=86_400 + 95.0) as journal:
-        assert (journal.last("old"), journal.last("both")) == (1, 2)
+        assert (journal.last_seq("old"), journal.last_seq("both")) == (1, 2)
 
 
 def test_what_is_said_while_old_lines_are_purged_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +272,7 @@ def test_who_is_here_does_not_expire(tmp_path: Path) -> None:
         journal.append([], [ROW], [])
     with in_file(tmp_path / "j.db", now=1.1 + SESSION_SECONDS) as journal:
         journal.purge_old()
-        assert journal.session(b"hash") == ROW
+        assert journal.find_session(b"hash") == ROW
 
 
 def test_a_session_expires(tmp_path: Path) -> None:
@@ -280,10 +280,10 @@ def test_a_session_expires(tmp_path: Path) -> None:
     with in_file(tmp_path / "j.db", now=1.0) as journal:
         journal.append([], [ROW._replace(present=False)], [])
     with in_file(tmp_path / "j.db", now=1.1 + SESSION_SECONDS) as journal:
-        assert journal.session(b"hash") is None
+        assert journal.find_session(b"hash") is None
         journal.purge_old()
     with in_file(tmp_path / "j.db", now=1.0) as journal:
-        assert journal.session(b"hash") is None
+        assert journal.find_session(b"hash") is None
 
 
 def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
@@ -378,7 +378,7 @@ class AgainstAModel(RuleBasedStateMachine):
         self.sessions: dict[bytes, SessionRow] = {}
         self.journal = self.open()
 
-    def open(self) -> OwnJournal:
+    def open(self) -> LocalJournal:
         return MemoryJournal()
 
     @rule(said=st.lists(st.tuples(rooms, st.text("ab €", max_size=5)), max_size=5), number=st.integers(0, 2))
@@ -400,7 +400,7 @@ class AgainstAModel(RuleBasedStateMachine):
     @rule(room=rooms, after=st.integers(0, 30), length=st.integers(0, 30), size=st.integers(1, 300))
     def read(self, room: str, after: int, length: int, size: int) -> None:
         expected = [line for line in self.lines.get(room, []) if after < seq_of(line) <= after + length]
-        pages = self.journal.read(room, after, after + length, size)
+        pages = self.journal.read_pages(room, after, after + length, size)
         found = lines_in(pages)
         assert found == expected[: len(found)]
         assert found == expected or sum(map(len, found)) >= size > sum(len(page.data) for page in pages[:-1])
@@ -408,9 +408,11 @@ class AgainstAModel(RuleBasedStateMachine):
 
     @invariant()
     def counts_and_sessions_agree(self) -> None:
-        assert all(self.journal.last(room) == last for room, last in self.last.items())
-        assert [self.journal.session(b"%d" % n) for n in range(3)] == [self.sessions.get(b"%d" % n) for n in range(3)]
-        assert sorted(self.journal.present()) == sorted(row for row in self.sessions.values() if row.present)
+        assert all(self.journal.last_seq(room) == last for room, last in self.last.items())
+        assert [self.journal.find_session(b"%d" % n) for n in range(3)] == [
+            self.sessions.get(b"%d" % n) for n in range(3)
+        ]
+        assert sorted(self.journal.list_present()) == sorted(row for row in self.sessions.values() if row.present)
 
 
 class FileAgainstAModel(AgainstAModel):
@@ -419,7 +421,7 @@ class FileAgainstAModel(AgainstAModel):
     folder = Path()
     count = 0
 
-    def open(self) -> OwnJournal:
+    def open(self) -> LocalJournal:
         FileAgainstAModel.count += 1
         self.path = self.folder / f"{FileAgainstAModel.count}.db"
         return SqliteJournal(self.path, clock=lambda: 1.0)

@@ -8,7 +8,7 @@ import pytest
 from hubbub.protocol import LOBBY, PRESENCE_PEOPLE, Joined, Left, PersonRow, ProtocolError, Renamed, RoomRow
 from hubbub.server.access.limits import Limits
 from hubbub.server.access.ownership import NameOwnership
-from hubbub.server.delivery.actions import Action, Depart, Enter, Keep, Show
+from hubbub.server.delivery.actions import Action, Broadcast, StoreSession, Subscribe, Unsubscribe
 from hubbub.server.delivery.delivery import Delivery
 from hubbub.server.journal.journal import MemoryJournal
 from hubbub.server.rooms.membership import Counts, Membership
@@ -22,7 +22,7 @@ class Queue:
     def __init__(self) -> None:
         self.entries: list[Action] = []
 
-    def queue(self, *entries: Action) -> None:
+    def enqueue(self, *entries: Action) -> None:
         self.entries.extend(entries)
 
     def wake(self) -> None:
@@ -30,7 +30,7 @@ class Queue:
 
     def shown(self) -> list[object]:
         """Return the events for rooms, and forget everything."""
-        events: list[object] = [entry.event for entry in self.entries if isinstance(entry, Show)]
+        events: list[object] = [entry.event for entry in self.entries if isinstance(entry, Broadcast)]
         self.entries.clear()
         return events
 
@@ -169,14 +169,14 @@ def test_going_to_a_room_is_seen_in_both() -> None:
     bob = context.people["bob"]
     context.membership.join_room(bob, "ops")
     depart, left, joined, enter, keep = context.queue.entries
-    assert isinstance(depart, Depart)
-    assert isinstance(left, Show)
+    assert isinstance(depart, Unsubscribe)
+    assert isinstance(left, Broadcast)
     assert left.event == Left(LOBBY, 1000, "bob", "red", "leave")
-    assert isinstance(joined, Show)
+    assert isinstance(joined, Broadcast)
     assert joined.event == Joined("ops", 1000, "bob", "red")
-    assert isinstance(enter, Enter)
+    assert isinstance(enter, Subscribe)
     assert (enter.member, enter.people) == (bob, 1)
-    assert isinstance(keep, Keep)
+    assert isinstance(keep, StoreSession)
     assert (keep.name, keep.room, keep.ended) == ("bob", "ops", False)
 
 

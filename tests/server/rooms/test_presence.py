@@ -409,12 +409,12 @@ class Awkward(SqliteJournal):
     seconds = 0.0
     failures = 0
 
-    def read(self, key: str, after: int, upto: int, size: int) -> list[Page]:
+    def read_pages(self, key: str, after: int, upto: int, size: int) -> list[Page]:
         threading.Event().wait(self.seconds)
         if self.failures:
             self.failures -= 1
             raise JournalError("cannot read the journal")
-        return super().read(key, after, upto, size)
+        return super().read_pages(key, after, upto, size)
 
 
 def filled(path: Path, lines: int) -> Path:

@@ -68,7 +68,7 @@ def test_a_lock_is_kept() -> None:
     assert (later.maker_of("ops"), later.id_of("ops"), later.flags_of("ops")) == ("alice", made.id, "locked")
     first.remove(made)
     first.store("ops")
-    assert journal.facts(FACTS) == {}
+    assert journal.list_facts(FACTS) == {}
     assert (first.maker_of("ops"), first.id_of("ops"), first.flags_of("ops")) == ("", "", "-")
 
 
@@ -121,7 +121,7 @@ def test_a_lock_that_cannot_be_kept_is_none() -> None:
 def test_a_damaged_lock(fact: str) -> None:
     """The server does not start with the room open."""
     journal = MemoryJournal()
-    journal.keep_fact(FACTS, "ops", fact)
+    journal.store_fact(FACTS, "ops", fact)
     with pytest.raises(JournalError, match="ops"):
         RoomKeys(journal).load()
 
@@ -249,7 +249,7 @@ def test_a_purged_past_takes_the_lock_with_it(tmp_path: Path) -> None:
         now[0] = 4_000_000_000_000.0
         journal.purge_old()
         assert answer(alice, "/join ops") == "/entered ops 1 1 -"
-        assert journal.facts(FACTS) == {}
+        assert journal.list_facts(FACTS) == {}
 
 
 def test_a_lock_that_is_off_leaves_no_past_in_memory(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_a_room_that_cannot_be_made_leaves_no_lock() -> None:
         WireClient(server.address, "alice") as alice,
     ):
         assert answer(alice, "/join ops key").startswith("/error too-many ")
-        assert journal.facts(FACTS) == {}
+        assert journal.list_facts(FACTS) == {}
 
 
 def test_old_locks_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -427,6 +427,6 @@ def test_a_journal_of_before_the_locks(tmp_path: Path) -> None:
         old.execute("PRAGMA user_version = 1")
         old.commit()
     journal: Journal = SqliteJournal(path)
-    assert [(row.name, row.lock) for row in journal.present()] == [("bob", "")]
+    assert [(row.name, row.lock) for row in journal.list_present()] == [("bob", "")]
     journal.close()
     SqliteJournal(path).close()
