@@ -20,13 +20,12 @@ bench: .venv/installed-bench
 clean:
 	rm -rf .venv build *.egg-info
 
-.venv/installed: pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install -q -e .
+.venv/installed: extras :=
+.venv/installed-dev: extras := [dev]
+.venv/installed-bench: extras := [dev,bench]
+.venv/installed .venv/installed-dev .venv/installed-bench: pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install -q -e '.$(extras)'
 	touch $@
-
-.venv/installed-dev .venv/installed-bench: .venv/installed-%: pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install -q -e '.[$*]'
-	touch $@ .venv/installed
 
 $(BIN)/pip:
 	@$(PYTHON) -m venv .venv || { \
