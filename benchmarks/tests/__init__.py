@@ -1,0 +1,1 @@
+"""Tests of the benchmarks: each scene and each attack for a moment."""
