@@ -18,7 +18,8 @@ from hubbub.server.access.limits import (
     Limits,
 )
 from hubbub.server.backend import Backend, LocalBackend
-from hubbub.server.journal.journal import KEEP_DAYS, KEEP_LINES, JournalError, MemoryJournal
+from hubbub.server.journal.journal import KEEP_DAYS, KEEP_LINES, JournalError
+from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.network.certificate import Certificate, CertificateError, self_signed
 

@@ -22,7 +22,7 @@ from hubbub.server.access.limits import Limits
 from hubbub.server.access.passwords import Password
 from hubbub.server.backend import Backend, LocalBackend
 from hubbub.server.context import build_context
-from hubbub.server.journal.journal import MemoryJournal
+from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.network.admission import Admission
 from hubbub.server.network.certificate import Certificate
 from hubbub.server.network.transport import SocketTransport

@@ -15,7 +15,7 @@ import pytest
 from hubbub.protocol import COMMANDS, LINE_BYTES, TEXT_CHARS
 from hubbub.server.access.limits import Limits
 from hubbub.server.delivery import fanout as sender
-from hubbub.server.journal.journal import MEMORY_LINES
+from hubbub.server.journal.memory import MEMORY_LINES
 from hubbub.server.rooms.membership import Counts
 from hubbub.server.server import ChatServer
 from hubbub.server.session import Session

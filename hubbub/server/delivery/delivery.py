@@ -105,7 +105,7 @@ class Delivery:
         self._acks: dict[Member, int] = {}  # of the batch that is carried out, those still to send
         self._entries: list[Action] = []  # which are being kept and carried out, for whoever waits if that fails
         self._sender = Fanout(self._fetch)
-        self._past_reader = HistoryReader(journal)
+        self._history_reader = HistoryReader(journal)
         self._thread = threading.Thread(target=self._run, name="delivery")  # joined by stop
         self._steps: dict[type, Callable[..., None]] = {
             Post: self._post,
@@ -129,7 +129,7 @@ class Delivery:
 
     def start(self) -> None:
         """Start the thread, and the one that reads the past for it."""
-        self._past_reader.start()
+        self._history_reader.start()
         self._thread.start()
 
     def stop(self, seconds: float) -> None:
@@ -141,7 +141,7 @@ class Delivery:
         if self._thread.ident is not None:  # it was started
             self.wake()
             self._thread.join()
-        self._past_reader.stop()
+        self._history_reader.stop()
         self._release()
 
     def enqueue(self, *entries: Action) -> None:
@@ -467,7 +467,7 @@ class Delivery:
             reached = pages[-1].last if sum(len(page.data) for page in pages) >= CHUNK_BYTES else upto
             self.submit(BacklogRead(member, past, b"".join(with_gaps(log.name, pages, after, reached)), reached))
 
-        self._past_reader.fetch(log.key, after, upto, CHUNK_BYTES, done)
+        self._history_reader.request(log.key, after, upto, CHUNK_BYTES, done)
 
     def _release(self) -> None:
         """Let go of everybody. Called when the thread ends, and once more after it for latecomers."""

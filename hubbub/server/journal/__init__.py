@@ -1,1 +1,1 @@
-"""The journal: every line that was said, stored in order."""
+"""The journal stores lines, sessions and facts: in memory or in an SQLite file."""

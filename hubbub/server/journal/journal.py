@@ -1,28 +1,22 @@
-"""The journal keeps what was said: the ordered, numbered lines of each room, and who may come back as whom."""
+"""The interface of a journal: it stores the ordered, numbered lines of each room, sessions, and facts."""
 
-import threading
-from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from hubbub.protocol import Acted, Said, pack_run
 
-MEMORY_LINES = 1_000  # kept of a room
-MEMORY_BYTES = 1_048_576  # kept of a room, counted as on the wire
-MEMORY_ROOMS = 10_000  # rooms of which something is kept; past that the one longest silent is forgotten
-SESSIONS_STORED = 100_000  # that may be resumed; past that the one longest unseen is forgotten
-KEEP_DAYS = 30  # of a room's past
-KEEP_LINES = 100_000  # of a room's past, and what more stands in one piece with the oldest of them
-SESSION_SECONDS = 7 * 86_400  # after it was last seen, a session can no longer be resumed: a laptop closed over a week
+SESSIONS_STORED = 100_000  # that can be resumed; beyond that the one seen longest ago is deleted
+KEEP_DAYS = 30  # of a room's history
+KEEP_LINES = 100_000  # of a room's history, and the rest of the page that has the oldest of them
+SESSION_SECONDS = 7 * 86_400  # after it was last seen a session can be resumed: a laptop closed for a week
 
 
 class JournalError(Exception):
-    """The journal cannot be written, or read; the text says why, and where it can be helped, how."""
+    """The journal cannot be written or read; the text says why, and what to do where something can be done."""
 
 
 class Page(NamedTuple):
-    """What was said in a room in one go: `/say` or `/me` lines without a hole in their SEQs, as everybody gets them."""
+    """Consecutive `/say` or `/me` lines of a room, encoded as its members receive them."""
 
     key: str  # of the room: `protocol.same_key` of its name
     room: str  # its name
@@ -32,7 +26,7 @@ class Page(NamedTuple):
     data: bytes
 
     def cut(self, after: int, upto: int) -> "Page":
-        """Return the page of those of its lines with after < SEQ <= upto, of which there must be one."""
+        """Return the page of the lines with after < SEQ <= upto; at least one must be there."""
         data = cut_lines(self.data, self.first, self.last, after, upto)
         return self._replace(first=max(self.first, after + 1), last=min(self.last, upto), data=data)
 
@@ -40,13 +34,13 @@ class Page(NamedTuple):
 def page_of_run(
     key: str, room: str, first: int, time: int, kind: type[Said | Acted], name: str, color: str, texts: Sequence[str]
 ) -> Page:
-    """Return what somebody says in one go, as a page of which the first line has the SEQ `first`."""
+    """Return the page of one sender's consecutive lines, numbered from `first` on."""
     data = pack_run(kind, room, first, time, name, color, texts)
     return Page(key, room, first, first + len(texts) - 1, time, data)
 
 
 def cut_lines(data: bytes, first: int, last: int, after: int, upto: int) -> bytes:
-    """Return those of the lines `first` to `last`, which are `data`, with after < SEQ <= upto; there must be one."""
+    """Return of `data`, the lines `first` to `last`, those with after < SEQ <= upto; at least one must be there."""
     if after >= first:
         skipped = after - first + 1
         data = data.split(b"\n", skipped)[skipped]
@@ -56,67 +50,67 @@ def cut_lines(data: bytes, first: int, last: int, after: int, upto: int) -> byte
 
 
 class SessionRow(NamedTuple):
-    """What `/resume` brings back, and what the other servers of a chat know of somebody."""
+    """A session as it is stored, for `/resume` and for the other servers of a chat."""
 
     token_hash: bytes
     name: str
     color: str
     room: str
-    accepted: int  # the highest N that is kept
-    present: bool  # nobody has seen him leave
+    accepted: int  # the highest N of a post that is stored
+    present: bool  # the member has not left
     seen: int  # milliseconds since 1970
-    lock: str = ""  # the id of the room's, behind which he is
-    verifier: str = ""  # whom he proved to be; this and what follows is for other servers of the chat alone
-    away: bool = False  # his connection is lost, and his place is held
-    why: str = ""  # he left
+    lock: str = ""  # the id of the key of the locked room
+    verifier: str = ""  # the proven owner of a name; this and what follows is for other servers alone
+    away: bool = False  # the connection is lost, and the place is held
+    why: str = ""  # the member left: one word
 
 
 class Journal(Protocol):
-    """What a journal promises to those who read, and keep facts. For any thread; errors are JournalErrors."""
+    """What every journal promises. Any thread may call any method; all raise JournalError."""
 
     def last_seq(self, key: str) -> int:
-        """Return the SEQ of the last line of a room, 0 where there is none."""
+        """Return the SEQ of the last line of a room, or 0."""
 
     def room_name(self, key: str) -> str | None:
-        """Return how a room that has a past is written."""
+        """Return the spelling of a room that has history."""
 
     def read_pages(self, key: str, after: int, upto: int, size: int) -> list[Page]:
-        """Return the lines of a room with after < SEQ <= upto that are still kept, oldest first.
+        """Return the stored lines of a room with after < SEQ <= upto, in pages, oldest first.
 
-        They come in pages, until these have `size` bytes: with less, those are all the lines.
+        The last page is the one with which they have `size` bytes; pages with fewer bytes hold all lines.
         """
 
     def find_session(self, token_hash: bytes) -> SessionRow | None:
-        """Return the session that may be resumed with this token's hash."""
+        """Return the session that can be resumed with the token that has this hash."""
 
     def list_present(self) -> list[SessionRow]:
-        """Return the sessions of those whom nobody has seen leave."""
+        """Return the sessions of members who have not left."""
 
     def list_facts(self, kind: str) -> dict[str, str]:
-        """Return what is kept of this kind: rare, small facts, like who is banned, each under its key."""
+        """Return the facts of a kind, like all bans, by key. Facts are small and change rarely."""
 
     def store_fact(self, kind: str, key: str, fact: str | None) -> None:
-        """Keep a fact instead of the one before, or none. When this returns it is kept."""
+        """Replace a fact, or delete it with None. It is stored when this returns."""
 
     def add_fact(self, kind: str, key: str, fact: str) -> bool:
-        """Keep a fact where there is none; return whether there was none, and so it is kept."""
+        """Store a fact unless its key has one; return whether it was stored."""
 
     def close(self) -> None:
-        """Keep everything for good and give up what is held. Idempotent."""
+        """Finish writing and release every resource. Idempotent."""
 
 
 class LocalJournal(Journal, Protocol):
-    """A journal that one server has for itself. Its `last` and `spelling` never wait."""
+    """A journal of one server. Its `last_seq` and `room_name` never wait."""
 
     def append(self, pages: Sequence[Page], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
-        """Keep `pages` and `sessions` and forget the sessions `ended`: all of it, or none and raise JournalError.
+        """Store `pages` and `sessions` and delete the sessions `ended`: all, or nothing and raise JournalError.
 
-        For the delivery thread alone. May be called again with what it raised for.
+        For the delivery thread alone, which repeats a call that raised.
         """
 
 
 def until_size(pages: Iterable[Page], size: int) -> list[Page]:
-    """Return the first of `pages`, until they have `size` bytes."""
+    """Return the first pages, until they have `size` bytes."""
     taken: list[Page] = []
     for page in pages:
         taken.append(page)
@@ -124,101 +118,3 @@ def until_size(pages: Iterable[Page], size: int) -> list[Page]:
         if size <= 0:
             break
     return taken
-
-
-@dataclass(slots=True)
-class _Past:
-    """The kept lines of one room."""
-
-    pages: deque[Page] = field(default_factory=deque)
-    size: int = 0
-
-    def append(self, page: Page) -> None:
-        self.pages.append(page)
-        self.size += len(page.data)
-        while page.last - self.pages[0].last >= MEMORY_LINES or self.size > MEMORY_BYTES:
-            self.size -= len(self.pages.popleft().data)
-
-
-class MemoryJournal:
-    """A journal that ends with the process and keeps the last 1,000 lines of a room, or what of them is 1 MiB."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards all below
-        self._pasts: dict[str, _Past] = {}  # the room that spoke last comes last
-        self._sessions: dict[bytes, SessionRow] = {}  # the one seen last comes last
-        self._facts: dict[tuple[str, str], str] = {}  # by kind and key
-
-    def append(self, pages: Sequence[Page], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
-        """Keep all that is given, and forget the oldest beyond the limits."""
-        with self._lock:
-            for page in pages:
-                past = self._pasts.pop(page.key, None) or _Past()
-                self._pasts[page.key] = past
-                past.append(page)
-            for row in sessions:
-                self._sessions.pop(row.token_hash, None)
-                self._sessions[row.token_hash] = row
-            for token_hash in ended:
-                self._sessions.pop(token_hash, None)
-            _shorten(self._pasts, MEMORY_ROOMS)
-            _shorten(self._sessions, SESSIONS_STORED)
-
-    def last_seq(self, key: str) -> int:
-        """Return the SEQ of the last line of a room, 0 where there is none."""
-        with self._lock:
-            past = self._pasts.get(key)
-            return past.pages[-1].last if past else 0
-
-    def room_name(self, key: str) -> str | None:
-        """Return how a room that has a past is written."""
-        with self._lock:
-            past = self._pasts.get(key)
-            return past.pages[-1].room if past else None
-
-    def read_pages(self, key: str, after: int, upto: int, size: int) -> list[Page]:
-        """Return the lines of a room with after < SEQ <= upto that are still kept, until they have `size` bytes."""
-        with self._lock:
-            past = self._pasts.get(key)
-            pages = [page for page in past.pages if after < min(page.last, upto) and page.first <= upto] if past else []
-        return until_size((page.cut(after, upto) for page in pages), size)
-
-    def find_session(self, token_hash: bytes) -> SessionRow | None:
-        """Return the session that may be resumed with this token's hash."""
-        with self._lock:
-            return self._sessions.get(token_hash)
-
-    def list_present(self) -> list[SessionRow]:
-        """Return the sessions of those whom nobody has seen leave."""
-        with self._lock:
-            return [row for row in self._sessions.values() if row.present]
-
-    def list_facts(self, kind: str) -> dict[str, str]:
-        """Return what is kept of this kind."""
-        with self._lock:
-            return {key: fact for (other, key), fact in self._facts.items() if other == kind}
-
-    def store_fact(self, kind: str, key: str, fact: str | None) -> None:
-        """Keep a fact instead of the one before, or none."""
-        with self._lock:
-            if fact is None:
-                self._facts.pop((kind, key), None)
-            else:
-                self._facts[kind, key] = fact
-
-    def add_fact(self, kind: str, key: str, fact: str) -> bool:
-        """Keep a fact where there is none."""
-        with self._lock:
-            if (kind, key) in self._facts:
-                return False
-            self._facts[kind, key] = fact
-            return True
-
-    def close(self) -> None:
-        """Do nothing: it ends with the process."""
-
-
-def _shorten(table: dict[Any, Any], length: int) -> None:
-    """Drop the first entries of a table that has more than `length`."""
-    while len(table) > length:
-        del table[next(iter(table))]

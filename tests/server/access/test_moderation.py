@@ -12,7 +12,8 @@ from hubbub.client.network.identity import proof
 from hubbub.protocol import Challenged, ProtocolError, check_duration
 from hubbub.server.access import moderation as order_module
 from hubbub.server.access.moderation import WHY_CHARS, Moderation, address_key
-from hubbub.server.journal.journal import JournalError, MemoryJournal
+from hubbub.server.journal.journal import JournalError
+from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.server import ChatServer
 from testing.server import ServerProcess, captured_log, serving

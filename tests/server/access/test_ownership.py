@@ -13,7 +13,8 @@ from hubbub.protocol import ProtocolError
 from hubbub.server.access import ownership as names_module
 from hubbub.server.access.limits import Limits
 from hubbub.server.access.ownership import NAME_DAYS, NAMES_PER_OWNER, NameOwnership, is_proof
-from hubbub.server.journal.journal import JournalError, MemoryJournal
+from hubbub.server.journal.journal import JournalError
+from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.server import ChatServer
 from testing.server import ServerProcess, captured_log, serving

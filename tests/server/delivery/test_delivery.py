@@ -26,7 +26,8 @@ from hubbub.server.delivery.actions import (
 from hubbub.server.delivery.delivery import Delivery, with_gaps
 from hubbub.server.delivery.fanout import OUTBOX_BYTES, PAST_STRETCHES
 from hubbub.server.delivery.sequencer import LocalSequencer
-from hubbub.server.journal.journal import JournalError, LocalJournal, MemoryJournal, Page, SessionRow
+from hubbub.server.journal.journal import JournalError, LocalJournal, Page, SessionRow
+from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.network.transport import SocketTransport
 from hubbub.server.rooms.room import TAIL_PAGES, Member, Room
 from testing.waiting import TIMEOUT_SECONDS, eventually

@@ -16,17 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from hubbub.protocol import Said, pack_run
-from hubbub.server.journal.journal import (
-    MEMORY_BYTES,
-    MEMORY_LINES,
-    MEMORY_ROOMS,
-    SESSION_SECONDS,
-    JournalError,
-    LocalJournal,
-    MemoryJournal,
-    Page,
-    SessionRow,
-)
+from hubbub.server.journal.journal import SESSION_SECONDS, JournalError, LocalJournal, Page, SessionRow
+from hubbub.server.journal.memory import MEMORY_BYTES, MEMORY_LINES, MEMORY_ROOMS, MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
 from testing.waiting import ROOT
 
@@ -231,7 +222,7 @@ def test_a_room_holds_no_more_lines_than_are_kept(tmp_path: Path) -> None:
     with in_file(tmp_path / "j.db", keep_lines=25) as journal:
         for seq in range(1, 101):
             journal.append([line("ops", seq)], [], [])
-        journal.purge_long()
+        journal.purge_excess()
         assert seqs(journal, "ops", 0, 100) == list(range(76, 101))
     with in_file(tmp_path / "j.db", keep_lines=25) as journal:
         assert journal.last_seq("ops") == 100
@@ -243,7 +234,7 @@ def test_old_lines_go_and_their_numbers_are_not_given_again(tmp_path: Path) -> N
         journal.append([line("old", 1, time=90_000), line("both", 1, time=90_000)], [], [])
         journal.append([line("both", 2, time=100_000)], [], [])
     with in_file(tmp_path / "j.db", now=86_400 + 95.0) as journal:
-        journal.purge_old()
+        journal.purge_expired()
         assert (seqs(journal, "old", 0, 9), seqs(journal, "both", 0, 9)) == ([], [2])
     with in_file(tmp_path / "j.db", now=86_400 + 95.0) as journal:
         assert (journal.last_seq("old"), journal.last_seq("both")) == (1, 2)
@@ -253,16 +244,16 @@ def test_what_is_said_while_old_lines_are_purged_stays(tmp_path: Path, monkeypat
     """A line that comes between the look for what is old and its deletion is not old."""
     with in_file(tmp_path / "j.db", now=86_500.0) as journal:
         journal.append([line("ops", 1, time=1_000)], [], [])
-        look = journal._rows
+        look = journal._read_rows
 
-        def look_and_speak(statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
-            rows = look(statement, values)
+        def look_and_speak(statement: str, *values: object) -> list[tuple[Any, ...]]:
+            rows = look(statement, *values)
             if statement.startswith("SELECT first"):
                 journal.append([line("ops", 2, time=86_500_000)], [], [])
             return rows
 
-        monkeypatch.setattr(journal, "_rows", look_and_speak)
-        journal.purge_old()
+        monkeypatch.setattr(journal, "_read_rows", look_and_speak)
+        journal.purge_expired()
         assert seqs(journal, "ops", 0, 9) == [2]
 
 
@@ -271,7 +262,7 @@ def test_who_is_here_does_not_expire(tmp_path: Path) -> None:
     with in_file(tmp_path / "j.db", now=1.0) as journal:
         journal.append([], [ROW], [])
     with in_file(tmp_path / "j.db", now=1.1 + SESSION_SECONDS) as journal:
-        journal.purge_old()
+        journal.purge_expired()
         assert journal.find_session(b"hash") == ROW
 
 
@@ -281,7 +272,7 @@ def test_a_session_expires(tmp_path: Path) -> None:
         journal.append([], [ROW._replace(present=False)], [])
     with in_file(tmp_path / "j.db", now=1.1 + SESSION_SECONDS) as journal:
         assert journal.find_session(b"hash") is None
-        journal.purge_old()
+        journal.purge_expired()
     with in_file(tmp_path / "j.db", now=1.0) as journal:
         assert journal.find_session(b"hash") is None
 
@@ -317,7 +308,7 @@ def test_a_lock_that_is_taken_away_while_it_is_had_counts_for_nothing(
             path.with_name("j.db.lock").unlink()
 
     flock = fcntl.flock
-    monkeypatch.setattr("hubbub.server.journal.sqlite.fcntl.flock", lock_late)
+    monkeypatch.setattr("hubbub.server.journal.file_lock.fcntl.flock", lock_late)
     with in_file(path):
         assert len(locked) == 2
         with pytest.raises(JournalError, match="another server uses it"):
@@ -435,7 +426,7 @@ class FileAgainstAModel(AgainstAModel):
     def purge(self, kept: int) -> None:
         self.journal.close()
         self.journal = journal = SqliteJournal(self.path, keep_lines=kept, clock=lambda: 1.0)
-        journal.purge_long()
+        journal.purge_excess()
         for room, last in self.last.items():
             left = set(seqs(journal, room, 0, last))
             assert {seq for seq in range(max(1, last - kept + 1), last + 1) if seq in self.seqs(room)} <= left

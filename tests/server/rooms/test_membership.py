@@ -10,7 +10,7 @@ from hubbub.server.access.limits import Limits
 from hubbub.server.access.ownership import NameOwnership
 from hubbub.server.delivery.actions import Action, Broadcast, StoreSession, Subscribe, Unsubscribe
 from hubbub.server.delivery.delivery import Delivery
-from hubbub.server.journal.journal import MemoryJournal
+from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.rooms.membership import Counts, Membership
 from hubbub.server.rooms.room import Member
 from tests.server.delivery.test_delivery import ListTransport

@@ -8,7 +8,8 @@ import psutil
 import pytest
 
 from hubbub.server.access.limits import Limits
-from hubbub.server.journal.journal import JournalError, MemoryJournal, Page
+from hubbub.server.journal.journal import JournalError, Page
+from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.server import ChatServer
 from testing.server import serving

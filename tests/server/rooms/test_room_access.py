@@ -12,7 +12,8 @@ from hubbub.protocol import ProtocolError
 from hubbub.server.access import room_keys as locks_module
 from hubbub.server.access.room_keys import FACTS, RoomKey, RoomKeys
 from hubbub.server.access.scrypt import Hash, Secret
-from hubbub.server.journal.journal import Journal, JournalError, MemoryJournal
+from hubbub.server.journal.journal import Journal, JournalError
+from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.server import ChatServer
 from testing.server import FAST_LIMITS, ServerProcess, captured_log, serving
@@ -247,7 +248,7 @@ def test_a_purged_past_takes_the_lock_with_it(tmp_path: Path) -> None:
         alice.read_until("/entered lobby")
         assert answer(alice, "/join ops").startswith("/error room-locked ")
         now[0] = 4_000_000_000_000.0
-        journal.purge_old()
+        journal.purge_expired()
         assert answer(alice, "/join ops") == "/entered ops 1 1 -"
         assert journal.list_facts(FACTS) == {}
 
@@ -264,7 +265,7 @@ def test_a_lock_that_is_off_leaves_no_past_in_memory(tmp_path: Path) -> None:
         alice.send("/join ops key", "inside", "/leave")
         alice.read_until("/entered lobby")
         now[0] = 4_000_000_000_000.0
-        journal.purge_old()
+        journal.purge_expired()
         bob.sync()
         bob.send("/join ops", "mine")
         assert bob.read_until("/say")[:-1] == ["/entered ops 1 1 -", "/gap ops 1 1"]

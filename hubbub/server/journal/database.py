@@ -1,0 +1,143 @@
+"""The SQLite file of a journal: its format, and one connection each for writing and for reading.
+
+The write-ahead log is never checkpointed by a commit, since that would delay all members: the journal's maintenance
+thread calls `checkpoint`.
+"""
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hubbub.server.journal.file_lock import MODE, FileLock
+from hubbub.server.journal.journal import JournalError
+
+APPLICATION_ID = 0x43484154  # "CHAT": in the file's header, to recognise another program's database
+FORMAT = 2  # of the tables below
+FORMAT_WITHOUT_ROOM_KEYS = 1  # of version 0.1.0; the column `lock` makes it format 2
+WAL_BYTES = 67_108_864  # of the write-ahead log; a checkpoint of a longer one blocks writing for a moment
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS rooms (key TEXT PRIMARY KEY, name TEXT NOT NULL, purged INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pages (
+    room TEXT NOT NULL, last INTEGER NOT NULL, first INTEGER NOT NULL, time INTEGER NOT NULL, lines BLOB NOT NULL,
+    PRIMARY KEY (room, last)
+);
+CREATE TABLE IF NOT EXISTS sessions (
+    token_hash BLOB PRIMARY KEY, name TEXT NOT NULL, color TEXT NOT NULL, room TEXT NOT NULL,
+    accepted INTEGER NOT NULL, present INTEGER NOT NULL, seen INTEGER NOT NULL, lock TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS sessions_by_seen ON sessions (seen);
+CREATE TABLE IF NOT EXISTS facts (
+    kind TEXT NOT NULL, key TEXT NOT NULL, fact TEXT NOT NULL, PRIMARY KEY (kind, key)
+) WITHOUT ROWID;
+"""
+
+
+class Database:
+    """The open file. Any thread may call any method; all but `connect` raise JournalError."""
+
+    def __init__(self, path: Path, *, fsync: bool) -> None:
+        """Lock the file, and open or create it. With `fsync` a commit survives a power failure."""
+        self.path = path
+        self._write_lock = threading.Lock()  # guards the writing connection, one transaction at a time
+        self._read_lock = threading.Lock()  # guards the reading connection
+        with self._explaining():
+            self._file_lock = FileLock(path)
+        try:
+            with self._explaining():
+                self._open(fsync=fsync)
+        except JournalError:
+            self._file_lock.remove()
+            raise
+
+    @contextlib.contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise JournalError(
+                f"cannot use the journal {self.path}: {reason}; choose another with --journal FILE"
+            ) from error
+
+    def _open(self, *, fsync: bool) -> None:
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, MODE))  # SQLite would make it readable for everybody
+        self._writer = self.connect()
+        try:
+            self._check_header()
+            self._convert()
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            self._writer.execute(f"PRAGMA synchronous = {'FULL' if fsync else 'NORMAL'}")
+            self._writer.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+            self._reader = self.connect()
+        except BaseException:
+            self._writer.close()
+            raise
+
+    def connect(self) -> sqlite3.Connection:
+        """Return a connection for the caller alone. Raises sqlite3.Error."""
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=0.0)
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        return connection
+
+    def _check_header(self) -> None:
+        """Refuse a file that is damaged or belongs to another program."""
+        damage = self._read_value("PRAGMA quick_check(1)")
+        if damage != "ok":
+            raise sqlite3.DatabaseError(f"the file is damaged ({damage})")
+        owner, version = self._read_value("PRAGMA application_id"), self._read_value("PRAGMA user_version")
+        if self._read_value("SELECT count(*) FROM sqlite_master") == 0:
+            self._writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self._writer.execute(f"PRAGMA user_version = {FORMAT}")
+        elif owner != APPLICATION_ID or version not in (FORMAT, FORMAT_WITHOUT_ROOM_KEYS):
+            raise sqlite3.DatabaseError(f"it is not a journal of this program's format {FORMAT}")
+
+    def _convert(self) -> None:
+        if self._read_value("PRAGMA user_version") == FORMAT_WITHOUT_ROOM_KEYS:
+            column = "ALTER TABLE sessions ADD COLUMN lock TEXT NOT NULL DEFAULT ''"
+            self._writer.executescript(f"BEGIN IMMEDIATE; {column}; PRAGMA user_version = {FORMAT}; COMMIT;")
+
+    def _read_value(self, statement: str) -> Any:
+        return self._writer.execute(statement).fetchone()[0]
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Yield the writing connection inside a transaction, which an exception rolls back."""
+        with self._write_lock:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._writer.in_transaction:
+                    with contextlib.suppress(sqlite3.Error):  # the first error is the one to report
+                        self._writer.execute("ROLLBACK")
+                raise JournalError(f"cannot write the journal {self.path}: {error}") from error
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Yield the reading connection."""
+        with self._read_lock:
+            try:
+                yield self._reader
+            except sqlite3.Error as error:
+                raise JournalError(f"cannot read the journal {self.path}: {error}") from error
+
+    def checkpoint(self, connection: sqlite3.Connection) -> None:
+        """Copy the write-ahead log into the file, and cut a long one. Raises sqlite3.Error and OSError."""
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        with contextlib.suppress(FileNotFoundError):
+            if self.path.with_name(self.path.name + "-wal").stat().st_size > WAL_BYTES:
+                with self._write_lock:  # little is left to copy, so the delivery thread waits only a moment
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def close(self) -> None:
+        """Close the file and release its lock. To be called once."""
+        with self._write_lock, self._read_lock:
+            self._reader.close()
+            self._writer.close()  # the last connection to close checkpoints and removes the write-ahead log
+        self._file_lock.release()
