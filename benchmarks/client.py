@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hubbub.client.state.settings import Settings, SettingsFile
-from hubbub.color import ASK_BACKGROUND
+from hubbub.color import QUERY_BACKGROUND
 from testing.fake_server import FakePeer, FakeServer
 from testing.terminal import ROOT, environment
 
@@ -85,7 +85,7 @@ class Terminal:
             return b""
         written = self._end + os.read(self._number, CHUNK_BYTES)
         self._end = written[-LONGEST_MARK:]
-        if ASK_BACKGROUND.encode() in written:
+        if QUERY_BACKGROUND.encode() in written:
             self.press(BACKGROUND)
             self._end = b""
         return written

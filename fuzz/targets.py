@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hubbub.client.output.json_lines import to_json
 from hubbub.client.output.render import render
 from hubbub.client.state.notification import Notification
-from hubbub.client.terminal.wrap import CLUSTER_COLUMNS, width, wrap
+from hubbub.client.terminal.wrap import GRAPHEME_COLUMNS, text_width, wrap
 from hubbub.protocol import (
     LineDecoder,
     LineTooLongError,
@@ -90,7 +90,7 @@ def event(data: bytes) -> None:
         return
     assert clean(row.text) == row.text
     for spans in wrap(row, columns):
-        assert width("".join(span.text for span in spans)) <= max(columns, CLUSTER_COLUMNS)
+        assert text_width("".join(span.text for span in spans)) <= max(columns, GRAPHEME_COLUMNS)
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {target.__name__: target for target in (decoder, command, text, event)}

@@ -1,13 +1,13 @@
-"""The log file, the same way for server and client: rotated, deleted when old, readable by its owner only."""
+"""The log file of server and client: rotated, deleted when old, readable by its owner only."""
 
 import os
 from pathlib import Path
 
 from loguru import logger
 
-ROTATION = "500 KB"  # a full file is put aside
-RETENTION = "1 week"  # and deleted when it is older
-MODE = 0o600  # it tells who was here, and when
+ROTATION = "500 KB"  # a log file of this size is renamed, and a new one begins
+RETENTION = "1 week"  # renamed files that are older are deleted
+MODE = 0o600  # the log says who was here, and when
 FORMAT = "{time:YYYY-MM-DD HH:mm:ss.SSS} {level:<8} {message}"
 
 
@@ -15,8 +15,8 @@ class LogFileError(Exception):
     """The log cannot be written; the text says why and what to do."""
 
 
-def log_to(path: Path) -> None:
-    """Log to `path` and nowhere else. For the main thread, before any other. Raises LogFileError."""
+def configure_log(path: Path) -> None:
+    """Log to `path` and nowhere else. Call it in the main thread, before others start. Raises LogFileError."""
     logger.remove()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

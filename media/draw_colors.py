@@ -16,7 +16,7 @@ try:
 except ImportError:
     sys.exit("draw_colors.py needs Pillow; install it with: python3 -m pip install Pillow")
 
-from hubbub.color import COLORS, RGB, Depth, contrast, label, shades  # noqa: E402  # found through the path above
+from hubbub.color import COLORS, RGB, Depth, choose_shades, contrast, display_name  # noqa: E402  # path set above
 
 PICTURE = HERE / "colors.png"
 FONT = "DejaVuSansMono.ttf"
@@ -85,7 +85,7 @@ def draw_terminal(draw: ImageDraw.ImageDraw, font: Font, terminal: Terminal, cor
     left, top = corner
     draw.rounded_rectangle((left, top, left + WIDTH, top + HEIGHT), CORNER, fill=terminal.paper)
     draw_title_bar(draw, font, terminal, corner)
-    shown = shades(terminal.paper, Depth.TRUE_COLOR)
+    shown = choose_shades(terminal.paper, Depth.TRUE_COLOR)
     first = top + TITLE_BAR + PADDING // 2 + ROW // 2
     for row, name in enumerate(COLORS):
         draw_row(draw, font, terminal, (left, first + row * ROW), f"{row + 1:2}", name, shown[name].rgb)
@@ -116,7 +116,7 @@ def draw_row(
     draw.text((left + PADDING, middle), number, fill=terminal.ink, font=font, anchor="lm")
     x, y = left + PADDING + 68, middle - TILE[1] // 2
     draw.rounded_rectangle((x, y, x + TILE[0], y + TILE[1]), 8, fill=shade)
-    draw.text((left + NAME_AT, middle), label(name), fill=shade, font=font, anchor="lm")
+    draw.text((left + NAME_AT, middle), display_name(name), fill=shade, font=font, anchor="lm")
     # Rounded down: what is shown as 4.5 has it.
     ratio = f"{math.floor(10 * contrast(shade, terminal.paper)) / 10:4.1f} : 1"
     draw.text((left + CONTRAST_AT, middle), ratio, fill=terminal.ink, font=font, anchor="lm")

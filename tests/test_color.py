@@ -38,7 +38,7 @@ BACKGROUNDS = {
 GREY = (128, 128, 128)
 FINE = [Depth.TRUE_COLOR, Depth.CODES_256]
 UNCOLORED = Palette(None, None)
-PAINTED = [style for style in (*color.COLORS, *color.STYLES) if style != "choice"]  # that one is in reverse video
+PAINTED = [style for style in (*color.COLORS, *color.STYLES) if style != "selected"]  # that one is in reverse video
 backgrounds = st.tuples(*[st.integers(0, 255)] * 3)
 # Keys as a terminal sends them: letters, control keys, Escape, arrows, function keys, a paste, Alt and a letter.
 KEYS = [
@@ -107,7 +107,7 @@ def shown(parameters: str) -> RGB:
     if numbers[:2] == [38, 2]:
         return numbers[2], numbers[3], numbers[4]
     if numbers[:2] == [38, 5]:
-        return color.rgb(numbers[2])
+        return color.code_to_rgb(numbers[2])
     (code,) = numbers
     red, green, blue = bytes.fromhex(XTERM_16[code - 30 if code < 90 else code - 82])
     return red, green, blue
@@ -116,7 +116,7 @@ def shown(parameters: str) -> RGB:
 def shown_colors(background: RGB, depth: Depth) -> dict[str, RGB]:
     """Return what each of the twelve names looks like."""
     palette = Palette(background, depth)
-    return {name: shown(palette.parameters(name)) for name in color.COLORS}
+    return {name: shown(palette.sgr(name)) for name in color.COLORS}
 
 
 def least_difference(background: RGB, depth: Depth) -> float:
@@ -132,7 +132,7 @@ def contrast(one: RGB, other: RGB) -> float:
 
 def painted_chart(palette: Palette) -> str:
     """Return the chart as it is printed."""
-    rows = ("".join(palette.paint(style, text) for text, style in row) for row in color.chart())
+    rows = ("".join(palette.paint(style, text) for text, style in row) for row in color.chart_rows())
     return "".join(row + "\n" for row in rows)
 
 
@@ -156,7 +156,7 @@ def test_names_and_order_are_those_of_the_protocol() -> None:
 def test_every_colour_can_be_read_where_the_background_is_not_known(name: str, paper: RGB) -> None:
     """A name can be read on a black and on a white terminal that does not say which of the two it is."""
     listed = color.COLORS[name]
-    behind = paper if listed.background is None else color.rgb(listed.background)
+    behind = paper if listed.background is None else color.code_to_rgb(listed.background)
 
     assert contrast(listed.rgb, behind) >= CONTRAST_UNKNOWN
 
@@ -187,14 +187,14 @@ def test_no_two_colours_are_alike() -> None:
 )
 def test_palette_code_has_its_rgb(code: int, expected: tuple[int, int, int]) -> None:
     """The values are those that xterm gives."""
-    assert color.rgb(code) == expected
+    assert color.code_to_rgb(code) == expected
 
 
 @pytest.mark.parametrize("code", [-1, 0, 15, 256])
 def test_code_without_a_fixed_colour_is_refused(code: int) -> None:
     """The first 16 codes belong to the terminal's theme, and there are none after 255."""
     with pytest.raises(ValueError, match=f"palette code {code} "):
-        color.rgb(code)
+        color.code_to_rgb(code)
 
 
 # --------------------------------------------------------------------------------------------------------------- shades
@@ -206,7 +206,7 @@ def test_everything_can_be_read_on_any_background(depth: Depth, background: RGB)
     """Each colour and each style has a contrast of 4.5 or more, whatever the terminal's background."""
     palette = Palette(background, depth)
 
-    weak = {style for style in PAINTED if contrast(shown(palette.parameters(style)), background) < 4.5}
+    weak = {style for style in PAINTED if contrast(shown(palette.sgr(style)), background) < 4.5}
 
     assert weak == set()
 
@@ -238,7 +238,7 @@ def test_black_and_white_are_not_taken_for_dim_text(background: RGB, depth: Dept
     """Who is called by one of the two is told from the grey of times and arrivals."""
     palette = Palette(background, depth)
 
-    assert difference(shown(palette.parameters(name)), shown(palette.parameters("time"))) >= 5
+    assert difference(shown(palette.sgr(name)), shown(palette.sgr("time"))) >= 5
 
 
 @pytest.mark.parametrize("name", [name for name in color.COLORS if name not in {"black", "white"}])
@@ -257,7 +257,7 @@ def test_true_colour_keeps_its_hue(background: RGB, name: str) -> None:
 @given(background=backgrounds)
 def test_dim_text_has_no_hue(depth: Depth, background: RGB) -> None:
     """Times and arrivals are grey, or black or white where there is no grey, but never as red as an error."""
-    assert len(set(shown(Palette(background, depth).parameters("time")))) == 1
+    assert len(set(shown(Palette(background, depth).sgr("time")))) == 1
 
 
 def test_colour_that_can_be_read_is_its_ideal() -> None:
@@ -267,9 +267,7 @@ def test_colour_that_can_be_read_is_its_ideal() -> None:
 
 def test_no_shade_brings_a_background() -> None:
     """Where the background is known, no name stands in a block of another colour."""
-    parameters = [
-        Palette(paper, Depth.CODES_256).parameters(name) for paper in BACKGROUNDS.values() for name in PAINTED
-    ]
+    parameters = [Palette(paper, Depth.CODES_256).sgr(name) for paper in BACKGROUNDS.values() for name in PAINTED]
 
     assert [text for text in parameters if "48;5" in text] == []
 
@@ -282,7 +280,7 @@ def test_no_shade_brings_a_background() -> None:
 )
 def test_depth_decides_how_a_colour_is_named(depth: Depth, start: str) -> None:
     """A terminal is told a colour in the way that it knows."""
-    assert Palette((0, 0, 0), depth).parameters("white").startswith(start)
+    assert Palette((0, 0, 0), depth).sgr("white").startswith(start)
 
 
 @pytest.mark.parametrize("name", color.COLORS)
@@ -292,7 +290,7 @@ def test_unknown_background_gets_the_codes_of_the_table(name: str, depth: Depth)
     listed = color.COLORS[name]
     behind = "" if listed.background is None else f";48;5;{listed.background}"
 
-    assert Palette(None, depth).parameters(name) == f"38;5;{listed.code}{behind}"
+    assert Palette(None, depth).sgr(name) == f"38;5;{listed.code}{behind}"
 
 
 @pytest.mark.parametrize("style", [*color.COLORS, *color.STYLES])
@@ -300,7 +298,7 @@ def test_simple_terminal_is_told_none_but_the_16_standard_colours(style: str) ->
     """Whatever its background, 30 to 37 and 90 to 97 are letters, 10 more is behind them, 1 and 7 are attributes."""
     known = {1, 7, *range(30, 38), *range(40, 48), *range(90, 98), *range(100, 108)}
 
-    told = [Palette(paper, Depth.CODES_16).parameters(style) for paper in (None, *BACKGROUNDS.values())]
+    told = [Palette(paper, Depth.CODES_16).sgr(style) for paper in (None, *BACKGROUNDS.values())]
 
     assert {int(number) for parameters in told for number in parameters.split(";")} <= known
 
@@ -311,7 +309,7 @@ def test_paint_wraps_and_resets(style: str, background: RGB | None) -> None:
     """Painted text starts with one code, holds the text as it was and ends with a reset."""
     palette = Palette(background, Depth.CODES_256)
 
-    assert palette.paint(style, "alice") == f"\x1b[{palette.parameters(style)}malice\x1b[0m"
+    assert palette.paint(style, "alice") == f"\x1b[{palette.sgr(style)}malice\x1b[0m"
 
 
 def test_empty_text_is_reset_too() -> None:
@@ -328,7 +326,7 @@ def test_empty_style_leaves_the_text(palette: Palette) -> None:
 @pytest.mark.parametrize("style", [*color.COLORS, *color.STYLES])
 def test_palette_of_none_paints_nothing(style: str) -> None:
     """Who wants no colour gets the text and no code."""
-    assert (UNCOLORED.paint(style, "alice"), UNCOLORED.parameters(style)) == ("alice", "")
+    assert (UNCOLORED.paint(style, "alice"), UNCOLORED.sgr(style)) == ("alice", "")
 
 
 @pytest.mark.parametrize("palette", [Palette(None, Depth.CODES_256), Palette((0, 0, 0), Depth.TRUE_COLOR), UNCOLORED])
@@ -345,12 +343,12 @@ def test_error_and_mention_are_bold() -> None:
     """What a person must not miss stands out by more than its colour."""
     palette = Palette((0, 0, 0), Depth.TRUE_COLOR)
 
-    assert [style for style in color.STYLES if palette.parameters(style).startswith("1;")] == ["error", "mention"]
+    assert [style for style in color.STYLES if palette.sgr(style).startswith("1;")] == ["error", "mention"]
 
 
 def test_choice_is_in_reverse_video() -> None:
     """The chosen completion can be seen on every terminal, for it is made of the terminal's own two colours."""
-    assert {Palette(paper, depth).parameters("choice") for paper in (None, GREY) for depth in Depth} == {"7"}
+    assert {Palette(paper, depth).sgr("selected") for paper in (None, GREY) for depth in Depth} == {"7"}
 
 
 def test_palettes_of_the_same_terminal_are_equal() -> None:
@@ -365,19 +363,19 @@ def test_chart_numbers_the_names_from_1_to_12() -> None:
     """The chart shows the twelve in the order of the table, as people write them."""
     cells = re.findall(r"(\d+) ([a-z]+(?: [a-z]+)?)", painted_chart(UNCOLORED))
 
-    assert cells == [(str(number), color.label(name)) for number, name in enumerate(color.COLORS, start=1)]
+    assert cells == [(str(number), color.display_name(name)) for number, name in enumerate(color.COLORS, start=1)]
 
 
 def test_chart_shows_each_name_in_its_own_colour() -> None:
     """The pieces with a style are the twelve names."""
-    styled = [(text, style) for row in color.chart() for text, style in row if style]
+    styled = [(text, style) for row in color.chart_rows() for text, style in row if style]
 
-    assert styled == [(color.label(name), name) for name in color.COLORS]
+    assert styled == [(color.display_name(name), name) for name in color.COLORS]
 
 
 def test_chart_has_four_colours_in_a_row_that_stand_below_each_other() -> None:
     """Every row fits 80 columns, ends with a name, and its numbers stand in the same columns."""
-    rows = ["".join(text for text, _ in row) for row in color.chart()]
+    rows = ["".join(text for text, _ in row) for row in color.chart_rows()]
 
     assert max(map(len, rows)) <= 80
     assert [row for row in rows if row != row.rstrip()] == []
@@ -386,7 +384,7 @@ def test_chart_has_four_colours_in_a_row_that_stand_below_each_other() -> None:
 
 def test_light_blue_is_written_with_a_space() -> None:
     """People read `light blue`, the wire has `light-blue`."""
-    assert color.label("light-blue") == "light blue"
+    assert color.display_name("light-blue") == "light blue"
 
 
 @pytest.mark.parametrize(("variable", "colored"), [("NO_COLOR", False), ("FORCE_COLOR", True)])
@@ -399,7 +397,7 @@ def test_running_the_file_shows_the_chart(
 
     color.print_chart()
 
-    palette = Palette(None, color.depth()) if colored else UNCOLORED
+    palette = Palette(None, color.detect_depth()) if colored else UNCOLORED
     assert capsys.readouterr().out == painted_chart(palette)
 
 
@@ -464,7 +462,7 @@ def test_stream_has_its_palette(terminal: bool, depth: Depth | None, monkeypatch
 )
 def test_environment_tells_the_depth(environ: Mapping[str, str], depth: Depth) -> None:
     """COLORTERM comes first, then TERM; who says nothing has the 16 that every terminal has."""
-    assert color.depth(environ) is depth
+    assert color.detect_depth(environ) is depth
 
 
 # -------------------------------------------------------------------------------------------------------------- answers
@@ -485,7 +483,7 @@ def test_environment_tells_the_depth(environ: Mapping[str, str], depth: Depth) -
 @pytest.mark.parametrize("end", ["\x07", "\x1b\\"], ids=["BEL", "ST"])
 def test_background_is_read_from_the_answer(told: str, background: RGB, end: str) -> None:
     """Every form in which terminals tell a colour is understood."""
-    assert color.background_of(f"\x1b]11;{told}{end}") == background
+    assert color.parse_background(f"\x1b]11;{told}{end}") == background
 
 
 @pytest.mark.parametrize(
@@ -504,13 +502,13 @@ def test_background_is_read_from_the_answer(told: str, background: RGB, end: str
 )
 def test_what_tells_no_background_is_none(answer: str) -> None:
     """An answer to another question, a broken one and one without an end tell nothing."""
-    assert color.background_of(answer) is None
+    assert color.parse_background(answer) is None
 
 
 @given(answer=st.one_of(st.text(), st.text("\x1b]1;rgba:#0f/\x07\\").map("\x1b]11;".__add__)))
 def test_no_answer_is_an_error(answer: str) -> None:
     """Whatever a terminal says, nothing is raised."""
-    background = color.background_of(answer)
+    background = color.parse_background(answer)
 
     assert background is None or all(0 <= part <= 255 for part in background)
 
@@ -524,7 +522,7 @@ def test_answers_are_taken_out_of_the_keys_however_they_are_cut(picks: list[tupl
     answers: list[str] = []
 
     for cut in [*cuts, len(rest)]:
-        found, more, unfinished = color.split_answers(unfinished + rest[:cut])
+        found, more, unfinished = color.split_responses(unfinished + rest[:cut])
         rest, keys, answers = rest[cut:], keys + found, answers + more
 
     assert keys + unfinished == "".join(text for typed, text in pieces if typed)
@@ -536,26 +534,26 @@ def test_start_of_an_answer_waits_for_its_end(answer: str) -> None:
     """Any part of an answer is unfinished, and no key of it is handed out."""
     starts = [answer[:length] for length in range(1, len(answer))]
 
-    assert [color.split_answers(f"a{start}") for start in starts] == [("a", [], start) for start in starts]
+    assert [color.split_responses(f"a{start}") for start in starts] == [("a", [], start) for start in starts]
 
 
 @pytest.mark.parametrize("keys", [key for key in KEYS if key != "\x1b"])
 def test_no_key_but_escape_waits(keys: str) -> None:
     """What cannot become an answer any more is handed out at once: an arrow, a function key, Alt and a letter."""
-    assert color.split_answers(keys) == (keys, [], "")
+    assert color.split_responses(keys) == (keys, [], "")
 
 
 def test_escape_is_handed_out_with_the_next_key() -> None:
     """The Escape key alone could begin an answer; what follows shows that it does not."""
-    assert color.split_answers("\x1b") == ("", [], "\x1b")
-    assert color.split_answers("\x1bx") == ("\x1bx", [], "")
+    assert color.split_responses("\x1b") == ("", [], "\x1b")
+    assert color.split_responses("\x1bx") == ("\x1bx", [], "")
 
 
 def test_answer_without_an_end_does_not_swallow_the_keys() -> None:
     """What never ends is no answer: after 64 characters it is handed out."""
     endless = "\x1b]11;" + "x" * 65
 
-    assert color.split_answers(endless) == (endless, [], "")
+    assert color.split_responses(endless) == (endless, [], "")
 
 
 # ---------------------------------------------------------------------------------------------------------- other codes
@@ -563,20 +561,20 @@ def test_answer_without_an_end_does_not_swallow_the_keys() -> None:
 
 def test_terminal_is_asked_for_its_background_and_then_what_it_is() -> None:
     """The second question is one that every terminal answers."""
-    assert color.ASK_BACKGROUND == "\x1b]11;?\x07\x1b[c"
+    assert color.QUERY_BACKGROUND == "\x1b]11;?\x07\x1b[c"
 
 
 def test_title_is_what_was_asked() -> None:
     """The title stands between the code for it and its end."""
-    assert color.title("lobby (3) 日") == "\x1b]2;lobby (3) 日\x07"
+    assert color.title_sequence("lobby (3) 日") == "\x1b]2;lobby (3) 日\x07"
 
 
 def test_title_holds_no_control_character() -> None:
     """A text cannot end the title and begin a code of its own, nor turn the direction of what follows."""
-    assert color.title("a\x07\x1b[2Jb\x9c\n\u202ec") == "\x1b]2;a[2Jbc\x07"
+    assert color.title_sequence("a\x07\x1b[2Jb\x9c\n\u202ec") == "\x1b]2;a[2Jbc\x07"
 
 
-@pytest.mark.parametrize(("code", "rows"), [(color.CLEAR, ["", "", ""]), (color.CLEAR_ALL, ["", "", ""])])
+@pytest.mark.parametrize(("code", "rows"), [(color.CLEAR_SCREEN, ["", "", ""]), (color.CLEAR_ALL, ["", "", ""])])
 def test_clear_leaves_an_empty_screen(code: str, rows: list[str]) -> None:
     """Nothing is left, and the cursor is in the first cell."""
     screen = pyte.Screen(10, 3)
@@ -587,7 +585,7 @@ def test_clear_leaves_an_empty_screen(code: str, rows: list[str]) -> None:
 
 def test_clear_keeps_what_is_scrolled_away() -> None:
     """Only CLEAR_ALL takes the lines above the screen."""
-    assert ("\x1b[3J" in color.CLEAR, "\x1b[3J" in color.CLEAR_ALL) == (False, True)
+    assert ("\x1b[3J" in color.CLEAR_SCREEN, "\x1b[3J" in color.CLEAR_ALL) == (False, True)
 
 
 # --------------------------------------------------------------------------------------------------------------- arrows

@@ -7,7 +7,7 @@ import pytest
 
 from hubbub import tls
 from hubbub.server.network.certificate import Certificate
-from hubbub.tls import RECORD_BYTES, WRITE_BYTES, Tls
+from hubbub.tls import RECORD_BYTES, WRITE_BYTES, TlsConnection
 from testing.certificates import Authority, unverified_context
 
 
@@ -42,19 +42,19 @@ class Pair:
         context = unverified_context()
         context.maximum_version = version
         self.down, self.up = WireClient(), WireClient()
-        self.server = Tls(Certificate(identity.path, identity.path).context, self.down.put, server_side=True)
-        self.client = Tls(context, self.up.put, host="localhost")
-        self.client.shake_hands()
+        self.server = TlsConnection(Certificate(identity.path, identity.path).context, self.down.put, server_side=True)
+        self.client = TlsConnection(context, self.up.put, server_hostname="localhost")
+        self.client.do_handshake()
         while not (self._step(self.server, self.up) & self._step(self.client, self.down)):
             pass
-        assert self.client.certificate
-        assert tls.fingerprint(self.client.certificate) == identity.fingerprint
+        assert self.client.peer_certificate
+        assert tls.fingerprint(self.client.peer_certificate) == identity.fingerprint
 
     @staticmethod
-    def _step(end: Tls, wire: WireClient) -> bool:
+    def _step(end: TlsConnection, wire: WireClient) -> bool:
         if data := wire.take():
             end.feed(data)
-        return end.shake_hands()
+        return end.do_handshake()
 
     def received(self) -> bytes:
         """Return what the client can read of what came."""
@@ -67,7 +67,7 @@ class Pair:
         arrived = b""
         while data:
             self.down.space = space
-            data = data[self.server.send(data) :]
+            data = data[self.server.write(data) :]
             arrived += self.received()
         return arrived
 
@@ -80,14 +80,14 @@ def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Pair:
 def test_text_arrives(pair: Pair) -> None:
     """All that was sent, in however many records, in one go."""
     for text in (b"one\n", b"two\n"):
-        assert pair.server.send(text) == 4
+        assert pair.server.write(text) == 4
     assert pair.received() == b"one\ntwo\n"
     assert pair.client.read() is None
 
 
 def test_records_cut_anywhere(pair: Pair) -> None:
     """A record counts when its last byte is here."""
-    pair.server.send(b"a line\n")
+    pair.server.write(b"a line\n")
     data = pair.down.take()
     for position in range(len(data) - 1):
         pair.client.feed(data[position : position + 1])
@@ -107,17 +107,17 @@ def test_what_the_socket_does_not_take_goes_first(pair: Pair, space: int) -> Non
 def test_records_that_are_held_are_told(pair: Pair) -> None:
     """The last byte is not told as taken, though it is in them; with it, alone or before others, they go."""
     pair.down.space = 10
-    assert pair.server.send(b"a line\n") == 6
-    assert pair.server.send(b"\n") == 0
+    assert pair.server.write(b"a line\n") == 6
+    assert pair.server.write(b"\n") == 0
     pair.down.space = 1_000
-    assert pair.server.send(b"\nmore\n") == 6
+    assert pair.server.write(b"\nmore\n") == 6
     assert pair.received() == b"a line\nmore\n"
 
 
 def test_a_socket_that_takes_nothing_holds_one_write(pair: Pair) -> None:
     """What is held is bounded, whatever is offered."""
     pair.down.space = 0
-    assert pair.server.send(bytes(10_000_000)) == WRITE_BYTES - 1
+    assert pair.server.write(bytes(10_000_000)) == WRITE_BYTES - 1
     pair.down.space = 1 << 30
     assert pair.server.flush()
     assert WRITE_BYTES < len(pair.down.bytes) < WRITE_BYTES + 1_000
@@ -125,27 +125,27 @@ def test_a_socket_that_takes_nothing_holds_one_write(pair: Pair) -> None:
 
 def test_a_peer_that_makes_us_answer_and_takes_nothing(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is held for him has a limit, beyond which nothing more of his is read."""
-    monkeypatch.setattr(tls, "HELD_BYTES", 100)
+    monkeypatch.setattr(tls, "MAX_HELD_BYTES", 100)
     pair.down.space = 0
-    pair.server.send(bytes(100))
-    pair.client.send(b"and more\n")
+    pair.server.write(bytes(100))
+    pair.client.write(b"and more\n")
     pair.server.feed(pair.up.take())
-    with pytest.raises(ConnectionAbortedError, match="takes no answer"):
+    with pytest.raises(ConnectionAbortedError, match="does not receive them"):
         pair.server.read()
 
 
 def test_many_small_records_say_something(pair: Pair) -> None:
     """Who sends each byte in a record of its own is as slow as that, but no attacker."""
     for _ in range(5_000):
-        pair.client.send(b"x")
+        pair.client.write(b"x")
     pair.server.feed(pair.up.take())
     assert pair.server.read() == b"x" * 5_000
 
 
 def test_the_goodbye_ends_the_text(pair: Pair) -> None:
     """After all that was sent, once and for all."""
-    pair.server.send(b"last words\n")
-    pair.server.say_goodbye()
+    pair.server.write(b"last words\n")
+    pair.server.unwrap()
     assert pair.received() == b"last words\n"
     assert pair.client.read() == b""
     pair.client.feed(b"")
@@ -154,7 +154,7 @@ def test_the_goodbye_ends_the_text(pair: Pair) -> None:
 
 def test_an_end_without_goodbye_is_a_cut(pair: Pair) -> None:
     """What came before it counts."""
-    pair.server.send(b"a line\n")
+    pair.server.write(b"a line\n")
     assert pair.received() == b"a line\n"
     pair.client.feed(b"")
     with pytest.raises(ssl.SSLEOFError):
@@ -163,7 +163,7 @@ def test_an_end_without_goodbye_is_a_cut(pair: Pair) -> None:
 
 def test_a_forged_byte_ends_it(pair: Pair) -> None:
     """A record that was changed on its way is not read."""
-    pair.server.send(b"a line\n")
+    pair.server.write(b"a line\n")
     data = bytearray(pair.down.take())
     data[-1] ^= 1
     pair.client.feed(bytes(data))
@@ -175,8 +175,8 @@ def test_a_failed_handshake_tells_the_peer_why(tmp_path: Path) -> None:
     """Its alert goes out before the error is raised."""
     identity = Authority(tmp_path).issue()
     wire = WireClient()
-    server = Tls(Certificate(identity.path, identity.path).context, wire.put, server_side=True)
+    server = TlsConnection(Certificate(identity.path, identity.path).context, wire.put, server_side=True)
     server.feed(b"\x16\x03\x01" + b"x" * RECORD_BYTES)
     with pytest.raises(ssl.SSLError):
-        server.shake_hands()
+        server.do_handshake()
     assert wire.bytes[0] == 0x15  # an alert

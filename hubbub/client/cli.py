@@ -43,8 +43,8 @@ from hubbub.client.network.tls_trust import (
 from hubbub.client.network.transport import SocketTransport
 from hubbub.client.options import BAD_OPTION, PROGRAM, default_log, parse_options
 from hubbub.client.output.json_lines import to_json
-from hubbub.client.output.plain import Plain
-from hubbub.client.output.render import notice_row
+from hubbub.client.output.plain import PlainUi
+from hubbub.client.output.render import render_notice
 from hubbub.client.output.ui import StoppedError, Ui
 from hubbub.client.password import PasswordError, find_password
 from hubbub.client.prompts import Prompts
@@ -55,7 +55,7 @@ from hubbub.client.state.settings import Settings, SettingsError, SettingsFile
 from hubbub.client.terminal.history import LineHistory
 from hubbub.client.terminal.screen import Screen
 from hubbub.color import Palette
-from hubbub.log import LogFileError, log_to
+from hubbub.log import LogFileError, configure_log
 from hubbub.protocol import Join, Name, ProtocolError
 
 LEFT = 0
@@ -184,13 +184,13 @@ class ClientApp:
             return Screen(palette, LineHistory(self._options.config, self._tell, _keeps))
         source = sys.stdin if self._mode is not Mode.TAIL else None
         to_line = to_json if self._options.json else None
-        return Plain(source, sys.stdout, sys.stderr, palette, Palette.for_stream(sys.stderr), to_line)
+        return PlainUi(source, sys.stdout, sys.stderr, palette, Palette.for_stream(sys.stderr), to_line)
 
     def _tell(self, text: str) -> None:
         if self._session is not None:
             self._session.tell(text)
         else:
-            self._ui.show_line(notice_row(text))
+            self._ui.show_line(render_notice(text))
 
     # --------------------------------------------------------------------------------------------------- getting in
 
@@ -280,7 +280,7 @@ class ClientApp:
         handler = InputHandler(session, self._highlights, self._settings, self._ui)
         if isinstance(self._ui, Screen):
             self._ui.read_lines(handler)
-        if isinstance(self._ui, Plain):
+        if isinstance(self._ui, PlainUi):
             commands = self._mode.person or self._options.commands
             self._ui.read_lines(handler.handle_line_and_wait if commands else handler.send_text_and_wait)
             session.wait_until_delivered()
@@ -335,7 +335,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say("standard input is no terminal, so nobody can be asked for a name; give one with --name")
         return NOT_STARTED
     try:
-        log_to(options.log_file or default_log())
+        configure_log(options.log_file or default_log())
     except LogFileError as error:
         if options.log_file:
             say(str(error))

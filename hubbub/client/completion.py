@@ -7,7 +7,7 @@ from itertools import islice
 
 from hubbub import color
 from hubbub.client.commands import COMMANDS
-from hubbub.client.output.render import people
+from hubbub.client.output.render import count_people
 from hubbub.client.state.roster import Member
 from hubbub.protocol import CHARS_IN_A_COLUMN, COLORS, ROOM_COLUMNS, Name, RoomRow, same_key
 
@@ -120,7 +120,7 @@ def _candidates(kind: str, key: str, names: Iterable[Member], rooms: Iterable[Ro
         case "ROOM":
             return _rooms(key, rooms)
         case "COLOR":
-            return (Candidate(name, color.label(name), style=name) for name in COLORS if name.startswith(key))
+            return (Candidate(name, color.display_name(name), style=name) for name in COLORS if name.startswith(key))
         case "COMMAND":
             return (Candidate(word, word, row.help) for word, row in COMMANDS.items() if word.startswith(key))
     words = kind.split("|") if "|" in kind else []
@@ -147,5 +147,5 @@ def _rooms(key: str, rooms: Iterable[RoomRow]) -> Iterable[Candidate]:
 
 def _about(row: RoomRow) -> str:
     """Return what a person may want to know of a room before going there."""
-    inside = people(row.people) if row.people else ""  # 0 may be unknown to the roster
+    inside = count_people(row.people) if row.people else ""  # 0 may be unknown to the roster
     return " · ".join(filter(None, (inside, "locked" if row.locked else "")))

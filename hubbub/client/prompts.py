@@ -1,9 +1,9 @@
 """Who is this? The questions before the chat. For the main thread."""
 
-from hubbub.client.output.render import error_row
+from hubbub.client.output.render import render_error
 from hubbub.client.output.styled_line import Span, StyledLine
 from hubbub.client.output.ui import Ui
-from hubbub.color import chart
+from hubbub.color import chart_rows
 from hubbub.protocol import COLORS, Name, ProtocolError, check_color, check_name, clean, tidy_password
 
 NAME_QUESTION = "Username: "
@@ -58,7 +58,7 @@ class Prompts:
         """Return the colour that the person chooses; empty leaves it to the server."""
         if not self._ui.is_interactive:
             return ""
-        for pieces in chart():
+        for pieces in chart_rows():
             self._ui.show_line(StyledLine(body=tuple(Span(*piece) for piece in pieces)))
         while answer := clean(self._ui.ask(COLOR_QUESTION)).strip():
             try:
@@ -68,4 +68,4 @@ class Prompts:
         return ""
 
     def _complain(self, text: str) -> None:
-        self._ui.show_line(error_row(clean(text)))
+        self._ui.show_line(render_error(clean(text)))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from loguru import logger
 
-from hubbub.log import LogFileError, log_to
+from hubbub.log import LogFileError, configure_log
 from hubbub.server.access.passwords import PasswordError, ask_and_hash, find_password
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.network.certificate import Certificate, CertificateError
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Blocked in every thread that is started from here on, and taken by sigwait: no handler runs at a bad moment.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
-        log_to(options.log_file)
+        configure_log(options.log_file)
         certificate = open_certificate(options)
         if certificate:
             signal.pthread_sigmask(signal.SIG_BLOCK, RELOAD_SIGNALS)

@@ -65,7 +65,7 @@ def test_each_color_is_shown_in_itself(tmp_path: Path, server: FakeServer) -> No
     """The twelve names are painted in the colours they stand for."""
     with client_on_terminal(tmp_path, server.address, "--name", "alice") as terminal:
         terminal.wait_for("Colour (name or number")
-        shown = {name: terminal.color_of(color.label(name)) for name in color.COLORS if name != "blue"}
+        shown = {name: terminal.color_of(color.display_name(name)) for name in color.COLORS if name != "blue"}
         assert shown == {name: hexadecimal(name) for name in color.COLORS if name != "blue"}
         assert terminal.color_of("blue") == hexadecimal("light-blue")
 

@@ -108,9 +108,9 @@ def test_a_password_that_is_hashed_is_not_shown(tmp_path: Path) -> None:
 def test_a_traceback_in_the_log_has_no_values(tmp_path: Path) -> None:
     """What a bug had in its hands, a password maybe, stays out; where the bug is stands there."""
     (tmp_path / "program.py").write_text(
-        "from pathlib import Path; from loguru import logger; from hubbub.log import log_to\n"
+        "from pathlib import Path; from loguru import logger; from hubbub.log import configure_log\n"
         "def fail(password): int(password[:0])\n"
-        "log_to(Path('log'))\n"
+        "configure_log(Path('log'))\n"
         "try: fail('hunter2')\n"
         "except ValueError: logger.exception('it failed')\n"
     )

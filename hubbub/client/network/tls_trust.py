@@ -11,7 +11,7 @@ from typing import Protocol
 
 from hubbub.client.network.transport import TlsTransport
 from hubbub.client.state.private_files import make_folder, replace_private
-from hubbub.tls import OLDEST, fingerprint
+from hubbub.tls import MIN_TLS_VERSION, fingerprint
 
 KNOWN_SERVERS = "known_servers"  # the file, beside the settings
 AUTHORITIES = "authorities"  # what is remembered of a server that the system's authorities verify
@@ -200,14 +200,14 @@ def parse_fingerprint(text: str) -> str:
 def _verifying(path: Path | None = None) -> ssl.SSLContext:
     """Return a context that verifies a server and its name, by the authorities in `path` or those of the system."""
     context = ssl.create_default_context(cafile=str(path) if path else None)
-    context.minimum_version = OLDEST
+    context.minimum_version = MIN_TLS_VERSION
     return context
 
 
 def _unverified() -> ssl.SSLContext:
     """Return a context for a server whose certificate its caller will look at."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = OLDEST
+    context.minimum_version = MIN_TLS_VERSION
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context

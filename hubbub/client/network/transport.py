@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
-from hubbub.tls import Tls
+from hubbub.tls import TlsConnection
 
 CHUNK_BYTES = 65_536  # of one receive or send: more brings nothing on loopback
 
@@ -46,7 +46,7 @@ class TlsTransport(SocketTransport):
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext, host: str) -> None:
         super().__init__(sock)
-        self._tls = Tls(context, sock.send, host=host)
+        self._tls = TlsConnection(context, sock.send, server_hostname=host)
         self._goodbye = False  # we said it; what still comes counts for nothing
 
     def open(self, wait: Callable[[], None]) -> None:
@@ -54,14 +54,14 @@ class TlsTransport(SocketTransport):
 
         The server's first words may come with its last of the handshake: read once before waiting for more.
         """
-        while not self._tls.shake_hands():
+        while not self._tls.do_handshake():
             wait()
             self._tls.feed(super().recv())
 
     @property
     def certificate(self) -> bytes:
         """The server's certificate in DER."""
-        return self._tls.certificate
+        return self._tls.peer_certificate
 
     def recv(self) -> bytes:
         """Return what has arrived; ``b""`` is the end. Raises BlockingIOError for nothing yet, and OSError."""
@@ -85,7 +85,7 @@ class TlsTransport(SocketTransport):
 
     def send(self, data: bytes) -> int:
         """Return how many bytes were taken; the others must come first in the next call. Raises OSError."""
-        return self._tls.send(data)
+        return self._tls.write(data)
 
     def end_writing(self) -> None:
         """Tell the server that nothing more comes. Raises OSError."""
@@ -102,4 +102,4 @@ class TlsTransport(SocketTransport):
     def _say_goodbye(self) -> None:
         if not self._goodbye:
             self._goodbye = True
-            self._tls.say_goodbye()
+            self._tls.unwrap()

@@ -25,7 +25,7 @@ LINE_BYTES = 1_048_576  # of a line of input; a longer one is no text, and memor
 PROGRAM_ENCODING = "utf-8"  # of what programs read, whatever people's language is set to
 
 
-class Plain:
+class PlainUi:
     """A console without an editor. `show` writes at once, so a reader that is slow makes its caller wait.
 
     Without a source it reads nothing, not even that its input ends.
@@ -190,7 +190,7 @@ class _Writer:
 
     def write_row(self, row: StyledLine) -> None:
         """Write a line and its end. Raises OSError when nobody reads any more."""
-        self.write("".join(self._palette.paint(style, text) for text, style in (*row.lead, *row.body)) + "\n")
+        self.write("".join(self._palette.paint(style, text) for text, style in (*row.prefix, *row.body)) + "\n")
 
     def write(self, text: str) -> None:
         """Write `text`. Raises OSError when nobody reads any more."""

@@ -43,7 +43,7 @@ def render(event: Event, me: str, *, mention: bool = False) -> StyledLine | None
     """
     event = _cleaned(event)
     if isinstance(event, Said | Acted | Told):
-        return StyledLine(_message_lead(event), (Span(event.text, "mention" if mention else ""),))
+        return StyledLine(_message_prefix(event), (Span(event.text, "mention" if mention else ""),))
     if isinstance(event, Renamed):
         return _renamed(event, me)
     return _row(event)
@@ -88,13 +88,13 @@ def _style(name: str) -> str:
     return name if name in COLORS else ""
 
 
-def people(count: int) -> str:
+def count_people(count: int) -> str:
     """Return `1 person` or `3 people`."""
     return "1 person" if count == 1 else f"{count} people"
 
 
 def _about(room: Entered | RoomRow) -> str:
-    return people(room.people) + (" (locked)" if room.locked else "")
+    return count_people(room.people) + (" (locked)" if room.locked else "")
 
 
 def _idle(seconds: int) -> str:
@@ -110,7 +110,7 @@ def _idle(seconds: int) -> str:
 # ---------------------------------------------------------------------------------------------------- what people say
 
 
-def _message_lead(event: Said | Acted | Told) -> tuple[Span, ...]:
+def _message_prefix(event: Said | Acted | Told) -> tuple[Span, ...]:
     clock = Span(_clock(event.time), "time")
     name = Span(event.name, _style(event.color))
     if isinstance(event, Said):
@@ -145,7 +145,7 @@ def _group(people: Sequence[Joined | Left], what: str) -> list[Span]:
 def _renamed(event: Renamed, me: str) -> StyledLine:
     name = Span(event.new, _style(event.color))
     if event.old == event.new:
-        return _presence(event.time, "---", name, Span(f" is now {color.label(event.color)}", "presence"))
+        return _presence(event.time, "---", name, Span(f" is now {color.display_name(event.color)}", "presence"))
     old = "you are" if event.old == me else f"{event.old} is"
     return _presence(event.time, "---", Span(f"{old} now ", "presence"), name)
 
@@ -153,12 +153,12 @@ def _renamed(event: Renamed, me: str) -> StyledLine:
 # --------------------------------------------------------------------------------------------------------- the others
 
 
-def notice_row(text: str) -> StyledLine:
+def render_notice(text: str) -> StyledLine:
     """Return a line that tells something, which must have been cleaned."""
     return StyledLine((Span("--- ", "notice"),), (Span(text, "notice"),))
 
 
-def error_row(text: str) -> StyledLine:
+def render_error(text: str) -> StyledLine:
     """Return a line that tells why something is not done, which must have been cleaned."""
     return StyledLine((Span("!!! ", "error"),), (Span(text, "error"),))
 
@@ -182,12 +182,12 @@ def _(event: Left) -> StyledLine:
 
 @_row.register
 def _(event: Entered) -> StyledLine:
-    return notice_row(f"you are in {event.room}: {_about(event)}")
+    return render_notice(f"you are in {event.room}: {_about(event)}")
 
 
 @_row.register
 def _(event: RoomRow) -> StyledLine:
-    return notice_row(f"{event.room}: {_about(event)}")
+    return render_notice(f"{event.room}: {_about(event)}")
 
 
 @_row.register
@@ -198,24 +198,24 @@ def _(event: PersonRow) -> StyledLine:
 
 @_row.register
 def _(event: Proven) -> StyledLine:
-    return notice_row(f"{event.name} has proven who they are")
+    return render_notice(f"{event.name} has proven who they are")
 
 
 @_row.register
 def _(event: Gap) -> StyledLine:
-    return notice_row(f"lines {event.first} to {event.last} of {event.room} are no longer kept")
+    return render_notice(f"lines {event.first} to {event.last} of {event.room} are no longer kept")
 
 
 @_row.register
 def _(event: Notice) -> StyledLine:
-    return notice_row(event.text)
+    return render_notice(event.text)
 
 
 @_row.register
 def _(event: Error) -> StyledLine:
-    return error_row(event.text)
+    return render_error(event.text)
 
 
 @_row.register
 def _(event: Bye) -> StyledLine:
-    return notice_row(f"the server says goodbye: {event.text}")
+    return render_notice(f"the server says goodbye: {event.text}")

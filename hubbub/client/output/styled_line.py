@@ -13,12 +13,12 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StyledLine:
-    """One line: `lead` says when and who, `body` what. Where it is wrapped, the body hangs behind the lead."""
+    """One line: `prefix` says when and who, `body` what. Where it is wrapped, the body hangs behind the prefix."""
 
-    lead: tuple[Span, ...] = ()
+    prefix: tuple[Span, ...] = ()
     body: tuple[Span, ...] = ()
 
     @property
     def text(self) -> str:
         """The line without styles."""
-        return "".join(span.text for span in (*self.lead, *self.body))
+        return "".join(span.text for span in (*self.prefix, *self.body))

@@ -1,6 +1,6 @@
 """What a session needs of the place where a person types and reads, and what that place needs of the session.
 
-`Screen` (a terminal with an editor) and `Plain` (pipes, files, simple terminals) are the two consoles there are.
+`Screen` (a terminal with an editor) and `PlainUi` (pipes, files, simple terminals) are the two consoles there are.
 """
 
 from collections.abc import Sequence

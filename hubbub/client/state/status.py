@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hubbub.client.output.render import people
+from hubbub.client.output.render import count_people
 
 UNSENT_ROWS = 5  # shown of the lines that are not sent; the others are counted
 DELAY_SECONDS = 0.5  # from which on the server's delay is worth telling
@@ -32,7 +32,7 @@ class Status:
         """Return the status line: `lobby · 3 people · connected · 620 ms · 1 mention · 2 unsent`."""
         parts = [self.room]
         if self.people is not None:
-            parts.append(people(self.people))
+            parts.append(count_people(self.people))
         parts.append(self.connection)
         if self.delay > DELAY_SECONDS:
             parts.append(f"{self.delay:.1f} s" if self.delay >= 1 else f"{self.delay * 1000:.0f} ms")

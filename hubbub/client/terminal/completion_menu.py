@@ -126,7 +126,7 @@ def _row(
     help_text = cut(candidate.help, help_columns) if help_columns >= len("help…") else ""
     padding = " " * (width - columns_of(label) + 2) if help_text else ""
     if chosen:
-        text = paint("choice", f"{CHOSEN}{label}{padding}{help_text}")
+        text = paint("selected", f"{CHOSEN}{label}{padding}{help_text}")
     else:
         text = f"{OTHER}{paint(candidate.style, label)}{padding}{paint('presence', help_text)}"
     return [*to_formatted_text(ANSI(text)), ("", "\n")]

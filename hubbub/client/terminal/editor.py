@@ -212,7 +212,7 @@ class Editor:
         question = QUESTION.format(len(self._paste))
         if columns_of(question) > self._columns:
             question = QUESTION_NARROW.format(len(self._paste))
-        return ANSI(f"{self._terminal.paint('mark', question)}\n{self._terminal.paint('hint', first)}")
+        return ANSI(f"{self._terminal.paint('marker', question)}\n{self._terminal.paint('hint', first)}")
 
     def _status_row(self) -> AnyFormattedText:
         return ANSI(self._terminal.paint("status", cut(self.status.line(self._mentions()), self._columns)))

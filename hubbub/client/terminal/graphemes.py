@@ -18,7 +18,7 @@ from prompt_toolkit.layout.screen import Char, Screen
 from prompt_toolkit.layout.utils import explode_text_fragments
 from prompt_toolkit.utils import get_cwidth
 
-from hubbub.client.terminal.wrap import CLUSTER_COLUMNS, cluster_width, clusters, parts
+from hubbub.client.terminal.wrap import GRAPHEME_COLUMNS, cluster_width, clusters, parts
 
 # Of one column, for private use; of two, where no character is assigned yet but all are to be ideographs.
 _STAND_INS = {1: range(0xF0000, 0xFFFFE), 2: range(0x34000, 0x3FFFE)}
@@ -26,7 +26,7 @@ _FIRST = chr(min(_STAND_INS[1].start, _STAND_INS[2].start))
 
 
 def columns_of(text: str) -> int:
-    """Return how many columns `text` takes in the editor, whose clusters are joined; see `wrap.width`."""
+    """Return how many columns `text` takes in the editor, whose clusters are joined; see `wrap.text_width`."""
     return sum(map(_columns, _drawn(text)))
 
 
@@ -46,7 +46,7 @@ def _is_conjunct(cluster: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _columns(cluster: str) -> int:
-    return min(CLUSTER_COLUMNS, cluster_width(cluster))
+    return min(GRAPHEME_COLUMNS, cluster_width(cluster))
 
 
 @lru_cache(maxsize=4096)

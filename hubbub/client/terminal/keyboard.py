@@ -10,7 +10,7 @@ from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.keys import Keys
 
-from hubbub.color import FOCUS_IN, FOCUS_OUT, split_answers
+from hubbub.color import FOCUS_IN, FOCUS_OUT, split_responses
 
 CHUNK_BYTES = 1_024  # of one read: keys are seen to in between
 TYPED_CHARS = 2  # of what may be the start of an answer: Esc, or Alt and a bracket; the terminal alone sends more
@@ -29,7 +29,7 @@ class _Reader(PosixStdinReader):
 
     def read(self, count: int = CHUNK_BYTES) -> str:
         """Return what is there to be read, and at the end nothing, being `closed` then."""
-        keys, answers, self._rest = split_answers(self._rest + self._read(count))
+        keys, answers, self._rest = split_responses(self._rest + self._read(count))
         for answer in answers:
             self._on_answer(answer)
         return keys

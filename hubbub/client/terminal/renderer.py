@@ -69,7 +69,7 @@ class Renderer:
             for line in reversed(self._terminal.lines(row)[-(room - len(lines)) :]):
                 lines.appendleft(line)
         with self._above_prompt():
-            self._terminal.output.write_raw(color.CLEAR + _joined(lines))
+            self._terminal.output.write_raw(color.CLEAR_SCREEN + _joined(lines))
 
     @contextmanager
     def _above_prompt(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ FOLD_SECONDS = 2.0  # between two lines about who is here, where there is nothin
 FOLD_ROWS = 3  # of people who came or went that are shown each on a line of its own; more become one line
 HELD_EVENTS = 1_000  # not shown yet, before they are folded at once: memory must not hold any number
 
-NEW = StyledLine(body=(Span("--- new since you were away ---", "mark"),))
+NEW = StyledLine(body=(Span("--- new since you were away ---", "marker"),))
 
 # In English like everything else here, whatever language the system speaks.
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -135,4 +135,4 @@ def _day(milliseconds: int) -> date | None:
 
 def _day_row(day: date) -> StyledLine:
     text = f"--- {_WEEKDAYS[day.weekday()]}, {day.day} {_MONTHS[day.month - 1]} {day.year}"
-    return StyledLine(body=(Span(text, "mark"),))
+    return StyledLine(body=(Span(text, "marker"),))

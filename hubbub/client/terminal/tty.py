@@ -51,13 +51,13 @@ class _Display(Vt100_Output):
         """Keep what is written from now on, until `release`."""
         if not self._held:
             self._held = True
-            self.write_raw(color.SYNC_ON)
+            self.write_raw(color.BEGIN_SYNC)
 
     def release(self) -> None:
         """Write what was kept."""
         if self._held:
             self._held = False
-            self.write_raw(color.SYNC_OFF)
+            self.write_raw(color.END_SYNC)
             self.flush()
 
     def flush(self) -> None:
@@ -155,7 +155,7 @@ class Terminal:
         if sys.platform != "win32":
             termios.tcsetattr(self.input.fileno(), termios.TCSANOW, _quiet(self._settings, self.input.fileno()))
         if self._talks:
-            self.output.write_raw(color.SAVE_TITLE + color.FOCUS_EVENTS_ON)
+            self.output.write_raw(color.SAVE_TITLE + color.ENABLE_FOCUS_EVENTS)
         self._bracket_pastes(on=True)
         self.output.flush()
         if not self._asked:
@@ -170,7 +170,7 @@ class Terminal:
         self.release()
         self._bracket_pastes(on=False)
         if self._talks:
-            self.output.write_raw(color.FOCUS_EVENTS_OFF + color.RESTORE_TITLE)
+            self.output.write_raw(color.DISABLE_FOCUS_EVENTS + color.RESTORE_TITLE)
             self._title = ""
         self.output.flush()
         if sys.platform != "win32":
@@ -211,7 +211,7 @@ class Terminal:
         """Let the window have this title."""
         if self._talks and title != self._title:
             self._title = title
-            self.output.write_raw(color.title(title))
+            self.output.write_raw(color.title_sequence(title))
 
     def _bracket_pastes(self, *, on: bool) -> None:
         if isinstance(self.output, _Display):
@@ -219,7 +219,7 @@ class Terminal:
 
     def _ask_background(self) -> list[KeyPress]:
         """Wait for the terminal's answer, at most BACKGROUND_SECONDS; return what was typed meanwhile."""
-        self.output.write_raw(color.ASK_BACKGROUND)
+        self.output.write_raw(color.QUERY_BACKGROUND)
         self.output.flush()
         deadline = time.monotonic() + BACKGROUND_SECONDS
         keys: list[KeyPress] = []
@@ -229,7 +229,7 @@ class Terminal:
         return keys
 
     def _take_answer(self, answer: str) -> None:
-        background = color.background_of(answer)
+        background = color.parse_background(answer)
         if background is None:  # the last answer, after that about the background if there is one
             self._answered = True
         else:

@@ -1,4 +1,4 @@
-"""A StyledLine becomes rows of the screen: cut between its words, the body hanging behind its lead.
+"""A StyledLine becomes rows of the screen: cut between its words, the body hanging behind its prefix.
 
 Widths are in terminal columns, as wcwidth counts them. Any thread may call what is here.
 """
@@ -13,9 +13,9 @@ from wcwidth import iter_graphemes, wcswidth, wcwidth
 
 from hubbub.client.output.styled_line import Span, StyledLine
 
-HANG_COLUMNS = 2  # of a body whose lead takes more than half of the screen
+HANG_COLUMNS = 2  # of a body whose prefix takes more than half of the screen
 NARROW_COLUMNS = 10  # a screen below that has none to spare for hanging
-CLUSTER_COLUMNS = 2  # the widest character that a terminal draws
+GRAPHEME_COLUMNS = 2  # the widest character that a terminal draws
 JOINED_COLUMNS = 12  # what it is made of, beside each other: a couple of Unicode's, each with a tone of skin
 
 # Where each code point is a character of one column: nothing joins with its neighbour. Latin, Greek, Cyrillic, quotes.
@@ -37,7 +37,7 @@ class _Cut(NamedTuple):
     following: int
 
 
-def width(text: str) -> int:
+def text_width(text: str) -> int:
     """Return how many columns `text` takes at most; it is cleaned, so it has no control characters."""
     return _measure(text).columns[-1]
 
@@ -72,21 +72,21 @@ def wrap(row: StyledLine, columns: int) -> list[list[Span]]:
     words at a row's end do not. The second and later rows start below the first character of the body.
     """
     columns = max(1, columns)
-    spans = [*row.lead, *row.body]
+    spans = [*row.prefix, *row.body]
     measured = _measure(row.text)
     if measured.columns[-1] <= columns:
         return [spans]
-    body = bisect_left(measured.starts, sum(len(span.text) for span in row.lead))
+    body = bisect_left(measured.starts, sum(len(span.text) for span in row.prefix))
     hang = _hang(measured.columns[body], columns)
     indent = [Span(" " * hang)] if hang else []
     first, *others = [_part(spans, start, end) for start, end in _cuts(measured, columns, columns - hang)]
     return [first, *([*indent, *other] for other in others)]
 
 
-def _hang(lead_columns: int, columns: int) -> int:
+def _hang(prefix_columns: int, columns: int) -> int:
     if columns < NARROW_COLUMNS:
         return 0
-    return lead_columns if 2 * lead_columns <= columns else HANG_COLUMNS
+    return prefix_columns if 2 * prefix_columns <= columns else HANG_COLUMNS
 
 
 # ---------------------------------------------------------------------------------------------------------- measuring
@@ -114,7 +114,7 @@ def _drawn(cluster: str) -> list[str]:
     """Return what a terminal draws as one: `cluster`, unless it is wider than any character (Unicode sets no limit)."""
     if len(cluster) == 1:
         return [cluster]
-    if cluster_width(cluster) <= CLUSTER_COLUMNS and _most_columns(cluster) <= JOINED_COLUMNS:
+    if cluster_width(cluster) <= GRAPHEME_COLUMNS and _most_columns(cluster) <= JOINED_COLUMNS:
         return [cluster]
     return parts(cluster)
 
@@ -137,8 +137,8 @@ def _cuts(measured: _Measured, room: int, hanging_room: int) -> Iterator[tuple[i
 def _cut(measured: _Measured, start: int, room: int, next_room: int) -> _Cut:
     """Cut the row that starts at `start` at its last space, or else where its `room` ends.
 
-    A word that is too long for the next row as well does not move there: so a lead and what hangs behind it, where all
-    rows have the same room, stay together.
+    A word that is too long for the next row as well does not move there: so a prefix and the first word behind it stay
+    together where all rows have the same room.
     """
     clusters, columns = measured.clusters, measured.columns
     end = max(start + 1, bisect_right(columns, columns[start] + room) - 1)

@@ -13,7 +13,7 @@ from typing import NoReturn
 from loguru import logger
 
 from hubbub.server.network.tls_transport import TlsTransport
-from hubbub.tls import OLDEST, fingerprint
+from hubbub.tls import MIN_TLS_VERSION, fingerprint
 
 SELF_SIGNED_DAYS = 3_650  # people compare its fingerprint once; what they remember should last
 SELF_SIGNED_SKEW_DAYS = 1  # by which it is valid before it is made, for clocks that are behind
@@ -52,7 +52,7 @@ class Certificate:
 def _read(certificate: Path, key: Path) -> tuple[ssl.SSLContext, str]:
     """Return a context that serves with the files, and the certificate's fingerprint. Raises CertificateError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = OLDEST
+    context.minimum_version = MIN_TLS_VERSION
     context.options |= ssl.OP_NO_RENEGOTIATION  # a peer's cheap question, a server's dear answer
     context.num_tickets = 0  # no client of a chat takes up an old TLS session
     try:

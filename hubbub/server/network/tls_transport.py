@@ -8,7 +8,7 @@ from socket import MSG_DONTWAIT, socket
 
 from hubbub.protocol import Bye, Error
 from hubbub.server.network.transport import SocketTransport
-from hubbub.tls import Tls
+from hubbub.tls import TlsConnection
 
 _HANDSHAKE = 0x16  # the first byte of every TLS connection: RFC 8446, section 5.1
 # For the first byte. Who speaks TLS speaks first, and what is lost on the way is sent again after 3 s at the latest
@@ -33,7 +33,7 @@ class TlsTransport(SocketTransport):
     def __init__(self, connection: socket, context: ssl.SSLContext) -> None:
         super().__init__(connection)
         self._lock = threading.Lock()  # guards what is below; nobody waits for the socket while he holds it
-        self._tls = Tls(context, lambda data: connection.send(data, MSG_DONTWAIT), server_side=True)
+        self._tls = TlsConnection(context, lambda data: connection.send(data, MSG_DONTWAIT), server_side=True)
         self._goodbye = False  # it is said; what still comes counts for nothing
         self._reading_ended = False
 
@@ -62,7 +62,7 @@ class TlsTransport(SocketTransport):
 
     def _shake_hands(self) -> bool:
         with self._lock:
-            return self._tls.shake_hands()
+            return self._tls.do_handshake()
 
     def _recv_until(self, until: float) -> bytes:
         if (seconds := until - time.monotonic()) <= 0:
@@ -84,7 +84,7 @@ class TlsTransport(SocketTransport):
         return text
 
     def _decrypt(self, data: bytes) -> bytes | None:
-        """Return the text in what came, as `Tls.read` does; between two pieces of it others can send."""
+        """Return the text in what came, as `TlsConnection.read` does; between two pieces of it others can send."""
         texts: list[bytes] = []
         over = False
         for start in range(0, len(data) or 1, PIECE_BYTES):
@@ -106,7 +106,7 @@ class TlsTransport(SocketTransport):
         """Return how many bytes were taken; the others must come first in the next call. Delivery thread only."""
         try:
             with self._lock:
-                return self._tls.send(data)
+                return self._tls.write(data)
         except OSError:
             self.broken = True
             return 0
@@ -130,4 +130,4 @@ class TlsTransport(SocketTransport):
         with self._lock, suppress(OSError):
             if not self._goodbye:
                 self._goodbye = True
-                self._tls.say_goodbye()
+                self._tls.unwrap()

@@ -271,7 +271,7 @@ def test_a_pinned_server_without_tls() -> None:
 
 def test_a_server_of_another_tls(identity: Identity, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """It does speak TLS, so nobody is told to do without."""
-    monkeypatch.setattr("hubbub.client.network.tls_trust.OLDEST", ssl.TLSVersion.TLSv1_3)
+    monkeypatch.setattr("hubbub.client.network.tls_trust.MIN_TLS_VERSION", ssl.TLSVersion.TLSv1_3)
     certificate = Certificate(identity.path, identity.path)
     certificate.context.maximum_version = ssl.TLSVersion.TLSv1_2
     with (

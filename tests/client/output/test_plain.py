@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import pytest
 
 from hubbub.client.output.json_lines import to_json
-from hubbub.client.output.plain import LINE_BYTES, Plain
+from hubbub.client.output.plain import LINE_BYTES, PlainUi
 from hubbub.client.output.styled_line import Span, StyledLine
 from hubbub.client.output.ui import StoppedError
 from hubbub.client.state.notification import Notification
@@ -30,10 +30,10 @@ COLORED = Palette((0, 0, 0), Depth.TRUE_COLOR)
 IDLE = """
 import sys, threading
 from hubbub.client.state.notification import Notification
-from hubbub.client.output.plain import Plain
+from hubbub.client.output.plain import PlainUi
 from hubbub.color import Palette
 from hubbub.protocol import Notice
-console = Plain(sys.stdin, sys.stdout, sys.stderr, Palette(None, None), Palette(None, None))
+console = PlainUi(sys.stdin, sys.stdout, sys.stderr, Palette(None, None), Palette(None, None))
 threading.Thread(target=console.show, args=[Notification(Notice("x" * 1_000_000))], daemon=True).start()
 console.read_lines(lambda line: True)
 console.close()
@@ -76,17 +76,17 @@ class Bench:
         for pipe in (self.source, self.output, self.asides):
             stack.callback(pipe.close)
 
-    def plain(self, palette: Palette = UNCOLORED, aside_palette: Palette = UNCOLORED) -> Plain:
+    def plain(self, palette: Palette = UNCOLORED, aside_palette: Palette = UNCOLORED) -> PlainUi:
         """Return a console for people."""
         return self.console(self.source.reading, palette, aside_palette)
 
-    def json(self) -> Plain:
+    def json(self) -> PlainUi:
         """Return a console for programs, that reads nothing."""
         return self.console(None, UNCOLORED, UNCOLORED, to_json)
 
-    def console(self, source: TextIO | None, *arguments: Any) -> Plain:
+    def console(self, source: TextIO | None, *arguments: Any) -> PlainUi:
         """Return a console that is closed after the test."""
-        console = Plain(source, self.output.writing, self.asides.writing, *arguments)
+        console = PlainUi(source, self.output.writing, self.asides.writing, *arguments)
         self._stack.callback(console.close)
         return console
 
@@ -109,7 +109,7 @@ def said(text: str) -> Notification:
     return Notification(Said("lobby", 1, NOON, "bob", "red", text), "alice")
 
 
-def read_lines(console: Plain) -> list[str]:
+def read_lines(console: PlainUi) -> list[str]:
     """Read to the end of the input."""
     lines: list[str] = []
 

@@ -97,11 +97,11 @@ def left(*names: str) -> list[Joined | Left]:
     return [Left("lobby", NOON, name, "blue", "lost") for name in names]
 
 
-@pytest.mark.parametrize(("event", "lead", "body"), SHOWN)
-def test_words_of_an_event(event: Event, lead: str, body: str) -> None:
-    """When and who stand in the lead, what in the body."""
+@pytest.mark.parametrize(("event", "prefix", "body"), SHOWN)
+def test_words_of_an_event(event: Event, prefix: str, body: str) -> None:
+    """When and who stand in the prefix, what in the body."""
     row = row_of(event)
-    assert "".join(span.text for span in row.lead) == lead
+    assert "".join(span.text for span in row.prefix) == prefix
     assert "".join(span.text for span in row.body) == body
 
 
@@ -127,17 +127,17 @@ def test_event_that_is_not_shown(event: Event) -> None:
 def test_name_has_the_color_chosen(event: Event) -> None:
     """In a message and wherever else the name is shown with it."""
     row = row_of(event)
-    assert Span("bob", "teal") in (*row.lead, *row.body)
+    assert Span("bob", "teal") in (*row.prefix, *row.body)
 
 
 def test_color_that_nobody_knows_is_no_style() -> None:
     """A later server may have more of them."""
-    assert Span("bob", "") in row_of(Said("lobby", 1, NOON, "bob", "mauve", "hi")).lead
+    assert Span("bob", "") in row_of(Said("lobby", 1, NOON, "bob", "mauve", "hi")).prefix
 
 
 def test_style_is_not_a_color() -> None:
     """What somebody calls a colour never gives a name the looks of something else."""
-    assert Span("bob", "") in row_of(Said("lobby", 1, NOON, "bob", "error", "hi")).lead
+    assert Span("bob", "") in row_of(Said("lobby", 1, NOON, "bob", "error", "hi")).prefix
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_style_is_not_a_color() -> None:
 def test_style_of_a_whole_line(event: Event, style: str) -> None:
     """What the server says, and what went wrong, look different from messages."""
     row = row_of(event)
-    assert {span.style for span in (*row.lead, *row.body)} == {style}
+    assert {span.style for span in (*row.prefix, *row.body)} == {style}
 
 
 def test_presence_is_quiet_but_for_the_name() -> None:
@@ -171,7 +171,7 @@ def test_message_has_no_style() -> None:
 def test_private_message_is_marked() -> None:
     """Its brackets stand out, in the sender's copy too."""
     row = row_of(Told(NOON, "bob", "red", "alice", "psst"))
-    assert [span.text for span in row.lead if span.style == "notice"] == ["[", " -> alice]"]
+    assert [span.text for span in row.prefix if span.style == "notice"] == ["[", " -> alice]"]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_mention_stands_out(event: Said | Acted | Told) -> None:
     """The whole text does; time and name stay as they are."""
     row = row_of(event, mention=True)
     assert row.body == (Span(event.text, "mention"),)
-    assert row.lead == row_of(event).lead
+    assert row.prefix == row_of(event).prefix
 
 
 def test_time_beyond_the_calendar_is_not_shown() -> None:

@@ -625,7 +625,7 @@ def test_between_the_questions_and_the_chat(tmp_path: Path) -> None:
 def see_it_as_it_was(terminal: Terminal) -> None:
     """See that the settings are those from before, and that everything is off that was on."""
     assert terminal.settings() == terminal.settings_before
-    for code in (color.FOCUS_EVENTS_OFF.encode(), b"\x1b[?2004l", color.RESTORE_TITLE.encode()):
+    for code in (color.DISABLE_FOCUS_EVENTS.encode(), b"\x1b[?2004l", color.RESTORE_TITLE.encode()):
         assert terminal.raw.count(code) == 1
     assert not terminal.screen.cursor.hidden
 

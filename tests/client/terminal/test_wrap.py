@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from wcwidth import iter_graphemes, wcwidth
 
 from hubbub.client.output.styled_line import Span, StyledLine
-from hubbub.client.terminal.wrap import _SIMPLE, HANG_COLUMNS, NARROW_COLUMNS, width, wrap
+from hubbub.client.terminal.wrap import _SIMPLE, HANG_COLUMNS, NARROW_COLUMNS, text_width, wrap
 from hubbub.protocol import clean
 
-LEAD = (Span("12:00", "time"), Span(" "), Span("bob", "red"), Span(": "))
-LEAD_COLUMNS = 11
+PREFIX = (Span("12:00", "time"), Span(" "), Span("bob", "red"), Span(": "))
+PREFIX_COLUMNS = 11
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 FLAG = "\U0001f1e9\U0001f1ea"
@@ -36,15 +36,15 @@ COLUMNS = st.integers(2, 60)
 
 @st.composite
 def rows(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> StyledLine:
-    """Return rows with such texts in lead and body."""
+    """Return rows with such texts in prefix and body."""
     spans = st.lists(st.builds(Span, texts, st.sampled_from(["", "red", "time"])), max_size=3)
-    lead = [*draw(spans), Span(" ")]
-    return StyledLine(tuple(draw(st.sampled_from([[], LEAD, lead]))), tuple(draw(spans)))
+    prefix = [*draw(spans), Span(" ")]
+    return StyledLine(tuple(draw(st.sampled_from([[], PREFIX, prefix]))), tuple(draw(spans)))
 
 
 def said(text: str) -> StyledLine:
-    """Return the row of a message; its lead takes LEAD_COLUMNS."""
-    return StyledLine(LEAD, (Span(text),))
+    """Return the row of a message; its prefix takes PREFIX_COLUMNS."""
+    return StyledLine(PREFIX, (Span(text),))
 
 
 def shown(row: StyledLine, columns: int) -> list[str]:
@@ -61,7 +61,7 @@ def hanging(row: StyledLine, columns: int) -> int:
 def pieces(row: StyledLine, columns: int) -> list[list[Span]]:
     """Return the rows of a screen without what makes them hang."""
     first, *others = wrap(row, columns)
-    hangs = columns >= NARROW_COLUMNS and any(width(span.text) for span in row.lead)
+    hangs = columns >= NARROW_COLUMNS and any(text_width(span.text) for span in row.prefix)
     indented = hangs and others and not others[0][0].text.strip(" ")
     return [first, *(spans[1:] if indented else spans for spans in others)]
 
@@ -95,7 +95,7 @@ def characters(spans: Iterable[Span]) -> list[tuple[str, str]]:
 )
 def test_width(text: str, columns: int) -> None:
     """It is that of what one sees, on the terminal where it is widest: many draw each code point by itself."""
-    assert width(text) == columns
+    assert text_width(text) == columns
 
 
 def test_characters_that_need_no_clusters() -> None:
@@ -107,8 +107,8 @@ def test_characters_that_need_no_clusters() -> None:
 
 def test_line_that_fits_is_as_it_was() -> None:
     """To the last column."""
-    row = said("x" * (40 - LEAD_COLUMNS))
-    assert wrap(row, 40) == [[*row.lead, *row.body]]
+    row = said("x" * (40 - PREFIX_COLUMNS))
+    assert wrap(row, 40) == [[*row.prefix, *row.body]]
 
 
 @pytest.mark.parametrize("columns", [-1, 0, 80])
@@ -144,7 +144,7 @@ def test_empty_line(columns: int) -> None:
 )
 def test_where_a_line_is_cut(text: str, expected: list[str]) -> None:
     """Between words; within one only if no row has room for it, and then between two characters."""
-    assert shown(said(text), 2 * LEAD_COLUMNS) == expected
+    assert shown(said(text), 2 * PREFIX_COLUMNS) == expected
 
 
 def test_code_keeps_its_spaces() -> None:
@@ -153,10 +153,10 @@ def test_code_keeps_its_spaces() -> None:
 
 
 def test_address_is_not_cut() -> None:
-    """Where it fits on a row of its own it has one, even if that leaves the row of a long lead without text."""
+    """Where it fits on a row of its own it has one, even if that leaves the row of a long prefix without text."""
     address = "https://example.org/a/long/path"
-    lead = (Span("12:00 [somebody -> somebody-else] ", "notice"),)
-    assert shown(StyledLine(lead, (Span(f"{address} see"),)), 40) == [
+    prefix = (Span("12:00 [somebody -> somebody-else] ", "notice"),)
+    assert shown(StyledLine(prefix, (Span(f"{address} see"),)), 40) == [
         "12:00 [somebody -> somebody-else]",
         f"  {address} see",
     ]
@@ -165,21 +165,21 @@ def test_address_is_not_cut() -> None:
 @pytest.mark.parametrize(
     ("columns", "hang"),
     [
-        (2 * LEAD_COLUMNS, LEAD_COLUMNS),
-        (2 * LEAD_COLUMNS - 1, HANG_COLUMNS),
+        (2 * PREFIX_COLUMNS, PREFIX_COLUMNS),
+        (2 * PREFIX_COLUMNS - 1, HANG_COLUMNS),
         (NARROW_COLUMNS, HANG_COLUMNS),
         (NARROW_COLUMNS - 1, 0),
     ],
 )
 def test_how_far_a_line_hangs(columns: int, hang: int) -> None:
-    """Below its own first character, unless the lead leaves it too little room for that."""
+    """Below its own first character, unless the prefix leaves it too little room for that."""
     assert hanging(said("word " * 20), columns) == hang
 
 
 def test_lead_wider_than_the_screen() -> None:
     """It is cut like text."""
-    lead = (Span("12:00", "time"), Span(" "), Span("somebody-with-a-name", "red"), Span(": "))
-    assert shown(StyledLine(lead, (Span("hi"),)), 16) == ["12:00 somebody-w", "  ith-a-name: hi"]
+    prefix = (Span("12:00", "time"), Span(" "), Span("somebody-with-a-name", "red"), Span(": "))
+    assert shown(StyledLine(prefix, (Span("hi"),)), 16) == ["12:00 somebody-w", "  ith-a-name: hi"]
 
 
 @pytest.mark.parametrize("columns", [-1, 0, 1])
@@ -203,13 +203,13 @@ def test_what_is_said_begins_no_row_of_its_own(character: str) -> None:
             stream.feed(line + "\r\n")
         first, *others = [row for row in screen.display if row.strip()]
         assert first.startswith("12:00 bob: ")
-        assert not [row for row in others if not row.startswith(" " * LEAD_COLUMNS)]
+        assert not [row for row in others if not row.startswith(" " * PREFIX_COLUMNS)]
 
 
 def test_a_chain_is_cut() -> None:
     """Joiners join any number of pictures, and no terminal draws them as one."""
     chain = "\u200d".join(["\U0001f468"] * 100)
-    assert max(map(width, shown(said(chain), 40))) <= 40
+    assert max(map(text_width, shown(said(chain), 40))) <= 40
 
 
 def test_styles_go_on_behind_a_cut() -> None:
@@ -224,7 +224,7 @@ def test_styles_go_on_behind_a_cut() -> None:
 @given(rows(HOSTILE), COLUMNS)
 def test_every_row_fits(row: StyledLine, columns: int) -> None:
     """Whatever somebody sends."""
-    assert [line for line in shown(row, columns) if width(line) > columns and not is_one(line)] == []
+    assert [line for line in shown(row, columns) if text_width(line) > columns and not is_one(line)] == []
 
 
 @given(rows(HOSTILE), st.integers(-1, 60))
@@ -238,7 +238,7 @@ def test_nothing_is_lost(row: StyledLine, columns: int) -> None:
 def test_styles_are_kept(row: StyledLine, columns: int) -> None:
     """Every character has the style that it had."""
     spans = [span for line in pieces(row, columns) for span in line]
-    assert characters(spans) == characters([*row.lead, *row.body])
+    assert characters(spans) == characters([*row.prefix, *row.body])
 
 
 @given(rows(TEXTS), st.integers(-1, 60))
@@ -252,9 +252,12 @@ def test_no_character_is_split(row: StyledLine, columns: int) -> None:
 @given(st.text(st.sampled_from("ab ")), st.integers(NARROW_COLUMNS, 40))
 def test_no_word_is_cut_that_fits_on_a_row(text: str, columns: int) -> None:
     """As long as there are spaces around it."""
-    lead = (Span("--- "),)
-    room = columns - len(lead[0].text)
+    prefix = (Span("--- "),)
+    room = columns - len(prefix[0].text)
     words = [
-        word for line in pieces(StyledLine(lead, (Span(text),)), columns) for span in line for word in span.text.split()
+        word
+        for line in pieces(StyledLine(prefix, (Span(text),)), columns)
+        for span in line
+        for word in span.text.split()
     ]
     assert [word for word in text.split() if len(word) <= room and word not in words] == []
