@@ -22,7 +22,7 @@ from hubbub.protocol import (
     parse_event,
     same_key,
 )
-from hubbub.server.access.confusables import looks_of
+from hubbub.server.access.confusables import skeletons_of
 
 LIMIT = 64  # bytes of a line, so that short inputs reach it
 
@@ -70,7 +70,7 @@ def text(data: bytes) -> None:
             word = check(cleaned)
             assert check(word) == word
             assert same_key(same_key(word)) == same_key(word)
-            assert looks_of(word)
+            assert skeletons_of(word)
     with contextlib.suppress(ProtocolError):
         check_color(cleaned)
 

@@ -20,7 +20,7 @@ from hubbub.server.server import ChatServer
 from testing.waiting import ROOT, TIMEOUT_SECONDS
 
 # No rate limit, and no grace after a lost connection.
-FAST_LIMITS = Limits(rate=0, room_changes=0, name_changes=0, grace_seconds=0)
+FAST_LIMITS = Limits(rate=0, room_changes_per_minute=0, name_changes_per_minute=0, grace_seconds=0)
 
 
 @contextmanager

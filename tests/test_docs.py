@@ -17,7 +17,7 @@ from hubbub.client.output import json_lines
 from hubbub.server import options as server_options
 from hubbub.server.access import limits, ownership
 from hubbub.server.delivery import fanout
-from hubbub.server.network import attempts
+from hubbub.server.network import admission
 from testing.waiting import ROOT
 
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
@@ -192,9 +192,10 @@ def test_every_promise_has_its_tests() -> None:
 def test_the_documented_limits() -> None:
     """The seconds, bytes and numbers in the documents are the defaults of the code."""
     made = limits.Limits()
-    assert (made.handshake_seconds, made.naming_seconds, made.naming_bytes) == (10, 30, 8 * 1024)
-    assert (made.ping_seconds, made.silence_seconds, fanout.PROGRESS_SECONDS) == (45, 120, 120)
-    assert (made.rooms_per_member, made.room_changes, made.name_changes) == (50, 60, 20)
-    assert (attempts.WRONG_TRIES, attempts.TRIES_SECONDS) == (5, 60)
-    assert (ownership.NAME_DAYS, ownership.NAMES_PER_OWNER, protocol.DURATION_SECONDS_MAX) == (90, 10, 365 * 86_400)
+    assert (made.handshake_seconds, made.sign_in_seconds, made.sign_in_bytes) == (10, 30, 8 * 1024)
+    assert (made.ping_seconds, made.idle_timeout_seconds, fanout.PROGRESS_SECONDS) == (45, 120, 120)
+    assert (made.max_rooms_per_member, made.room_changes_per_minute, made.name_changes_per_minute) == (50, 60, 20)
+    assert (admission.MAX_FAILURES, admission.FAILURE_WINDOW_SECONDS) == (5, 60)
+    assert (ownership.NAME_EXPIRY_DAYS, ownership.MAX_NAMES_PER_OWNER) == (90, 10)
+    assert protocol.DURATION_SECONDS_MAX == 365 * 86_400
     assert made.loopback_exempt

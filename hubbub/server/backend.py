@@ -24,7 +24,7 @@ class Parts:
     names: NameOwnership
     moderation: Moderation
     locks: RoomKeys
-    guests: Callable[[], Sequence[Connection]]  # all who are connected
+    connections: Callable[[], Sequence[Connection]]  # all who are connected
 
 
 class Backend(Others, Protocol):

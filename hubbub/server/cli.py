@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from loguru import logger
 
 from hubbub.log import LogFileError, configure_log
-from hubbub.server.access.passwords import PasswordError, ask_and_hash, find_password
+from hubbub.server.access.passwords import PasswordError, load_password, prompt_and_hash
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.network.certificate import Certificate, CertificateError
 from hubbub.server.options import limits_of, open_backend, open_certificate, parser
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         certificate = open_certificate(options)
         if certificate:
             signal.pthread_sigmask(signal.SIG_BLOCK, RELOAD_SIGNALS)
-        password = find_password(options.password_file, os.environ)
+        password = load_password(options.password_file, os.environ)
     except (LogFileError, CertificateError, PasswordError) as error:
         return _complain(str(error))
     try:
@@ -114,7 +114,7 @@ def share_interpreter(clients: int) -> None:
 def print_hash() -> int:
     """Print what to put into the file of `--password-file`; return the exit code."""
     try:
-        print(ask_and_hash())
+        print(prompt_and_hash())
     except PasswordError as error:
         return _complain(str(error))
     except (EOFError, KeyboardInterrupt):

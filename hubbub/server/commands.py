@@ -25,9 +25,9 @@ from hubbub.protocol import (
     Said,
     Told,
 )
-from hubbub.server.access.limits import CHANGES_AT_ONCE, Bucket, take_or_refuse
-from hubbub.server.access.moderation import address_key, because, check_why
-from hubbub.server.access.ownership import is_proof
+from hubbub.server.access.limits import CHANGE_BURST, TokenBucket, enforce_rate_limit
+from hubbub.server.access.moderation import check_reason, parse_subnet, reason_suffix
+from hubbub.server.access.ownership import verify_client_proof
 from hubbub.server.context import ServerContext
 from hubbub.server.delivery.actions import DeliverPrivately, Post, RefusePost, Reply
 from hubbub.server.delivery.delivery import with_gaps
@@ -69,9 +69,9 @@ class Commands:
         self._member = member
         self._address = address
         self._admission = admission
-        limits = context.limits
-        self._room_changes = Bucket(limits.room_changes / 60, min(limits.room_changes, CHANGES_AT_ONCE))
-        self._name_changes = Bucket(limits.name_changes / 60, min(limits.name_changes, CHANGES_AT_ONCE))
+        rooms, names = context.limits.room_changes_per_minute, context.limits.name_changes_per_minute
+        self._room_changes = TokenBucket(rooms / 60, min(rooms, CHANGE_BURST))
+        self._name_changes = TokenBucket(names / 60, min(names, CHANGE_BURST))
         self._said: list[Post] = []  # not yet handed to the delivery
         self.locked_out = context.password is not None  # until /pass brings the password
         self._nonce = ""  # of the challenge that waits for a proof
@@ -174,14 +174,14 @@ class Commands:
     def _challenge(self, _: protocol.Challenge) -> None:
         self._refuse_when_named()
         self._nonce = secrets.token_hex(NONCE_BYTES)
-        self.answer(Challenged(self._context.ownership.server, self._nonce))
+        self.answer(Challenged(self._context.ownership.server_id, self._nonce))
 
     def _prove(self, command: protocol.Prove) -> None:
         self._refuse_when_named()
         nonce, self._nonce = self._nonce, ""
         if not nonce:
             raise ProtocolError("proof-wrong", "there is nothing to prove; ask for a /challenge first")
-        if not is_proof(command.verifier, command.proof, nonce, self._context.ownership.server):
+        if not verify_client_proof(command.verifier, command.proof, nonce, self._context.ownership.server_id):
             raise ProtocolError("proof-wrong", "this does not prove who you are; ask for another /challenge")
         self._member.verifier = command.verifier
 
@@ -197,8 +197,8 @@ class Commands:
 
     def use_name(self) -> None:
         """Have the owner of a name keep it; called outside the membership's lock, for it may write."""
-        self._context.ownership.use(self._member.name, self._member.verifier)
-        self._context.ownership.keep()
+        self._context.ownership.record_use(self._member.name, self._member.verifier)
+        self._context.ownership.store_changes()
 
     def _name(self, command: protocol.Name) -> None:
         name = protocol.check_name(command.name)
@@ -214,7 +214,7 @@ class Commands:
         self._context.moderation.refuse_banned_address(self._address)  # banned since he connected
         token = secrets.token_hex(TOKEN_BYTES)
         membership.sign_in(member, name, color or protocol.default_color(name), token)
-        self._context.connection_limiter.note_name(self._admission)
+        self._context.connection_limiter.mark_named(self._admission)
         self.use_name()
         logger.info("came {} {!r}", self._address, name)
 
@@ -225,7 +225,7 @@ class Commands:
         key = protocol.same_key(protocol.check_room(command.room))
         self._context.moderation.refuse_banned_address(self._address)  # banned since he connected
         before = self._context.membership.resume(member, command.token, key, command.seq)
-        self._context.connection_limiter.note_name(self._admission)
+        self._context.connection_limiter.mark_named(self._admission)
         self.use_name()
         logger.info("came back {} {!r}", self._address, member.name)
         if before is not None:
@@ -237,8 +237,8 @@ class Commands:
         self._context.membership.rename(self._member, self._member.name, color)
 
     def _count_name_change(self) -> None:
-        changes = self._context.limits.name_changes
-        take_or_refuse(self._name_changes, f"you may change your name or colour {changes} times a minute")
+        changes = self._context.limits.name_changes_per_minute
+        enforce_rate_limit(self._name_changes, f"you may change your name or colour {changes} times a minute")
 
     def _join(self, command: protocol.Join) -> None:
         name = protocol.check_room(command.room)
@@ -249,7 +249,8 @@ class Commands:
         self._enter(LOBBY)
 
     def _enter(self, room: str, key: str = "") -> None:
-        take_or_refuse(self._room_changes, f"you may change rooms {self._context.limits.room_changes} times a minute")
+        changes = self._context.limits.room_changes_per_minute
+        enforce_rate_limit(self._room_changes, f"you may change rooms {changes} times a minute")
         room = self._context.room_access.join(self._member, room, key, self._address)
         logger.info("joined {!r} {!r}", self._member.name, room)
 
@@ -289,7 +290,7 @@ class Commands:
     # ------------------------------------------------------------------------------------------------- keeping order
 
     def _kick(self, command: protocol.Kick) -> None:
-        name, why = protocol.check_name(command.name), check_why(command.why)
+        name, why = protocol.check_name(command.name), check_reason(command.why)
         by = self._member.name
         operator = self._is_operator(self._member)
 
@@ -298,27 +299,27 @@ class Commands:
                 self._refuse_who_is_no_operator()
             self.refuse_operator(member)
 
-        deed = f"kicked by {by}{because(why)}"
-        kicked, room = self._context.membership.expel(name, deed, check)
+        action = f"kicked by {by}{reason_suffix(why)}"
+        kicked, room = self._context.membership.expel(name, action, check)
         if not kicked:
             self._refuse_who_is_no_operator()  # who asks without a right to learns nothing
             raise ProtocolError("no-such-person", f"there is nobody called {name}; /who shows who is here")
         logger.info("{!r} kicked {!r}", by, kicked)
-        self._confirm(room, f"{kicked} was {deed}")
+        self._confirm(room, f"{kicked} was {action}")
 
     def _ban(self, command: protocol.Ban) -> None:
         self._refuse_who_is_no_operator()
-        seconds, why = protocol.check_duration(command.duration), check_why(command.why)
-        sentence = self._context.moderation.ban(command.who, seconds, self._member.name, why)
-        logger.info("{!r} banned {!r} until {}", self._member.name, sentence.whom, sentence.end)
-        deed, room = f"banned {sentence}", None
-        if address_key(command.who):
-            for guest in self._context.list_connections():
-                if guest.address_key == sentence.whom:
-                    guest.expel(deed)
+        seconds, why = protocol.check_duration(command.duration), check_reason(command.why)
+        ban = self._context.moderation.ban(command.who, seconds, self._member.name, why)
+        logger.info("{!r} banned {!r} until {}", self._member.name, ban.target, ban.end)
+        action, room = str(ban), None
+        if parse_subnet(command.who):
+            for connection in self._context.list_connections():
+                if connection.subnet == ban.target:
+                    connection.expel(action)
         else:
-            _, room = self._context.membership.expel(sentence.whom, deed)
-        self._confirm(room, f"{sentence.whom} was {deed}")
+            _, room = self._context.membership.expel(ban.target, action)
+        self._confirm(room, f"{ban.target} was {action}")
 
     def _unban(self, command: protocol.Unban) -> None:
         self._refuse_who_is_no_operator()
@@ -328,23 +329,23 @@ class Commands:
 
     def _bans(self, _: protocol.Bans) -> None:
         self._refuse_who_is_no_operator()
-        lines = self._context.moderation.sentences() or ["nobody is banned or muted"]
+        lines = self._context.moderation.list_restrictions() or ["nobody is banned or muted"]
         self._answer_at_length(event.encode() for event in [*map(Notice, lines), End("bans")])
 
     def _mute(self, command: protocol.Mute) -> None:
         self._refuse_who_is_no_operator()
         seconds = protocol.check_duration(command.duration)
-        sentence = self._context.moderation.mute(command.name, seconds, self._member.name)
-        logger.info("{!r} muted {!r} until {}", self._member.name, sentence.whom, sentence.end)
-        room = self._context.membership.announce(sentence.whom, f"muted {sentence}")
-        self._confirm(room, f"{sentence.whom} was muted {sentence}")
+        mute = self._context.moderation.mute(command.name, seconds, self._member.name)
+        logger.info("{!r} muted {!r} until {}", self._member.name, mute.target, mute.end)
+        room = self._context.membership.announce(mute.target, str(mute))
+        self._confirm(room, f"{mute.target} was {mute}")
 
     def _unmute(self, command: protocol.Unmute) -> None:
         self._refuse_who_is_no_operator()
         whom = self._context.moderation.unmute(command.name)
         logger.info("{!r} unmuted {!r}", self._member.name, whom)
-        deed = f"unmuted by {self._member.name}"
-        self._confirm(self._context.membership.announce(whom, deed), f"{whom} was {deed}")
+        action = f"unmuted by {self._member.name}"
+        self._confirm(self._context.membership.announce(whom, action), f"{whom} was {action}")
 
     def _confirm(self, told: Room | None, text: str) -> None:
         """Tell the operator what he did, if he is not in the room that was told."""
@@ -352,14 +353,14 @@ class Commands:
             self.answer(Notice(text))
 
     def _is_operator(self, member: Member) -> bool:
-        proven = self._context.ownership.owns(member.name, member.verifier)
+        proven = self._context.ownership.is_owner(member.name, member.verifier)
         return proven and self._context.moderation.is_operator(member.name)
 
     def _made_room_of(self, member: Member) -> bool:
         me = self._member
         maker = self._context.room_keys.maker_of(member.room.key) if member.room else ""
         # Himself, and not his name: after an unproven maker has gone, anybody could come to own that.
-        return maker == me.verifier and self._context.ownership.owns(me.name, me.verifier)
+        return maker == me.verifier and self._context.ownership.is_owner(me.name, me.verifier)
 
     def refuse_operator(self, member: Member) -> None:
         """Raise ProtocolError `not-allowed` if a member is an operator. Any thread."""

@@ -7,7 +7,7 @@ from threading import Event as Flag
 from hubbub.server.access.limits import Limits, LogThrottle
 from hubbub.server.access.moderation import Connection, Moderation
 from hubbub.server.access.ownership import NameOwnership
-from hubbub.server.access.passwords import Password
+from hubbub.server.access.passwords import ServerPassword
 from hubbub.server.access.room_keys import RoomKeys
 from hubbub.server.backend import Backend, Parts
 from hubbub.server.delivery.delivery import Delivery
@@ -28,7 +28,7 @@ class ServerContext:
     stopping: Flag
     limits: Limits
     log_throttle: LogThrottle
-    password: Password | None  # None: anybody may come in
+    password: ServerPassword | None  # None: anybody may come in
     room_access: RoomAccess
     moderation: Moderation
     list_connections: Callable[[], Sequence[Connection]]  # all that there are, with or without a name
@@ -41,7 +41,7 @@ def build_context(
     backend: Backend,
     limits: Limits,
     *,
-    password: Password | None,
+    password: ServerPassword | None,
     operators: Sequence[str],
     list_connections: Callable[[], Sequence[Connection]],
     stopping: Flag,
@@ -50,7 +50,9 @@ def build_context(
     """Put a context together; nothing is started or read yet. `on_failure` is called if the delivery thread dies."""
     journal = backend.journal
     delivery = Delivery(journal, backend.sequencer, on_failure=on_failure)
-    ownership = NameOwnership(journal, kept=operators)  # for who came by the name of an operator could keep moderation
+    ownership = NameOwnership(
+        journal, operators=operators
+    )  # for who came by the name of an operator could keep moderation
     moderation, room_keys = Moderation(journal, operators), RoomKeys(journal)
     membership = backend.membership(Parts(delivery, limits, ownership, moderation, room_keys, list_connections))
     return ServerContext(

@@ -9,19 +9,19 @@ from typing import NoReturn
 from hubbub.protocol import ProtocolError, __version__, check_name, clean
 from hubbub.server.access.limits import (
     BURST,
-    CLIENTS,
-    CLIENTS_PER_ADDRESS,
     GRACE_SECONDS,
+    MAX_CLIENTS,
+    MAX_CLIENTS_PER_ADDRESS,
+    MAX_ROOMS,
+    MAX_UNNAMED,
     RATE,
-    ROOMS,
-    UNNAMED,
     Limits,
 )
 from hubbub.server.backend import Backend, LocalBackend
 from hubbub.server.journal.journal import KEEP_DAYS, KEEP_LINES, JournalError
 from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
-from hubbub.server.network.certificate import Certificate, CertificateError, self_signed
+from hubbub.server.network.certificate import Certificate, CertificateError, load_or_create_self_signed
 
 HOST = "127.0.0.1"  # nobody else's machine, until its owner says so
 PORT = 4242
@@ -60,22 +60,22 @@ def _add_place(options: argparse.ArgumentParser) -> None:
 def _add_limits(options: argparse.ArgumentParser) -> None:
     # What clients may do.
     options.add_argument(
-        "--max-clients", type=_at_least_one, default=CLIENTS, help=f"how many may be connected ({CLIENTS})"
+        "--max-clients", type=_at_least_one, default=MAX_CLIENTS, help=f"how many may be connected ({MAX_CLIENTS})"
     )
     options.add_argument(
         "--max-per-address",
         type=_at_least_one,
-        default=CLIENTS_PER_ADDRESS,
-        help=f"how many of them from one address, but this machine ({CLIENTS_PER_ADDRESS})",
+        default=MAX_CLIENTS_PER_ADDRESS,
+        help=f"how many of them from one address, but this machine ({MAX_CLIENTS_PER_ADDRESS})",
     )
     options.add_argument(
         "--max-unnamed",
         type=_at_least_one,
-        default=UNNAMED,
-        help=f"how many of them may not have said yet who they are ({UNNAMED})",
+        default=MAX_UNNAMED,
+        help=f"how many of them may not have said yet who they are ({MAX_UNNAMED})",
     )
     options.add_argument(
-        "--max-rooms", type=_at_least_one, default=ROOMS, help=f"how many rooms there may be ({ROOMS})"
+        "--max-rooms", type=_at_least_one, default=MAX_ROOMS, help=f"how many rooms there may be ({MAX_ROOMS})"
     )
     options.add_argument(
         "--rate",
@@ -197,7 +197,7 @@ def open_certificate(options: argparse.Namespace) -> Certificate | None:
     if options.tls_self_signed:
         if options.tls_cert or options.tls_key:
             raise CertificateError("--tls-self-signed makes a certificate; give it, or --tls-cert, not both")
-        return self_signed(journal_path(options).with_name(CERTIFICATE), options.host)
+        return load_or_create_self_signed(journal_path(options).with_name(CERTIFICATE), options.host)
     if options.tls_cert:
         return Certificate(options.tls_cert, options.tls_key or options.tls_cert)
     if options.tls_key:
@@ -234,11 +234,11 @@ def _open_cluster(options: argparse.Namespace) -> Backend:
 def limits_of(options: argparse.Namespace) -> Limits:
     """Return the limits that the options ask for."""
     return Limits(
-        clients=options.max_clients,
-        clients_per_address=options.max_per_address,
-        unnamed=options.max_unnamed,
+        max_clients=options.max_clients,
+        max_clients_per_address=options.max_per_address,
+        max_unnamed=options.max_unnamed,
         rate=options.rate,
         burst=options.burst,
         grace_seconds=options.grace,
-        rooms=options.max_rooms,
+        max_rooms=options.max_rooms,
     )

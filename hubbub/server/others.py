@@ -33,7 +33,7 @@ class Others(Protocol):
     def tell(self, told: DeliverPrivately) -> None:
         """Have the server that serves `told.to` bring it to him, or back what he could not be told."""
 
-    def expel(self, member: Member, deed: str) -> None:
+    def expel(self, member: Member, action: str) -> None:
         """Have the server that serves a member make him leave."""
 
     def show_notice(self, key: str, text: str) -> None:
@@ -58,7 +58,7 @@ class Nobody:
     def tell(self, told: DeliverPrivately) -> None:
         """Do nothing: nobody is served elsewhere."""
 
-    def expel(self, member: Member, deed: str) -> None:
+    def expel(self, member: Member, action: str) -> None:
         """Do nothing: nobody is served elsewhere."""
 
     def show_notice(self, key: str, text: str) -> None:

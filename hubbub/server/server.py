@@ -19,7 +19,7 @@ from loguru import logger
 
 from hubbub.protocol import Bye, Error, ProtocolError
 from hubbub.server.access.limits import Limits
-from hubbub.server.access.passwords import Password
+from hubbub.server.access.passwords import ServerPassword
 from hubbub.server.backend import Backend, LocalBackend
 from hubbub.server.context import build_context
 from hubbub.server.journal.memory import MemoryJournal
@@ -46,7 +46,7 @@ class ChatServer:
         limits: Limits | None = None,
         backend: Callable[[], Backend] = lambda: LocalBackend(MemoryJournal()),
         certificate: Certificate | None = None,
-        password: Password | None = None,
+        password: ServerPassword | None = None,
         operators: Sequence[str] = (),
         reuse_port: bool = False,
         on_crowd: Callable[[int], None] = lambda _: None,
@@ -172,7 +172,7 @@ class ChatServer:
     def _welcome(self, connection: socket.socket, address: str) -> None:
         """Let a client in, or tell him why not."""
         try:
-            self._let_in(connection, self._context.connection_limiter.let_in(address))
+            self._let_in(connection, self._context.connection_limiter.admit_connection(address))
         except ProtocolError as error:
             self._refuse(connection, address, error)
         except (RuntimeError, MemoryError) as error:  # no thread is to be had
@@ -188,7 +188,7 @@ class ChatServer:
         try:
             self._start(Session(self._transport(connection), self._context, admission), admission)
         except (OSError, RuntimeError, MemoryError):
-            self._context.connection_limiter.let_go(admission)
+            self._context.connection_limiter.release(admission)
             raise
 
     def _start(self, session: Session, admission: Admission) -> None:
@@ -206,7 +206,7 @@ class ChatServer:
 
     def _refuse(self, connection: socket.socket, address: str, error: ProtocolError) -> None:
         """Say why, as far as that can be done at once, and close."""
-        if (more := self._context.log_throttle.note(error.code)) is not None:
+        if (more := self._context.log_throttle.allow(error.code)) is not None:
             logger.warning("refused {}: {}{}", address, error.code, more)
         with contextlib.suppress(OSError), connection:
             if self._certificate:  # there is no telling without a handshake, and nobody here who could wait for one
@@ -215,11 +215,11 @@ class ChatServer:
             connection.send(Error(error.code, error.text).encode() + Bye(error.text).encode())
 
     def _transport(self, connection: socket.socket) -> SocketTransport:
-        return self._certificate.transport(connection) if self._certificate else SocketTransport(connection)
+        return self._certificate.wrap_connection(connection) if self._certificate else SocketTransport(connection)
 
     def _wait_out(self, error: OSError | RuntimeError | MemoryError) -> None:
         """Wait a moment when the system has no descriptor, thread or memory left; those inside go on."""
-        if (more := self._context.log_throttle.note("short")) is not None:
+        if (more := self._context.log_throttle.allow("short")) is not None:
             self._short = True
             logger.error("cannot let anybody in: {}; trying again until it can be done{}", error, more)
         self._stopping.wait(ACCEPT_PAUSE_SECONDS)
@@ -233,7 +233,7 @@ class ChatServer:
         try:
             session.run()
         finally:
-            self._context.connection_limiter.let_go(admission)
+            self._context.connection_limiter.release(admission)
             self._forget(session)
 
     def _list_sessions(self) -> list[Session]:

@@ -23,8 +23,8 @@ from hubbub.protocol import (
     ProtocolError,
     Said,
 )
-from hubbub.server.access.limits import Bucket, cost_of
-from hubbub.server.access.moderation import address_key
+from hubbub.server.access.limits import TokenBucket, line_cost
+from hubbub.server.access.moderation import parse_subnet
 from hubbub.server.commands import Commands, EndedError
 from hubbub.server.context import ServerContext
 from hubbub.server.delivery.actions import RUN_LINES, CloseSubscriber, Finish, Reply
@@ -59,16 +59,16 @@ class Session:
         self._commands = Commands(context, self._member, transport.address, admission)
         self._decoder = LineDecoder()
         limits = context.limits
-        self._bucket = Bucket(limits.rate, limits.burst)
-        self._name_by = time.monotonic() + limits.naming_seconds
-        self._naming_bytes = limits.naming_bytes  # that he may still send until he has a name
+        self._bucket = TokenBucket(limits.rate, limits.burst)
+        self._name_by = time.monotonic() + limits.sign_in_seconds
+        self._naming_bytes = limits.sign_in_bytes  # that he may still send until he has a name
         self._stopped = False
 
     def run(self) -> None:
         """Serve until the client goes, breaks a limit or is lost, or the server stops."""
         ended = EndedError("lost")
         try:
-            self._transport.open(self._context.limits.handshake_seconds)
+            self._transport.handshake(self._context.limits.handshake_seconds)
             self._commands.answer(Hello(VERSION, "password" if self._commands.locked_out else "-"))
             self._serve()
         except EndedError as error:
@@ -87,14 +87,14 @@ class Session:
         self._transport.end_reading()
 
     @property
-    def address_key(self) -> str:
+    def subnet(self) -> str:
         """What is banned with its address."""
-        return address_key(self._transport.address)
+        return parse_subnet(self._transport.address)
 
-    def expel(self, deed: str) -> None:
+    def expel(self, action: str) -> None:
         """Make whoever is here leave for good, as `Registry.expel` does, unless he is an operator. Any thread."""
         with contextlib.suppress(ProtocolError):
-            self._context.membership.expel(self._member, deed, self._commands.refuse_operator)
+            self._context.membership.expel(self._member, action, self._commands.refuse_operator)
 
     # ------------------------------------------------------------------------------------------------- reading
 
@@ -122,7 +122,7 @@ class Session:
         """End the session of somebody who sends on and on without saying who he is."""
         self._naming_bytes -= size
         if self._naming_bytes < 0:
-            text = f"{self._context.limits.naming_bytes} bytes have come and no name; first say /name NAME [COLOR]"
+            text = f"{self._context.limits.sign_in_bytes} bytes have come and no name; first say /name NAME [COLOR]"
             self._commands.answer(Error("name-needed", text))
             raise EndedError("kicked", text)
 
@@ -148,15 +148,15 @@ class Session:
         if not self._member.name:
             return max(0.001, self._name_by - time.monotonic())
         if asked:
-            return self._context.limits.silence_seconds - self._context.limits.ping_seconds
+            return self._context.limits.idle_timeout_seconds - self._context.limits.ping_seconds
         return self._context.limits.ping_seconds
 
     def _endure_silence(self, *, asked: bool) -> None:
         """Ask whether anybody is there, or end the session of somebody who has had his time."""
         if not self._member.name:
-            raise EndedError("lost", f"you did not say /name NAME within {self._context.limits.naming_seconds:g} s")
+            raise EndedError("lost", f"you did not say /name NAME within {self._context.limits.sign_in_seconds:g} s")
         if asked:
-            raise EndedError("lost", f"nothing came from you for {self._context.limits.silence_seconds:g} s")
+            raise EndedError("lost", f"nothing came from you for {self._context.limits.idle_timeout_seconds:g} s")
         # At once: he may be catching up with a long past, and answer all the same.
         ping = protocol.Ping(secrets.token_hex(4)).encode()
         self._context.delivery.submit(Reply(self._member, ping, at_once=True))
@@ -202,7 +202,7 @@ class Session:
 
     def _log_refusal(self, error: ProtocolError) -> None:
         address = self._transport.address
-        if error.code in _EVERYDAY_ERRORS or (more := self._context.log_throttle.note((address, error.code))) is None:
+        if error.code in _EVERYDAY_ERRORS or (more := self._context.log_throttle.allow((address, error.code))) is None:
             return
         logger.info("refused {} {!r}: {}{}", address, self._member.name, error.code, more)
 
@@ -211,10 +211,10 @@ class Session:
 
         Return how many of the lines may go now, at least one.
         """
-        count, seconds = self._bucket.take_up_to(len(lines), map(cost_of, lines))
+        count, seconds = self._bucket.consume_up_to(len(lines), map(line_cost, lines))
         if seconds:
             self._commands.hand_over()
-            self._transport.read_little()
+            self._transport.reset_read_size()
             self._context.stopping.wait(seconds)
         if self._stopped:
             self._commands.hand_over()  # what was read before is still said

@@ -180,7 +180,9 @@ def test_the_options_are_the_limits() -> None:
         "--grace",
         "7",
     ]
-    expected = Limits(clients=1, clients_per_address=2, unnamed=3, rooms=4, rate=5, burst=6, grace_seconds=7)
+    expected = Limits(
+        max_clients=1, max_clients_per_address=2, max_unnamed=3, max_rooms=4, rate=5, burst=6, grace_seconds=7
+    )
     assert limits_of(parser().parse_args(given)) == expected
     assert limits_of(parser().parse_args([])) == Limits()
 
@@ -316,7 +318,7 @@ def test_no_thread_is_to_be_had(error: Exception, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(threading.Thread, "start", start_or_fail)
     with (
         captured_log() as log,
-        serving(limits=replace(FAST_LIMITS, clients=2)) as server,
+        serving(limits=replace(FAST_LIMITS, max_clients=2)) as server,
         WireClient(server.address, "alice") as alice,
     ):
         failing.set()

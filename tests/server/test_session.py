@@ -348,7 +348,7 @@ def test_a_web_browser_is_sent_away(server: ChatServer) -> None:
 
 def test_a_client_that_says_nothing() -> None:
     """It is closed when its time to name itself is over; others are unaffected, and accept goes on."""
-    limits = Limits(rate=0, grace_seconds=0, naming_seconds=0.2)
+    limits = Limits(rate=0, grace_seconds=0, sign_in_seconds=0.2)
     with (
         serving(limits=limits) as server,
         WireClient(server.address) as silent,
@@ -361,7 +361,7 @@ def test_a_client_that_says_nothing() -> None:
 
 def test_a_nameless_client_that_never_stops_sending() -> None:
     """His time to name himself ends all the same, however much he may send."""
-    limits = Limits(rate=0, naming_seconds=0.2, naming_bytes=1_000_000_000)
+    limits = Limits(rate=0, sign_in_seconds=0.2, sign_in_bytes=1_000_000_000)
     with serving(limits=limits) as server, WireClient(server.address) as wire, pytest.raises(OSError):
         while True:
             wire.send_bytes(b"\n" * 4_096)
@@ -369,7 +369,7 @@ def test_a_nameless_client_that_never_stops_sending() -> None:
 
 def test_a_nameless_client_that_sends_too_much() -> None:
     """He is told the limit and closed; who names himself in the first of many bytes is heard."""
-    with serving(limits=replace(FAST_LIMITS, naming_bytes=1_000)) as server:
+    with serving(limits=replace(FAST_LIMITS, sign_in_bytes=1_000)) as server:
         with WireClient(server.address) as wire:
             wire.send(*["/ping x"] * 200)
             error, bye = wire.read_to_end()[-2:]
@@ -383,7 +383,7 @@ def test_a_nameless_client_that_sends_too_much() -> None:
 def test_a_slow_name_is_no_reason_to_wait_longer() -> None:
     """A byte now and then does not hold the connection beyond its time."""
     with (
-        serving(limits=Limits(rate=0, grace_seconds=0, naming_seconds=0.3)) as server,
+        serving(limits=Limits(rate=0, grace_seconds=0, sign_in_seconds=0.3)) as server,
         WireClient(server.address) as slow,
     ):
         stop = threading.Event()
@@ -406,7 +406,7 @@ def test_a_slow_name_is_no_reason_to_wait_longer() -> None:
 
 def test_a_silent_member_is_asked_and_then_let_go() -> None:
     """Who answers stays, with anything at all; who does not is lost to his room."""
-    limits = Limits(rate=0, grace_seconds=0, ping_seconds=0.1, silence_seconds=0.3)
+    limits = Limits(rate=0, grace_seconds=0, ping_seconds=0.1, idle_timeout_seconds=0.3)
     with (
         serving(limits=limits) as server,
         WireClient(server.address, "alice") as alice,
@@ -563,7 +563,7 @@ def test_a_slowed_client_does_not_slow_the_stop() -> None:
 
 def test_the_server_is_full() -> None:
     """One too many gets the reason and the end; when somebody leaves there is room again."""
-    with serving(limits=Limits(clients=1)) as server:
+    with serving(limits=Limits(max_clients=1)) as server:
         with WireClient(server.address, "alice") as alice:
             with WireClient(server.address) as late:
                 error, bye = late.read_to_end()
@@ -589,7 +589,7 @@ def lets_in(address: tuple[str, int]) -> bool:
 
 def test_too_many_from_one_address() -> None:
     """The newcomer is told why, whoever is in goes on, and the log has one line for all who were refused."""
-    limits = replace(FAST_LIMITS, clients_per_address=1, loopback_exempt=False)
+    limits = replace(FAST_LIMITS, max_clients_per_address=1, loopback_exempt=False)
     with serving(limits=limits) as server, WireClient(server.address, "alice") as alice, captured_log() as lines:
         assert {turned_away(server.address) for _ in range(20)} == {"too-many"}
         alice.send("still here")
@@ -599,7 +599,7 @@ def test_too_many_from_one_address() -> None:
 
 def test_too_many_at_once_from_one_address() -> None:
     """After so many in one go, one must wait."""
-    limits = replace(FAST_LIMITS, clients_per_address=2, connects_per_second=0.001, loopback_exempt=False)
+    limits = replace(FAST_LIMITS, max_clients_per_address=2, connections_per_second=0.001, loopback_exempt=False)
     with serving(limits=limits) as server, WireClient(server.address, "alice") as alice:
         WireClient(server.address).socket.close()
         assert eventually(lambda: turned_away(server.address) == "too-fast")
@@ -610,7 +610,7 @@ def test_too_many_at_once_from_one_address() -> None:
 def test_too_many_without_a_name() -> None:
     """They keep out newcomers but nobody who is in; when they name themselves there is room again."""
     with (
-        serving(limits=replace(FAST_LIMITS, unnamed=1)) as server,
+        serving(limits=replace(FAST_LIMITS, max_unnamed=1)) as server,
         WireClient(server.address, "alice") as alice,
         WireClient(server.address) as nameless,
     ):
@@ -631,7 +631,10 @@ def test_who_is_refused_on_and_on_fills_no_log(server: ChatServer, alice: WireCl
 
 def test_changes_of_room_are_counted() -> None:
     """Beyond so many a minute they are refused with the time to wait; what is said goes on."""
-    with serving(limits=replace(FAST_LIMITS, room_changes=4)) as server, WireClient(server.address, "alice") as alice:
+    with (
+        serving(limits=replace(FAST_LIMITS, room_changes_per_minute=4)) as server,
+        WireClient(server.address, "alice") as alice,
+    ):
         alice.send("/join a", "/leave", "/join b", "/leave", "/join c", "still here")
         assert alice.read_match("/error") == "/error too-fast you may change rooms 4 times a minute; try again in 15 s"
         assert alice.read_match().split()[1] == "lobby"
@@ -639,7 +642,7 @@ def test_changes_of_room_are_counted() -> None:
 
 def test_changes_of_name_are_counted() -> None:
     """And of colour; nobody sees one too many."""
-    limits = replace(FAST_LIMITS, name_changes=2)
+    limits = replace(FAST_LIMITS, name_changes_per_minute=2)
     with (
         serving(limits=limits) as server,
         WireClient(server.address, "alice") as alice,

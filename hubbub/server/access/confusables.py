@@ -1,8 +1,8 @@
-"""Which names look the same, by the tables that Unicode publishes for it (UTS #39, confusables).
+"""Confusable names: names that look the same, by the tables of Unicode UTS #39.
 
-The tables are those of confusable_homoglyphs; what is made of them here is the skeleton of the standard: two words that
-may be mistaken for each other have the same. No case is told apart in a name, so a name has the looks that it has in
-any case: `АLICE` with a Cyrillic `А` looks like `alice`. Skeletons are for comparing alone; nobody is shown one.
+The tables come from the package confusable_homoglyphs. Two names are confusable if they have the same skeleton. Names
+ignore case, so a name has a skeleton for each case: `АLICE` with a Cyrillic `А` is confusable with `alice`. Skeletons
+are for comparison only and never shown.
 """
 
 from collections import defaultdict
@@ -13,18 +13,19 @@ from confusable_homoglyphs.confusables import confusables_data
 
 from hubbub.protocol import same_key
 
-_MARKS = "\u200e\u200f"  # of direction, around right-to-left letters in the tables; they show nothing
+_DIRECTION_MARKS = "\u200e\u200f"  # around right-to-left letters in the tables; invisible
 
 
-def _prototypes() -> dict[int, str]:
-    """Return for each character what stands for all that looks like it, as `str.translate` takes it.
+def _build_prototypes() -> dict[int, str]:
+    """Return the prototype of each character, as a table for `str.translate`.
 
-    The library's tables link every character with its prototype, both ways and without saying which is which; so a
-    prototype is what more than one is linked with, and of two that only have each other the longer, then the lesser.
+    The library's tables link every character with its prototype in both directions and do not say which one is the
+    prototype. It is the one with more than one link; of two that have only each other, it is the longer one, then the
+    one that sorts first.
     """
     links: defaultdict[str, set[str]] = defaultdict(set)
     for text, others in confusables_data.items():
-        links[text.strip(_MARKS)].update(other["c"].strip(_MARKS) for other in others)
+        links[text.strip(_DIRECTION_MARKS)].update(other["c"].strip(_DIRECTION_MARKS) for other in others)
     prototypes = {}
     for char, others in links.items():
         if len(char) == 1 and len(others) == 1:
@@ -34,43 +35,43 @@ def _prototypes() -> dict[int, str]:
     return prototypes
 
 
-_PROTOTYPES = _prototypes()
+_PROTOTYPES = _build_prototypes()
 
 
 def skeleton(text: str) -> str:
-    """Return what all words that may be mistaken for `text` have in common. `text` holds nothing invisible."""
+    """Return the UTS #39 skeleton of `text`, which must contain no invisible characters."""
     return normalize("NFD", normalize("NFD", text).translate(_PROTOTYPES))
 
 
-def looks_of(name: str) -> frozenset[str]:
-    """Return the looks of a name: as it is, and in the other case."""
+def skeletons_of(name: str) -> frozenset[str]:
+    """Return the skeletons of a name as it is written and in the other case."""
     return frozenset({skeleton(same_key(name)), skeleton(same_key(skeleton(name)))})
 
 
 class ConfusableIndex:
-    """Which looks are taken, and by whom; whoever shares it brings the lock."""
+    """Names by their skeletons, each with its owner. Not thread-safe: the caller holds a lock."""
 
     def __init__(self, reserved: Iterable[str] = ()) -> None:
-        """Nobody may look like `reserved`."""
-        self._taken: dict[str, tuple[str, object]] = {}
+        """Add the names `reserved`, with which every other name is compared and which no owner can remove."""
+        self._by_skeleton: dict[str, tuple[str, object]] = {}
         for name in reserved:
-            self.take(name, self)
+            self.add(name, self)
 
-    def take(self, name: str, owner: object) -> None:
-        """Give the looks of `name` to `owner`."""
-        for look in looks_of(name):
-            self._taken[look] = (name, owner)
+    def add(self, name: str, owner: object) -> None:
+        """Give all skeletons of `name` to `owner`, even if another owner has them."""
+        for key in skeletons_of(name):
+            self._by_skeleton[key] = (name, owner)
 
-    def free(self, name: str, owner: object) -> None:
-        """Take the looks of `name` from `owner`; what is another's stays his."""
-        for look in looks_of(name):
-            if look in self._taken and self._taken[look][1] is owner:
-                del self._taken[look]
+    def remove(self, name: str, owner: object) -> None:
+        """Remove the skeletons of `name` that belong to `owner`; those of other owners stay."""
+        for key in skeletons_of(name):
+            if key in self._by_skeleton and self._by_skeleton[key][1] is owner:
+                del self._by_skeleton[key]
 
-    def like(self, name: str, owner: object = None) -> str:
-        """Return the name of somebody but `owner` that `name` looks like; empty if there is none."""
-        for look in looks_of(name):
-            other, taken_by = self._taken.get(look, ("", owner))
-            if taken_by is not owner:
+    def find_confusable(self, name: str, owner: object = None) -> str:
+        """Return a name of another owner than `owner` that is confusable with `name`; empty if there is none."""
+        for key in skeletons_of(name):
+            other, other_owner = self._by_skeleton.get(key, ("", owner))
+            if other_owner is not owner:
                 return other
         return ""

@@ -1,274 +1,301 @@
-"""Who keeps order, and whom they keep out or keep silent, and until when; all of it survives the server.
+"""Operators, bans and mutes. Bans and mutes end by themselves and survive a restart of the server.
 
-A name is kept out with all that looks like it, and an address with all that counts as the same one. What can be an
-address is one. Whoever bears the name of an operator is never kept out by his name.
+The ban of a name covers every name that is confusable with it; the ban of an address covers its subnet. A target that
+can be read as an address is an address. A ban or mute of a name never applies to the name of an operator.
 """
 
 import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Literal, NamedTuple, Protocol, get_args
+from typing import ClassVar, Literal, Protocol, get_args
 
 from hubbub.protocol import ProtocolError, check_name, same_key
-from hubbub.server.access.confusables import looks_of
+from hubbub.server.access.confusables import skeletons_of
 from hubbub.server.journal.journal import Journal, JournalError
-from hubbub.server.network.subnets import origin_of, parse_address
+from hubbub.server.network.admission import parse_address, subnet_key
 
-BANS = 10_000  # at a time, and as many mutes: more than people pass by hand, and some 5 MB
-WHY_CHARS = 200  # of a reason: it is kept, and told to a whole room
+MAX_RESTRICTIONS = 10_000  # bans, and as many mutes: more than operators enter by hand, and some 5 MB
+MAX_REASON_CHARS = 200  # a reason is stored and shown to a whole room
 
 Kind = Literal["ban", "mute"]
-KINDS: tuple[Kind, ...] = get_args(Kind)  # of the journal's facts: by the key of whom it concerns
-_DONE: dict[Kind, str] = {"ban": "banned", "mute": "muted"}
 
 
-class Sentence(NamedTuple):
-    """What was passed on somebody, by whom, why, and until when: milliseconds since 1970."""
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """A ban or a mute. `str` continues "NAME was": `banned by op until 2026-01-31 12:00:00 UTC: spam`."""
 
-    whom: str  # a name, or an address as `address_key` writes it
-    until: int
-    by: str
-    why: str
+    target: str  # a name, or a subnet as `subnet_key` writes it
+    until: int  # milliseconds since 1970
+    operator: str
+    reason: str
+
+    participle: ClassVar[str]
 
     @property
     def end(self) -> str:
-        """Until when, for people."""
+        """The end of the restriction as text."""
         return f"{datetime.fromtimestamp(self.until / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
     def __str__(self) -> str:
-        """Return how it goes on after `banned` or `muted`."""
-        return f"by {self.by} until {self.end}{because(self.why)}"
+        return f"{self.participle} by {self.operator} until {self.end}{reason_suffix(self.reason)}"
+
+    def to_fact(self) -> str:
+        """Return the JSON that the journal stores."""
+        fact = {"whom": self.target, "until": self.until, "by": self.operator, "why": self.reason}
+        return json.dumps(fact, ensure_ascii=False)
+
+
+class Ban(Restriction):
+    """A ban of a name or of a subnet."""
+
+    __slots__ = ()
+    participle = "banned"
+
+
+class Mute(Restriction):
+    """A mute of a name."""
+
+    __slots__ = ()
+    participle = "muted"
+
+
+_CLASSES: dict[Kind, type[Restriction]] = {"ban": Ban, "mute": Mute}
+FACT_KINDS: tuple[Kind, ...] = get_args(Kind)  # of the journal's facts, which are stored by the key of the target
 
 
 class Connection(Protocol):
-    """Whoever is connected, with or without a name."""
+    """A client's connection, signed in or not."""
 
     @property
-    def address_key(self) -> str:
-        """What is banned with his address."""
+    def subnet(self) -> str:
+        """The subnet of the client's address, as `parse_subnet` returns it."""
 
-    def expel(self, deed: str) -> None:
-        """Make him leave for good, unless he is an operator. Any thread."""
+    def expel(self, action: str) -> None:
+        """Disconnect the client for good, unless they are an operator. Any thread."""
 
 
 class Moderation:
     """The operators, the bans and the mutes. Any thread may call any method.
 
-    Those that change something wait for the journal, the others never do. Lock order: the membership's, then `_lock`.
+    Methods that change something wait for the journal; the others never wait. Lock order: the membership's, `_lock`.
     """
 
     def __init__(
         self, journal: Journal, operators: Iterable[str] = (), *, clock: Callable[[], float] = time.time
     ) -> None:
-        """Keep sentences in `journal`; `clock` gives seconds since 1970. None is known before `load`."""
+        """Store bans and mutes in `journal`, from which `load` reads; `clock` gives seconds since 1970."""
         self.operators = tuple(operators)
-        self._operators = frozenset(map(same_key, self.operators))
+        self._operator_keys = frozenset(map(same_key, self.operators))
         self._journal = journal
         self._clock = clock
-        self._writing = Lock()  # held while something is changed, here and in the journal; taken before the next one
-        self._lock = Lock()  # guards the two below
-        self._sentences: dict[Kind, dict[str, Sentence]] = {kind: {} for kind in KINDS}
-        self._looks: defaultdict[str, set[str]] = defaultdict(set)  # the keys of the banned names, by their looks
+        self._write_lock = Lock()  # held during a change here and in the journal; taken before `_lock`
+        self._lock = Lock()  # guards the two tables below
+        self._restrictions: dict[Kind, dict[str, Restriction]] = {kind: {} for kind in FACT_KINDS}
+        self._banned_keys: defaultdict[str, set[str]] = defaultdict(set)  # keys of banned names, by skeleton
 
     def load(self) -> None:
-        """Take over what the journal has, and drop there what is over. Raises JournalError."""
-        with self._writing:
-            for kind in self._sentences:
+        """Load bans and mutes from the journal and delete the expired ones there. Raises JournalError."""
+        with self._write_lock:
+            for kind in self._restrictions:
                 for key, fact in self._journal.list_facts(kind).items():
-                    self._put(kind, key, _parse(kind, key, fact))
-            self._drop_old()
+                    self._add(kind, key, _parse_fact(kind, key, fact))
+            self._delete_expired()
 
-    # ------------------------------------------------------------------------------------------------ who may what
+    # ------------------------------------------------------------------------------------------------------- checks
 
     def is_operator(self, name: str) -> bool:
-        """Whether `name` is an operator's; who bears it must have proven that it is his."""
-        return same_key(name) in self._operators
+        """Return whether `name` is the name of an operator. It does not say that its user has proven to own it."""
+        return same_key(name) in self._operator_keys
 
     def refuse_banned(self, name: str) -> None:
-        """Raise ProtocolError `not-allowed` if nobody may be called `name` for now."""
-        if sentence := self.banned_name(name):
-            same = same_key(name) == same_key(sentence.whom)
-            banned = f"{name} is banned" if same else f"{name} looks like {sentence.whom}, who is banned"
-            raise ProtocolError("not-allowed", f"{banned} {sentence}")
+        """Raise ProtocolError `not-allowed` if `name` is banned, or confusable with a banned name."""
+        if ban := self.find_name_ban(name):
+            same = same_key(name) == same_key(ban.target)
+            text = f"{name} is {ban}" if same else f"{name} looks like {ban.target}, which is {ban}"
+            raise ProtocolError("not-allowed", text)
 
     def refuse_banned_address(self, address: str) -> None:
-        """Raise ProtocolError `not-allowed` if nobody may come from `address` for now."""
-        if sentence := self.banned_address(address):
-            raise ProtocolError("not-allowed", f"your address is banned {sentence}")
+        """Raise ProtocolError `not-allowed` if the subnet of `address` is banned."""
+        if ban := self.find_address_ban(address):
+            raise ProtocolError("not-allowed", f"your address is {ban}")
 
     def refuse_muted(self, name: str) -> None:
-        """Raise ProtocolError `not-allowed` if whoever is called `name` may tell nobody anything for now."""
-        if sentence := self.muted(name):
-            raise ProtocolError("not-allowed", f"you were muted {sentence}; you can read, and keep your name")
+        """Raise ProtocolError `not-allowed` if `name` is muted."""
+        if mute := self.find_mute(name):
+            raise ProtocolError("not-allowed", f"you are {mute}; you can read, but not send or change your name")
 
-    def banned_name(self, name: str) -> Sentence | None:
-        """Return the ban of `name`, or of one that it looks like."""
+    def find_name_ban(self, name: str) -> Restriction | None:
+        """Return the ban of `name` or of a name that is confusable with it."""
         with self._lock:
-            if not self._looks or self.is_operator(name):
+            if not self._banned_keys or self.is_operator(name):
                 return None
-        looks = looks_of(name)
+        skeletons = skeletons_of(name)
         with self._lock:
-            keys = {key for look in looks for key in self._looks.get(look, ())}
-            own = same_key(name)  # his own ban, before that of one whom he looks like
-            found = (self._valid("ban", key) for key in sorted(keys, key=lambda key: (key != own, key)))
-            return next(filter(None, found), None)
+            keys = {key for skeleton in skeletons for key in self._banned_keys.get(skeleton, ())}
+            own_key = same_key(name)  # the ban of this very name comes before those of confusable names
+            bans = (self._find("ban", key) for key in sorted(keys, key=lambda key: (key != own_key, key)))
+            return next(filter(None, bans), None)
 
-    def banned_address(self, address: str) -> Sentence | None:
-        """Return the ban of an address."""
+    def find_address_ban(self, address: str) -> Restriction | None:
+        """Return the ban of the subnet of `address`."""
         with self._lock:
-            return self._valid("ban", address_key(address)) if self._sentences["ban"] else None
+            return self._find("ban", parse_subnet(address)) if self._restrictions["ban"] else None
 
-    def muted(self, name: str) -> Sentence | None:
+    def find_mute(self, name: str) -> Restriction | None:
         """Return the mute of `name`."""
         with self._lock:
-            if not self._sentences["mute"]:  # as nearly always, and this is asked for each line that is said
+            if not self._restrictions["mute"]:  # nearly always, and every posted line asks
                 return None
-            key = same_key(name)
-            return None if key in self._operators else self._valid("mute", key)
+            return None if self.is_operator(name) else self._find("mute", same_key(name))
 
-    def sentences(self) -> list[str]:
-        """Return a line for each ban, then for each mute, by name or address."""
+    def list_restrictions(self) -> list[str]:
+        """Return a line of text for each ban, then for each mute, sorted by target."""
         with self._lock:
             return [
-                f"{sentence.whom} was {_DONE[kind]} {sentence}"
-                for kind, sentences in self._sentences.items()
-                for _, sentence in sorted(sentences.items())
-                if sentence.until > self._now()
+                f"{restriction.target} was {restriction}"
+                for restrictions in self._restrictions.values()
+                for _, restriction in sorted(restrictions.items(), key=lambda item: item[0])
+                if restriction.until > self._now()
             ]
 
-    # ---------------------------------------------------------------------------------------------- passing sentence
+    # ------------------------------------------------------------------------------------------------------ changes
 
-    def ban(self, who: str, seconds: int, by: str, why: str = "") -> Sentence:
-        """Keep a name or an address out for `seconds`, instead of what was passed on it before.
+    def ban(self, target: str, seconds: int, operator: str, reason: str = "") -> Restriction:
+        """Ban a name or an address for `seconds`; an earlier ban of it is replaced.
 
-        Raises ProtocolError `name-invalid`, `not-allowed` for an operator and for this machine itself, `too-many`, and
+        Raises ProtocolError `name-invalid`, `not-allowed` for an operator and for a loopback address, `too-many`, and
         JournalError.
         """
-        whom = address_key(who) or check_name(who)
-        if address_key(who) and parse_address(who).is_loopback:
-            raise ProtocolError("not-allowed", f"{who} is the server's own machine, which cannot be banned")
-        return self._pass("ban", whom, seconds, by, why)
+        if parse_subnet(target) and parse_address(target).is_loopback:
+            raise ProtocolError("not-allowed", f"{target} is the server's own machine, which cannot be banned")
+        return self._restrict("ban", parse_subnet(target) or check_name(target), seconds, operator, reason)
 
-    def mute(self, name: str, seconds: int, by: str) -> Sentence:
-        """Keep a name silent for `seconds`. Raises as `ban` does."""
-        return self._pass("mute", check_name(name), seconds, by, "")
+    def mute(self, name: str, seconds: int, operator: str) -> Restriction:
+        """Mute a name for `seconds`. Raises the same as `ban`."""
+        return self._restrict("mute", check_name(name), seconds, operator, "")
 
-    def unban(self, who: str) -> str:
-        """Let a name or an address in again, and return how it is written. Raises ProtocolError `no-such-person`."""
-        return self._lift("ban", address_key(who) or check_name(who))
+    def unban(self, target: str) -> str:
+        """Lift a ban; return the banned name or subnet as it is stored. Raises ProtocolError `no-such-person`."""
+        return self._lift("ban", parse_subnet(target) or check_name(target))
 
     def unmute(self, name: str) -> str:
-        """Let a name speak again, and return how it is written. Raises ProtocolError `no-such-person`."""
+        """Lift a mute; return the muted name as it is stored. Raises ProtocolError `no-such-person`."""
         return self._lift("mute", check_name(name))
 
-    def _pass(self, kind: Kind, whom: str, seconds: int, by: str, why: str) -> Sentence:
-        if self.is_operator(whom):
-            raise ProtocolError("not-allowed", f"{whom} is an operator; ask whoever runs the server")
-        key = same_key(whom)
-        with self._writing:
-            self._drop_old()
-            if key not in self._sentences[kind] and len(self._sentences[kind]) >= BANS:
-                raise ProtocolError("too-many", f"there are {BANS} already; lift some of those that /bans shows")
-            sentence = Sentence(whom, self._now() + seconds * 1000, by, why)
-            self._journal.store_fact(kind, key, _fact(sentence))
-            self._put(kind, key, sentence)
-        return sentence
+    def apply_fact(self, kind: str, key: str, fact: str | None) -> Restriction | None:
+        """Apply a ban or mute that another server has stored, or deleted if `fact` is None; return it if stored.
 
-    def _lift(self, kind: Kind, whom: str) -> str:
-        key = same_key(whom)
-        with self._writing:
-            self._drop_old()
-            sentence = self._sentences[kind].get(key)
-            if sentence is None:
-                raise ProtocolError("no-such-person", f"{whom} is not {_DONE[kind]}; /bans shows who is")
-            self._drop(kind, key)
-        return sentence.whom
-
-    def take_over(self, kind: str, key: str, fact: str | None) -> Sentence | None:
-        """Take over what another server has passed or lifted, and return it if it was passed. Raises JournalError."""
-        with self._writing:
-            for known in self._sentences:
-                if known == kind and fact is None and key in self._sentences[known]:
-                    self._take_out(known, key)
+        Raises JournalError.
+        """
+        with self._write_lock:
+            for known in self._restrictions:
+                if known == kind and fact is None and key in self._restrictions[known]:
+                    self._remove(known, key)
                 elif known == kind and fact is not None:
-                    self._put(known, key, sentence := _parse(kind, key, fact))
-                    return sentence
+                    restriction = _parse_fact(known, key, fact)
+                    self._add(known, key, restriction)
+                    return restriction
         return None
 
-    def facts(self) -> dict[str, dict[str, str]]:
-        """Return what the journal keeps, by kind and key."""
+    def stored_facts(self) -> dict[str, dict[str, str]]:
+        """Return the facts that the journal stores, by kind and key."""
         with self._lock:
             return {
-                kind: {key: _fact(sentence) for key, sentence in sentences.items()}
-                for kind, sentences in self._sentences.items()
+                kind: {key: restriction.to_fact() for key, restriction in restrictions.items()}
+                for kind, restrictions in self._restrictions.items()
             }
 
-    # ---------------------------------------------------------------------------------------------------- the tables
+    def _restrict(self, kind: Kind, target: str, seconds: int, operator: str, reason: str) -> Restriction:
+        if self.is_operator(target):
+            done = _CLASSES[kind].participle
+            raise ProtocolError("not-allowed", f"{target} is an operator; operators cannot be {done}")
+        key = same_key(target)
+        with self._write_lock:
+            self._delete_expired()
+            if key not in self._restrictions[kind] and len(self._restrictions[kind]) >= MAX_RESTRICTIONS:
+                text = f"there are {MAX_RESTRICTIONS} {kind}s already, which is the limit; lift some (/bans lists them)"
+                raise ProtocolError("too-many", text)
+            restriction = _CLASSES[kind](target, self._now() + seconds * 1000, operator, reason)
+            self._journal.store_fact(kind, key, restriction.to_fact())
+            self._add(kind, key, restriction)
+        return restriction
+
+    def _lift(self, kind: Kind, target: str) -> str:
+        key = same_key(target)
+        with self._write_lock:
+            self._delete_expired()
+            restriction = self._restrictions[kind].get(key)
+            if restriction is None:
+                done = _CLASSES[kind].participle
+                raise ProtocolError("no-such-person", f"{target} is not {done}; /bans lists all bans and mutes")
+            self._delete(kind, key)
+        return restriction.target
+
+    # ------------------------------------------------------------------------------------------------------- tables
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
 
-    def _valid(self, kind: Kind, key: str) -> Sentence | None:
-        sentence = self._sentences[kind].get(key)
-        return sentence if sentence is not None and sentence.until > self._now() else None
+    def _find(self, kind: Kind, key: str) -> Restriction | None:
+        """Return the restriction of a key unless it has expired. The caller holds `_lock`."""
+        restriction = self._restrictions[kind].get(key)
+        return restriction if restriction is not None and restriction.until > self._now() else None
 
-    def _put(self, kind: Kind, key: str, sentence: Sentence) -> None:
+    def _add(self, kind: Kind, key: str, restriction: Restriction) -> None:
         with self._lock:
-            self._sentences[kind][key] = sentence
-            if kind == "ban" and not address_key(key):
-                for look in looks_of(key):
-                    self._looks[look].add(key)
+            self._restrictions[kind][key] = restriction
+            if kind == "ban" and not parse_subnet(key):
+                for skeleton in skeletons_of(key):
+                    self._banned_keys[skeleton].add(key)
 
-    def _drop(self, kind: Kind, key: str) -> None:
+    def _remove(self, kind: Kind, key: str) -> None:
+        with self._lock:
+            del self._restrictions[kind][key]
+            if kind == "ban" and not parse_subnet(key):
+                for skeleton in skeletons_of(key):
+                    self._banned_keys[skeleton].discard(key)
+                    if not self._banned_keys[skeleton]:
+                        del self._banned_keys[skeleton]
+
+    def _delete(self, kind: Kind, key: str) -> None:
         self._journal.store_fact(kind, key, None)
-        self._take_out(kind, key)
+        self._remove(kind, key)
 
-    def _take_out(self, kind: Kind, key: str) -> None:
-        with self._lock:
-            del self._sentences[kind][key]
-            if kind == "ban" and not address_key(key):
-                for look in looks_of(key):
-                    self._looks[look].discard(key)
-                    if not self._looks[look]:
-                        del self._looks[look]
-
-    def _drop_old(self) -> None:
-        """Forget what is over."""
-        for kind, sentences in self._sentences.items():
-            for key in [key for key, sentence in sentences.items() if sentence.until <= self._now()]:
-                self._drop(kind, key)
+    def _delete_expired(self) -> None:
+        for kind, restrictions in self._restrictions.items():
+            for key in [key for key, restriction in restrictions.items() if restriction.until <= self._now()]:
+                self._delete(kind, key)
 
 
-def address_key(text: str) -> str:
-    """Return how the address in `text` is written when it is banned, `192.0.2.1` or `2001:db8::/64`; empty for none."""
+def parse_subnet(text: str) -> str:
+    """Return the subnet of the address in `text`, as `subnet_key` writes it; empty if `text` is not an address."""
     try:
-        return origin_of(text)
+        return subnet_key(text)
     except ValueError:
         return ""
 
 
-def because(why: str) -> str:
-    """Return how a sentence ends that has a reason, or none."""
-    return f": {why}" if why else ""
+def reason_suffix(reason: str) -> str:
+    """Return a reason as it is appended to a text; empty if there is no reason."""
+    return f": {reason}" if reason else ""
 
 
-def check_why(why: str) -> str:
-    """Return a reason without the spaces around it. Raises ProtocolError `text-too-long`."""
-    why = why.strip()
-    if len(why) > WHY_CHARS:
-        raise ProtocolError("text-too-long", f"WHY has at most {WHY_CHARS} characters and this one has {len(why)}")
-    return why
+def check_reason(reason: str) -> str:
+    """Return a reason without surrounding spaces. Raises ProtocolError `text-too-long`."""
+    reason = reason.strip()
+    if len(reason) > MAX_REASON_CHARS:
+        text = f"the reason has {len(reason)} characters and the limit is {MAX_REASON_CHARS}; shorten it"
+        raise ProtocolError("text-too-long", text)
+    return reason
 
 
-def _fact(sentence: Sentence) -> str:
-    return json.dumps(sentence._asdict(), ensure_ascii=False)
-
-
-def _parse(kind: str, key: str, fact: str) -> Sentence:
+def _parse_fact(kind: Kind, key: str, fact: str) -> Restriction:
     try:
-        return Sentence(**json.loads(fact))
-    except (ValueError, TypeError) as error:
-        raise JournalError(f"the journal's {kind} of {key!r} cannot be read: {error}") from error
+        fields = json.loads(fact)
+        return _CLASSES[kind](fields["whom"], fields["until"], fields["by"], fields["why"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise JournalError(f"cannot read the {kind} of {key!r} in the journal: {error}") from error

@@ -1,7 +1,7 @@
-"""Whose a name is: who first uses one with a proof of who he is owns it, until he has not used it for long.
+"""Name ownership: the first user who signs in under a name and proves an identity owns the name until it expires.
 
-Nobody registers and there is no password: a client has a secret, of which this server knows no more than a verifier.
-The scheme is that of SCRAM (RFC 5802), and the docstring of protocol.py tells it to who writes a client.
+There is no registration and no password: a client has a secret, and the server stores only its verifier, from which the
+secret cannot be computed. The scheme is that of SCRAM (RFC 5802) and is described in the docstring of protocol.py.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ from hubbub.protocol import ProtocolError, same_key
 from hubbub.server.access.confusables import ConfusableIndex
 from hubbub.server.journal.journal import Journal, JournalError
 
-FACTS = "name"  # the kind of the journal's facts: by the name's key, whose it is
-NAME_DAYS = 90  # without use, then a name is anybody's: longer than a summer without classes
-NAMES_PER_OWNER = 10  # beyond that the one longest unused is given up: what one calls oneself, and one's bots
-NAMES = 100_000  # that are owned, about 70 MB; beyond that a name can be used, but not owned, and nobody loses his
-USE_MS = 86_400_000  # a use is noted once a day, for each note is a write
+FACT_KIND = "name"  # of the journal's facts: by the key of a name, its owner and last use
+NAME_EXPIRY_DAYS = 90  # without use: longer than a summer without classes
+MAX_NAMES_PER_OWNER = 10  # a user's own and those of their bots; beyond that the one unused for longest is given up
+MAX_OWNED_NAMES = 100_000  # about 70 MB; beyond that a name can be used but not owned, and no owner loses theirs
+USE_INTERVAL_MS = 86_400_000  # a use is recorded at most once a day, for each record is a write
 SERVER_ID_BYTES = 16  # 128 random bits
 
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -32,7 +32,7 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 
 @dataclass(eq=False, slots=True)
 class Owner:
-    """Somebody, and by their keys the names that are his."""
+    """The owner of names, which are stored by their keys."""
 
     verifier: str
     names: dict[str, "OwnedName"] = field(default_factory=dict)
@@ -40,191 +40,201 @@ class Owner:
 
 @dataclass(eq=False, slots=True)
 class OwnedName:
-    """A name that is somebody's; `used` is when he last used it, in milliseconds since 1970, up to a day too early."""
+    """A name and its owner. `last_used` is in milliseconds since 1970 and up to a day too early."""
 
     name: str
     owner: Owner
-    used: int
+    last_used: int
 
-    def fact(self) -> str:
-        """Return what the journal keeps."""
-        return json.dumps({"name": self.name, "verifier": self.owner.verifier, "used": self.used}, ensure_ascii=False)
+    def to_fact(self) -> str:
+        """Return the JSON that the journal stores."""
+        fact = {"name": self.name, "verifier": self.owner.verifier, "used": self.last_used}
+        return json.dumps(fact, ensure_ascii=False)
 
 
 class NameOwnership:
-    """The names that are owned. Any thread may call any method; only `load` and `keep` read or write the journal."""
+    """The owned names. Any thread may call any method; only `load` and `store_changes` use the journal."""
 
-    def __init__(self, journal: Journal, clock: Callable[[], float] = time.time, *, kept: Iterable[str] = ()) -> None:
+    def __init__(
+        self, journal: Journal, clock: Callable[[], float] = time.time, *, operators: Iterable[str] = ()
+    ) -> None:
         """`clock` gives seconds since 1970.
 
-        A name of `kept` stays whose it is, however long he does not use it, and others that look like it are nobody's.
+        The names of `operators` never expire once they are owned, and names confusable with them cannot be used.
         """
-        self.server = ""  # the identity of this server, for which proofs are made; from `load` on
+        self.server_id = ""  # which is part of every proof; empty before `load`
         self._journal = journal
         self._clock = clock
-        kept = tuple(kept)
-        self._kept_names = frozenset(map(same_key, kept))
-        self._kept_looks = ConfusableIndex(kept)  # never changed
-        self._keeping = Lock()  # held while writing, so that of two facts about a name the later one is kept
-        self._lock = Lock()  # guards all below; the one above is never waited for under it
-        self._names: dict[str, OwnedName] = {}  # by key; the one longest unused comes first
-        self._looks = ConfusableIndex()  # of those names
-        self._owners: dict[str, Owner] = {}  # by verifier, who owns at least one
-        self._unkept: dict[str, str | None] = {}  # facts by key, as `Journal.store_fact` takes them
+        operators = tuple(operators)
+        self._operator_keys = frozenset(map(same_key, operators))
+        self._operator_confusables = ConfusableIndex(operators)  # never changed
+        self._write_lock = Lock()  # held while writing, so that of two facts about a name the later one is stored
+        self._lock = Lock()  # guards all attributes below; never held while waiting for the lock above
+        self._names: dict[str, OwnedName] = {}  # by key; the one unused for longest comes first
+        self._confusables = ConfusableIndex()  # of these names
+        self._owners: dict[str, Owner] = {}  # by verifier; each owns at least one name
+        self._unstored: dict[str, str | None] = {}  # changed facts by key; None deletes
 
     def load(self) -> None:
-        """Read whose the names are, and who we are. Raises JournalError."""
-        self.server = self._journal.list_facts("server").get("id") or secrets.token_hex(SERVER_ID_BYTES)
-        self._journal.store_fact("server", "id", self.server)
-        facts = [json.loads(fact) for fact in self._journal.list_facts(FACTS).values()]
+        """Load the owned names and the server's ID from the journal. Raises JournalError."""
+        self.server_id = self._journal.list_facts("server").get("id") or secrets.token_hex(SERVER_ID_BYTES)
+        self._journal.store_fact("server", "id", self.server_id)
+        facts = [json.loads(fact) for fact in self._journal.list_facts(FACT_KIND).values()]
         with self._lock:
             for fact in sorted(facts, key=lambda fact: int(fact["used"])):
                 self._add(fact["name"], fact["verifier"], fact["used"])
-            self._expire()
-        self.keep()
+            self._expire_names()
+        self.store_changes()
 
-    def check(self, name: str, verifier: str) -> None:
-        """Raise ProtocolError `name-taken` if somebody else than `verifier` owns `name`, or one that looks like it."""
-        if same_key(name) not in self._kept_names and (other := self._kept_looks.like(name)):
-            raise ProtocolError("name-taken", f"{name} looks like {other}, who keeps order; choose another name")
+    def check_available(self, name: str, verifier: str) -> None:
+        """Raise ProtocolError `name-taken` if another owner has `name` or a name that is confusable with it."""
+        is_operator = same_key(name) in self._operator_keys
+        if not is_operator and (other := self._operator_confusables.find_confusable(name)):
+            raise ProtocolError("name-taken", f"{name} looks like {other}, an operator's name; choose another name")
         with self._lock:
-            self._expire()
+            self._expire_names()
             owned = self._names.get(same_key(name))
             if owned is not None and owned.owner.verifier != verifier:
-                raise ProtocolError("name-taken", f"{name} is somebody's own; choose another name")
-            if other := self._looks.like(name, self._owners.get(verifier)):
-                raise ProtocolError("name-taken", f"{name} looks like {other}, which is somebody's own; choose another")
+                advice = "If it is yours, copy your secret file to this machine (see docs/client.md)"
+                raise ProtocolError("name-taken", f"{name} belongs to someone else. {advice}")
+            if other := self._confusables.find_confusable(name, self._owners.get(verifier)):
+                text = f"{name} looks like {other}, which belongs to someone else; choose another name"
+                raise ProtocolError("name-taken", text)
 
-    def take(self, name: str, verifier: str) -> None:
-        """Note that `verifier` uses `name`, which becomes his if it is nobody's. Without a verifier it does nothing."""
+    def claim_name(self, name: str, verifier: str) -> None:
+        """Make `verifier` the owner of `name` if nobody owns it, and record the use. Without a verifier, do nothing."""
         if not verifier:
             return
         with self._lock:
-            self._expire()
+            self._expire_names()
             if same_key(name) in self._names:
-                self._use(name, verifier)
-            elif len(self._names) < NAMES and not self._looks.like(name, self._owners.get(verifier)):
-                self._make_space(verifier)
-                self._mark_unkept(self._add(name, verifier, self._now()))
+                self._record_use(name, verifier)
+            elif len(self._names) < MAX_OWNED_NAMES and not self._confusables.find_confusable(
+                name, self._owners.get(verifier)
+            ):
+                self._make_room(verifier)
+                self._mark_changed(self._add(name, verifier, self._now()))
 
-    def use(self, name: str, verifier: str) -> None:
-        """Note that `verifier` uses `name`, if it is his."""
+    def record_use(self, name: str, verifier: str) -> None:
+        """Record that `verifier` uses `name`, if they own it."""
         if verifier:
             with self._lock:
-                self._use(name, verifier)
+                self._record_use(name, verifier)
 
-    def owns(self, name: str, verifier: str) -> bool:
-        """Say whether `name` is what `verifier` owns; nobody owns anything without one."""
+    def is_owner(self, name: str, verifier: str) -> bool:
+        """Return whether `verifier` owns `name`; the empty verifier owns nothing."""
         with self._lock:
             owned = self._names.get(same_key(name))
             return owned is not None and owned.owner.verifier == verifier
 
     def is_owned(self, name: str) -> bool:
-        """Say whether `name` is anybody's."""
+        """Return whether `name` has an owner."""
         with self._lock:
             return same_key(name) in self._names
 
-    def take_over(self, key: str, fact: str | None) -> None:
-        """Take over whose a name is, as another server keeps it."""
-        told = json.loads(fact) if fact else None
+    def apply_fact(self, key: str, fact: str | None) -> None:
+        """Apply the ownership of a name that another server has stored, or deleted if `fact` is None."""
+        fields = json.loads(fact) if fact else None
         with self._lock:
             if key in self._names:
-                if self._names[key].fact() == fact:
-                    return  # and it stays where it is, among those longer unused and those used since
+                if self._names[key].to_fact() == fact:
+                    return  # and the name stays at its place in the order of use
                 self._give_up(self._names[key])
-            self._unkept.pop(key, None)
-            if told:
-                self._add(told["name"], told["verifier"], told["used"])
+            self._unstored.pop(key, None)
+            if fields:
+                self._add(fields["name"], fields["verifier"], fields["used"])
 
-    def facts(self) -> dict[str, str]:
-        """Return what the journal keeps, by the name's key; not what it does not know yet."""
+    def stored_facts(self) -> dict[str, str]:
+        """Return the facts that the journal stores, by key, without those that changed since."""
         with self._lock:
-            return {key: owned.fact() for key, owned in self._names.items() if key not in self._unkept}
+            return {key: owned.to_fact() for key, owned in self._names.items() if key not in self._unstored}
 
-    def keep(self) -> None:
-        """Have the journal keep what changed; what it cannot write now is written the next time."""
-        if not self._unkept:  # a look without the lock: who changes something calls this after it
+    def store_changes(self) -> None:
+        """Store all changes in the journal. Changes that it cannot store now are stored by a later call."""
+        if not self._unstored:  # read without the lock: every method that adds a change is followed by this one
             return
-        with self._keeping:
+        with self._write_lock:
             try:
-                while (fact := self._next_unkept()) is not None:
-                    self._journal.store_fact(FACTS, *fact)
-                    self._kept(*fact)
+                while (change := self._next_change()) is not None:
+                    self._journal.store_fact(FACT_KIND, *change)
+                    self._mark_stored(*change)
             except JournalError as error:
-                logger.error("cannot keep whose a name is: {}; trying again", error)
+                logger.error("cannot store the owners of names: {}; trying again later", error)
 
     # ---------------------------------------------------------------------------------------------- under the lock
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
 
-    def _add(self, name: str, verifier: str, used: int) -> OwnedName:
+    def _add(self, name: str, verifier: str, last_used: int) -> OwnedName:
         owner = self._owners.setdefault(verifier, Owner(verifier))
-        owned = OwnedName(name, owner, used)
+        owned = OwnedName(name, owner, last_used)
         self._names[same_key(name)] = owner.names[same_key(name)] = owned
-        self._looks.take(name, owner)
+        self._confusables.add(name, owner)
         return owned
 
-    def _use(self, name: str, verifier: str) -> None:
+    def _record_use(self, name: str, verifier: str) -> None:
         owned, now = self._names.get(same_key(name)), self._now()
-        if owned is None or owned.owner.verifier != verifier or now - owned.used < USE_MS:
+        if owned is None or owned.owner.verifier != verifier or now - owned.last_used < USE_INTERVAL_MS:
             return
-        owned.used = now
-        self._names[same_key(name)] = self._names.pop(same_key(name))
-        self._mark_unkept(owned)
+        self._move_to_end(owned, now)
+        self._mark_changed(owned)
 
-    def _mark_unkept(self, owned: OwnedName) -> None:
-        self._unkept[same_key(owned.name)] = owned.fact()
+    def _move_to_end(self, owned: OwnedName, now: int) -> None:
+        owned.last_used = now
+        self._names[same_key(owned.name)] = self._names.pop(same_key(owned.name))
 
-    def _make_space(self, verifier: str) -> None:
-        """Have an owner have room for one name more."""
+    def _make_room(self, verifier: str) -> None:
+        """Give up a name of an owner who has the maximum, unless all of them are operators' names."""
         owner = self._owners.get(verifier)
-        if owner is None or len(owner.names) < NAMES_PER_OWNER:
+        if owner is None or len(owner.names) < MAX_NAMES_PER_OWNER:
             return
-        spare = [owned for key, owned in owner.names.items() if key not in self._kept_names]
-        if spare:
-            self._give_up(min(spare, key=lambda owned: owned.used))
+        others = [owned for key, owned in owner.names.items() if key not in self._operator_keys]
+        if others:
+            self._give_up(min(others, key=lambda owned: owned.last_used))
 
-    def _expire(self) -> None:
-        """Give up the names that nobody has used for too long."""
-        oldest = self._now() - NAME_DAYS * 86_400_000
-        while self._names and (owned := next(iter(self._names.values()))).used < oldest:
-            if same_key(owned.name) in self._kept_names:
-                owned.used = self._now()
-                self._names[same_key(owned.name)] = self._names.pop(same_key(owned.name))
+    def _expire_names(self) -> None:
+        oldest = self._now() - NAME_EXPIRY_DAYS * 86_400_000
+        while self._names and (owned := next(iter(self._names.values()))).last_used < oldest:
+            if same_key(owned.name) in self._operator_keys:
+                self._move_to_end(owned, self._now())
             else:
                 self._give_up(owned)
 
     def _give_up(self, owned: OwnedName) -> None:
         key, owner = same_key(owned.name), owned.owner
         del self._names[key], owner.names[key]
-        self._looks.free(owned.name, owner)
+        self._confusables.remove(owned.name, owner)
         for other in owner.names.values():
-            self._looks.take(other.name, owner)  # once more: some may have been those of the other one, too
+            self._confusables.add(other.name, owner)  # again: it may share a skeleton with the removed name
         if not owner.names:
             del self._owners[owner.verifier]
-        self._unkept[key] = None
+        self._unstored[key] = None
 
-    # ----------------------------------------------------------------------------------------------------- keeping
+    def _mark_changed(self, owned: OwnedName) -> None:
+        self._unstored[same_key(owned.name)] = owned.to_fact()
 
-    def _next_unkept(self) -> tuple[str, str | None] | None:
+    # ----------------------------------------------------------------------------------------------------- storing
+
+    def _next_change(self) -> tuple[str, str | None] | None:
         with self._lock:
-            return next(iter(self._unkept.items()), None)
+            return next(iter(self._unstored.items()), None)
 
-    def _kept(self, key: str, fact: str | None) -> None:
+    def _mark_stored(self, key: str, fact: str | None) -> None:
         with self._lock:
-            if self._unkept[key] == fact:  # else it changed meanwhile, and is kept once more
-                del self._unkept[key]
+            if self._unstored[key] == fact:  # otherwise it has changed again, and is stored again
+                del self._unstored[key]
 
 
-def is_proof(verifier: str, proof: str, nonce: str, server: str) -> bool:
-    """Say whether `proof` shows that he who answers `nonce` has the key that `verifier` is made of; any text will do.
+def verify_client_proof(verifier: str, client_proof: str, nonce: str, server_id: str) -> bool:
+    """Return whether `client_proof` answers `nonce` with the key of which `verifier` is made. Any text may be passed.
 
-    Both are compared in constant time.
+    In the terms of RFC 5802 the verifier is the StoredKey, and the AuthMessage is the nonce and the server's ID. All
+    comparisons take constant time.
     """
-    if not (_DIGEST.fullmatch(verifier) and _DIGEST.fullmatch(proof)):
+    if not (_DIGEST.fullmatch(verifier) and _DIGEST.fullmatch(client_proof)):
         return False
-    wanted = bytes.fromhex(verifier)
-    mask = hmac.digest(wanted, (nonce + server).encode(), "sha256")
-    key = bytes(a ^ b for a, b in zip(bytes.fromhex(proof), mask, strict=True))
-    return hmac.compare_digest(hashlib.sha256(key).digest(), wanted)
+    stored_key = bytes.fromhex(verifier)
+    client_signature = hmac.digest(stored_key, (nonce + server_id).encode(), "sha256")
+    client_key = bytes(a ^ b for a, b in zip(bytes.fromhex(client_proof), client_signature, strict=True))
+    return hmac.compare_digest(hashlib.sha256(client_key).digest(), stored_key)

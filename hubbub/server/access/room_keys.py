@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hubbub.protocol import LOCKED, NO_FLAGS, ProtocolError, same_key
 from hubbub.server.access.confusables import ConfusableIndex
-from hubbub.server.access.scrypt import Hash, HashError, Secret
+from hubbub.server.access.scrypt import HashedSecret, HashError, ScryptHash
 from hubbub.server.journal.journal import Journal, JournalError
 
 FACTS = "key"  # the kind of the journal's facts: by the room's key, who made its lock, and the hash of what opens it
@@ -18,7 +18,7 @@ class RoomKey:
     """A lock, known by its `id` as long as there is anybody who was behind it."""
 
     room: str  # its key
-    secret: Secret
+    secret: HashedSecret
     maker: str  # whom he proved to be who made it; empty where that was nobody
     entries: int = 0  # how often somebody came in; the membership's lock guards it
 
@@ -63,7 +63,7 @@ class RoomKeys:
         with self._lock:
             self._locks.update(found)
             for key, lock in found.items():
-                self._looks.take(key, lock)
+                self._looks.add(key, lock)
 
     def find(self, key: str) -> RoomKey | None:
         """Return the lock of a room."""
@@ -73,7 +73,7 @@ class RoomKeys:
     def find_confusable(self, room: str) -> str:
         """Return the key of another locked room that one would be mistaken for; empty if there is none."""
         with self._lock:
-            return self._looks.like(room, self._locks.get(same_key(room)))
+            return self._looks.find_confusable(room, self._locks.get(same_key(room)))
 
     def id_of(self, key: str) -> str:
         """Return the id of the lock of a room; empty where there is none."""
@@ -98,12 +98,12 @@ class RoomKeys:
         with self._lock:
             if lock.room in self._locks:
                 raise locked(lock.room)
-            if other := self._looks.like(lock.room):
+            if other := self._looks.find_confusable(lock.room):
                 raise mistakable(lock.room, other)
             if len(self._locks) >= LOCKS:
                 raise ProtocolError("too-many", f"{LOCKS} rooms are locked, and no more may be; /join one without KEY")
             self._locks[lock.room] = lock
-            self._looks.take(lock.room, lock)
+            self._looks.add(lock.room, lock)
         added = False
         try:
             with self._keeping:
@@ -125,14 +125,14 @@ class RoomKeys:
         if lock is not None:
             with self._lock:
                 self._locks[key] = lock
-                self._looks.take(key, lock)
+                self._looks.add(key, lock)
 
     def remove(self, lock: RoomKey) -> None:
         """Take a lock off, if it is still on; `keep` has the journal forget it."""
         with self._lock:
             if self._locks.get(lock.room) is lock:
                 del self._locks[lock.room]
-                self._looks.free(lock.room, lock)
+                self._looks.remove(lock.room, lock)
 
     def store(self, key: str) -> None:
         """Have the journal know what is on a room now. Waits for it. Raises JournalError."""
@@ -162,6 +162,6 @@ class RoomKeys:
 def _lock(key: str, fact: str) -> RoomKey:
     try:
         told = json.loads(fact)
-        return RoomKey(key, Secret(Hash.parse(told["hash"])), told["maker"], entries=1)
+        return RoomKey(key, HashedSecret(ScryptHash.parse(told["hash"])), told["maker"], entries=1)
     except (ValueError, KeyError, TypeError, HashError) as error:
         raise JournalError(f"the journal's lock of room {key} cannot be read: {error}") from error

@@ -31,7 +31,7 @@ class HashError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Hash:
+class ScryptHash:
     """What is kept of a secret. `str` is the line `scrypt:N:R:P:SALT:HASH`, the last two in hexadecimal digits."""
 
     n: int
@@ -44,14 +44,14 @@ class Hash:
         return f"{SCHEME}:{self.n}:{self.r}:{self.p}:{self.salt.hex()}:{self.digest.hex()}"
 
     @classmethod
-    def of(cls, text: str) -> "Hash":
+    def create(cls, text: str) -> "ScryptHash":
         """Hash a secret with a new salt. Raises ProtocolError `too-fast` when no turn is to be had."""
         salt = secrets.token_bytes(SALT_BYTES)
         with _Turn():
             return cls(N, R, P, salt, _scrypt(text, salt, N, R, P, HASH_BYTES))
 
     @classmethod
-    def parse(cls, line: str) -> "Hash":
+    def parse(cls, line: str) -> "ScryptHash":
         """Return the hash that stands in a line. Raises HashError, also where it would cost too much."""
         try:
             scheme, n, r, p, salt, digest = line.split(":")
@@ -66,28 +66,28 @@ class Hash:
             raise HashError("the hash is cut short")
         return made
 
-    def is_of(self, text: str) -> bool:
+    def matches(self, text: str) -> bool:
         """Return whether it is of this secret, always for the price of one scrypt. The caller has a turn."""
         return hmac.compare_digest(_scrypt(text, self.salt, self.n, self.r, self.p, len(self.digest)), self.digest)
 
 
-class Secret:
+class HashedSecret:
     """A secret that can be compared. Any thread.
 
     Once it was given right, the same is known again without scrypt, by a digest under a key of this process; else a
     thousand people who come back after a restart would wait for a minute. What is wrong always costs a scrypt.
     """
 
-    def __init__(self, hashed: Hash, text: str = "") -> None:
+    def __init__(self, hashed: ScryptHash, text: str = "") -> None:
         """`text` is what `hashed` is of, where that is known."""
         self.hash = hashed
         self._key = secrets.token_bytes(32)
         self._known = self._digest(text) if text else b""  # set once; every thread would set the same
 
     @classmethod
-    def of(cls, text: str) -> "Secret":
+    def create(cls, text: str) -> "HashedSecret":
         """Hash what somebody chose. Raises ProtocolError `too-fast` when no turn is to be had."""
-        return cls(Hash.of(text), text)
+        return cls(ScryptHash.create(text), text)
 
     def matches(self, text: str) -> bool:
         """Return whether `text` is it. Raises ProtocolError `too-fast` when no turn is to be had."""
@@ -97,7 +97,7 @@ class Secret:
         with _Turn():
             if hmac.compare_digest(digest, self._known):  # by somebody who had his turn before
                 return True
-            right = self.hash.is_of(text)
+            right = self.hash.matches(text)
         if right:
             self._known = digest
         return right

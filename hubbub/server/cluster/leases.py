@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 
-from hubbub.server.access.confusables import looks_of
+from hubbub.server.access.confusables import skeletons_of
 from hubbub.server.cluster import scripts
 from hubbub.server.cluster.redis_client import RedisClient
 from hubbub.server.journal.journal import JournalError
@@ -81,7 +81,7 @@ class Leases:
 
 def looks_as_text(name: str) -> str:
     """Return the looks of a name as the scripts take them; none of no name."""
-    return "\n".join(sorted(looks_of(name))) if name else ""
+    return "\n".join(sorted(skeletons_of(name))) if name else ""
 
 
 def _place(id_: str) -> tuple[int, int]:

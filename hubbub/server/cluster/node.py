@@ -20,8 +20,8 @@ from typing import TypeVar
 
 from loguru import logger
 
-from hubbub.server.access.moderation import KINDS as SENTENCES
-from hubbub.server.access.ownership import FACTS as NAME
+from hubbub.server.access.moderation import FACT_KINDS as SENTENCES
+from hubbub.server.access.ownership import FACT_KIND as NAME
 from hubbub.server.access.room_keys import FACTS as LOCK
 from hubbub.server.backend import Parts
 from hubbub.server.cluster import scripts
@@ -161,9 +161,9 @@ class ClusterBackend:
         """Have the server that serves `told.to` bring it to him, or back what he could not be told."""
         self._messenger.tell(told)
 
-    def expel(self, member: Member, deed: str) -> None:
+    def expel(self, member: Member, action: str) -> None:
         """Have the server that serves a member make him leave."""
-        self._messenger.send(member.elsewhere, "do", "expel", "token", token_hash(member).hex(), "deed", deed)
+        self._messenger.send(member.elsewhere, "do", "expel", "token", token_hash(member).hex(), "deed", action)
 
     def show_notice(self, key: str, text: str) -> None:
         """Have the others show a notice to all in a room."""
@@ -265,11 +265,11 @@ class ClusterBackend:
             if fact is None:
                 self._parts.delivery.submit(ForgetHistory(key))  # what was said behind it, as where it was taken off
         elif kind == NAME:
-            self._parts.names.take_over(key, fact)
-        elif (sentence := self._parts.moderation.take_over(kind, key, fact)) is not None and kind == "ban":
-            for guest in self._parts.guests():
-                if guest.address_key == sentence.whom:
-                    guest.expel(f"banned {sentence}")
+            self._parts.names.apply_fact(key, fact)
+        elif (ban := self._parts.moderation.apply_fact(kind, key, fact)) is not None and kind == "ban":
+            for connection in self._parts.connections():
+                if connection.subnet == ban.target:
+                    connection.expel(str(ban))
 
     def _take_order(self, order: dict[str, bytes]) -> None:
         do = order["do"].decode()
@@ -356,7 +356,11 @@ class ClusterBackend:
 
     def _facts(self) -> dict[str, dict[str, str]]:
         """Return what is known here of all that is kept: facts, by their kind and key."""
-        return {LOCK: self._parts.locks.facts(), NAME: self._parts.names.facts(), **self._parts.moderation.facts()}
+        return {
+            LOCK: self._parts.locks.facts(),
+            NAME: self._parts.names.stored_facts(),
+            **self._parts.moderation.stored_facts(),
+        }
 
     def _learn_facts(self) -> None:
         for kind, known in self._facts().items():

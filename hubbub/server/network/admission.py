@@ -1,36 +1,64 @@
-"""The gate: whether a connection may come in, decided before anything is spent on it."""
+"""Admission of connections: limits of connections and of wrong passwords, by the subnet of the client's address."""
 
+import math
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from threading import Lock
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from hubbub.protocol import ProtocolError
-from hubbub.server.access.limits import Bucket, Limits, take_or_refuse
-from hubbub.server.network.subnets import origin_of, parse_address
+from hubbub.server.access.limits import Limits, TokenBucket, enforce_rate_limit
 
-ORIGINS = 1_000  # addresses that are remembered before those are looked for that may be forgotten
+IPV6_HOST_BITS = 64  # the owner of an IPv6 network chooses these bits freely, so the bits before them count
+MIN_SUBNETS_BEFORE_CLEANUP = 1_000  # subnets that ConnectionLimiter remembers before it drops idle ones
+MAX_FAILURES = 5  # of a subnet within FAILURE_WINDOW_SECONDS: users mistype, and a word list takes years
+FAILURE_WINDOW_SECONDS = 60.0
+MAX_FAILED_SUBNETS = 10_000  # that AttemptLimiter remembers; scrypt is too slow for so many in FAILURE_WINDOW_SECONDS
+CHECK_WAIT_SECONDS = 2.0  # an attempt waits so long for earlier ones from its subnet that are being checked
+
+_PREFIX = f"/{128 - IPV6_HOST_BITS}"
+
+
+def parse_address(text: str) -> IPv4Address | IPv6Address:
+    """Return the address in `text`, or the first one of a subnet key; IPv4-mapped IPv6 is IPv4. Raises ValueError."""
+    ip = ip_address(text.removesuffix(_PREFIX) if ":" in text else text)
+    return (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip
+
+
+def subnet_key(text: str) -> str:
+    """Return the subnet that the address in `text` counts as: `192.0.2.1` or `2001:db8::/64`. Raises ValueError."""
+    ip = parse_address(text)
+    if isinstance(ip, IPv4Address):
+        return str(ip)
+    return str(IPv6Network((int(ip) >> IPV6_HOST_BITS << IPV6_HOST_BITS, 128 - IPV6_HOST_BITS)))
+
+
+# -------------------------------------------------------------------------------------------------------- connections
 
 
 @dataclass(slots=True)
-class Origin:
-    """An address as the gate knows it."""
+class _Subnet:
+    bucket: TokenBucket  # limits how often it connects
+    connections: int = 0  # that are open
 
-    connects: Bucket
-    people: int = 0  # its connections that are here
+    def is_idle(self) -> bool:
+        """Return whether nothing is lost if the subnet is dropped from the table."""
+        return not self.connections and self.bucket.is_full
 
 
 @dataclass(eq=False, slots=True)
 class Admission:
-    """What a connection that was let in counts for. The gate's lock guards it."""
+    """How an admitted connection is counted. Guarded by the limiter's lock."""
 
-    origin: Origin | None  # None where addresses do not count
+    subnet: _Subnet | None  # None: the connection does not count for its subnet
     unnamed: bool = True
-    here: bool = True
+    open: bool = True
 
 
 class ConnectionLimiter:
-    """Counts who is connected. Any thread may call any method."""
+    """Counts and limits open connections. Any thread may call any method."""
 
     def __init__(
         self,
@@ -39,18 +67,18 @@ class ConnectionLimiter:
         *,
         refuse_banned: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`refuse_banned` is called with an address and raises ProtocolError where it is banned."""
+        """`refuse_banned` is called with an address and raises ProtocolError if it is banned."""
         self._limits = limits
         self._refuse_banned = refuse_banned
         self._clock = clock
-        self._lock = Lock()  # guards all below, and of each Admission and Origin everything
-        self._people = 0
+        self._lock = threading.Lock()  # guards all attributes below and every Admission and _Subnet
+        self._connections = 0
         self._unnamed = 0
-        self._origins: dict[str, Origin] = {}
-        self._forget_at = ORIGINS
+        self._subnets: dict[str, _Subnet] = {}
+        self._cleanup_at = MIN_SUBNETS_BEFORE_CLEANUP
 
-    def let_in(self, address: str) -> Admission:
-        """Count a connection from `address`.
+    def admit_connection(self, address: str) -> Admission:
+        """Count a new connection from `address`.
 
         Raises ProtocolError `server-full`, `too-many`, `too-fast`, or what `refuse_banned` raises.
         """
@@ -58,60 +86,128 @@ class ConnectionLimiter:
         exempt = self._limits.loopback_exempt and parse_address(address).is_loopback
         with self._lock:
             self._refuse_when_full()
-            admission = Admission(None if exempt else self._count(origin_of(address)))
-            self._people += 1
+            admission = Admission(None if exempt else self._count_in_subnet(subnet_key(address)))
+            self._connections += 1
             self._unnamed += 1
         return admission
 
-    def note_name(self, admission: Admission) -> None:
-        """Note that one who was let in has said who he is. Idempotent."""
+    def mark_named(self, admission: Admission) -> None:
+        """Record that the client of a connection has a name now. Idempotent."""
         with self._lock:
             self._unnamed -= admission.unnamed
             admission.unnamed = False
 
-    def let_go(self, admission: Admission) -> None:
-        """Note that one who was let in is gone. Idempotent."""
-        self.note_name(admission)
+    def release(self, admission: Admission) -> None:
+        """Stop counting a connection, which is closed. Idempotent."""
+        self.mark_named(admission)
         with self._lock:
-            if not admission.here:
+            if not admission.open:
                 return
-            admission.here = False
-            self._people -= 1
-            if admission.origin is not None:
-                admission.origin.people -= 1
+            admission.open = False
+            self._connections -= 1
+            if admission.subnet is not None:
+                admission.subnet.connections -= 1
 
     def _refuse_when_full(self) -> None:
         limits = self._limits
-        if self._people >= limits.clients:
-            raise ProtocolError("server-full", f"{limits.clients} people are here, and no more fit; try again later")
-        if self._unnamed >= limits.unnamed:
-            raise ProtocolError(
-                "server-full", f"{limits.unnamed} newcomers have yet to say who they are; try again in a minute"
-            )
+        if self._connections >= limits.max_clients:
+            text = f"the server is full: it has {limits.max_clients} clients, which is its limit; try again later"
+            raise ProtocolError("server-full", text)
+        if self._unnamed >= limits.max_unnamed:
+            text = f"{limits.max_unnamed} clients are signing in, which is the server's limit; try again in a minute"
+            raise ProtocolError("server-full", text)
 
-    def _count(self, key: str) -> Origin:
-        """Count a connection of one address."""
+    def _count_in_subnet(self, key: str) -> _Subnet:
         limits = self._limits
-        origin = self._origins.get(key) or self._remember(key)
-        if origin.people >= limits.clients_per_address:
-            raise ProtocolError(
-                "too-many",
-                f"{limits.clients_per_address} people from your address are here, and no more fit; "
-                "try again when one has left",
+        subnet = self._subnets.get(key) or self._add_subnet(key)
+        if subnet.connections >= limits.max_clients_per_address:
+            text = (
+                f"your address has {limits.max_clients_per_address} connections, which is the server's limit; "
+                "close one, or try again later"
             )
-        take_or_refuse(origin.connects, f"an address may connect {limits.connects_per_second:g} times a second")
-        origin.people += 1
-        return origin
+            raise ProtocolError("too-many", text)
+        enforce_rate_limit(subnet.bucket, f"an address may connect {limits.connections_per_second:g} times a second")
+        subnet.connections += 1
+        return subnet
 
-    def _remember(self, key: str) -> Origin:
-        if len(self._origins) >= self._forget_at:
-            self._origins = {key: origin for key, origin in self._origins.items() if not _is_forgettable(origin)}
-            self._forget_at = 2 * len(self._origins) + ORIGINS  # so that looking through them stays rare
+    def _add_subnet(self, key: str) -> _Subnet:
+        if len(self._subnets) >= self._cleanup_at:
+            self._subnets = {key: subnet for key, subnet in self._subnets.items() if not subnet.is_idle()}
+            self._cleanup_at = 2 * len(self._subnets) + MIN_SUBNETS_BEFORE_CLEANUP  # so that cleanups stay rare
         limits = self._limits
-        bucket = Bucket(limits.connects_per_second, limits.clients_per_address, self._clock)
-        origin = self._origins[key] = Origin(bucket)
-        return origin
+        bucket = TokenBucket(limits.connections_per_second, limits.max_clients_per_address, self._clock)
+        subnet = self._subnets[key] = _Subnet(bucket)
+        return subnet
 
 
-def _is_forgettable(origin: Origin) -> bool:
-    return not origin.people and origin.connects.full
+# ----------------------------------------------------------------------------------------------------------- attempts
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """Attempts of one subnet: the times of those that failed, in seconds of the clock, and the number being checked."""
+
+    failures: deque[float] = field(default_factory=deque)
+    in_progress: int = 0
+
+
+class AttemptLimiter:
+    """Limits the wrong passwords or keys of each subnet. Any thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()  # guards the table and its values; notified when a check has ended
+        self._subnets: dict[str, _Attempts] = {}  # the subnet that tried last comes last
+
+    def attempt(self, address: str, check: Callable[[], bool]) -> bool:
+        """Return the result of `check`; if it is False, the subnet of `address` has one attempt less.
+
+        Raises ProtocolError `too-fast`, without calling `check`, if no attempt is left, and what `check` raises.
+        """
+        key = subnet_key(address)
+        attempts = self._begin(key)
+        failed = False
+        try:
+            failed = not check()
+        finally:
+            self._end(key, attempts, failed=failed)
+        return not failed
+
+    def _begin(self, key: str) -> _Attempts:
+        """Wait while the attempts in progress might use up the subnet's limit."""
+        deadline = time.monotonic() + CHECK_WAIT_SECONDS
+        with self._changed:
+            attempts = self._find_or_add(key)
+            while len(attempts.failures) + attempts.in_progress >= MAX_FAILURES:
+                if len(attempts.failures) >= MAX_FAILURES:
+                    self._refuse(attempts.failures[0] + FAILURE_WINDOW_SECONDS - self._clock())
+                if not self._changed.wait(deadline - time.monotonic()):
+                    self._refuse(CHECK_WAIT_SECONDS)
+                self._drop_old_failures(attempts)
+            attempts.in_progress += 1
+        return attempts
+
+    def _end(self, key: str, attempts: _Attempts, *, failed: bool) -> None:
+        with self._changed:
+            attempts.in_progress -= 1
+            if failed:
+                attempts.failures.append(self._clock())
+            if not attempts.failures and not attempts.in_progress:
+                self._subnets.pop(key, None)
+            self._changed.notify_all()
+
+    def _refuse(self, seconds: float) -> None:
+        limit = f"an address may be wrong {MAX_FAILURES} times in {FAILURE_WINDOW_SECONDS:g} s"
+        raise ProtocolError("too-fast", f"{limit}; try again in {max(1, math.ceil(seconds))} s")
+
+    def _find_or_add(self, key: str) -> _Attempts:
+        attempts = self._subnets.pop(key, None) or _Attempts()
+        self._subnets[key] = attempts
+        self._drop_old_failures(attempts)
+        if len(self._subnets) > MAX_FAILED_SUBNETS:
+            del self._subnets[next(iter(self._subnets))]
+        return attempts
+
+    def _drop_old_failures(self, attempts: _Attempts) -> None:
+        while attempts.failures and attempts.failures[0] + FAILURE_WINDOW_SECONDS <= self._clock():
+            attempts.failures.popleft()

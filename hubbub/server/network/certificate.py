@@ -44,7 +44,7 @@ class Certificate:
         else:
             logger.info("certificate read again, SHA-256 {}", self.fingerprint)
 
-    def transport(self, connection: socket.socket) -> TlsTransport:
+    def wrap_connection(self, connection: socket.socket) -> TlsTransport:
         """Return the transport of a client who has just connected. Any thread."""
         return TlsTransport(connection, self.context)
 
@@ -78,7 +78,7 @@ def _reason(error: OSError) -> str:
 # ------------------------------------------------------------------------------------------------------- self-signed
 
 
-def self_signed(path: Path, host: str) -> Certificate:
+def load_or_create_self_signed(path: Path, host: str) -> Certificate:
     """Return the certificate in `path`, made there the first time for one who listens on `host`.
 
     Raises CertificateError.

@@ -37,12 +37,12 @@ class TlsTransport(SocketTransport):
         self._goodbye = False  # it is said; what still comes counts for nothing
         self._reading_ended = False
 
-    def open(self, seconds: float) -> None:
+    def handshake(self, seconds: float) -> None:
         """Shake hands; whoever does not speak TLS is told so. Session thread only, before anything is sent."""
         until = time.monotonic() + seconds
         first_by = min(until, time.monotonic() + FIRST_BYTE_SECONDS)
         heard, reads = b"", 0
-        while not self._shake_hands():
+        while not self._continue_handshake():
             reads += 1
             if reads > HANDSHAKE_READS:
                 time.sleep(DRIP_SECONDS)  # it ends with the time for the handshake
@@ -60,7 +60,7 @@ class TlsTransport(SocketTransport):
             with self._lock:
                 self._tls.feed(data)
 
-    def _shake_hands(self) -> bool:
+    def _continue_handshake(self) -> bool:
         with self._lock:
             return self._tls.do_handshake()
 

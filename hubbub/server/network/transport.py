@@ -27,7 +27,7 @@ class SocketTransport:
         if hasattr(socket, "TCP_KEEPIDLE"):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
 
-    def open(self, seconds: float) -> None:
+    def handshake(self, seconds: float) -> None:
         """Do what comes before the first line, within `seconds`: nothing. Session thread only. Raises OSError."""
 
     def recv(self, timeout: float) -> bytes:
@@ -44,7 +44,7 @@ class SocketTransport:
         self._recv_bytes = min(RECV_GROWTH * self._recv_bytes, RECV_BYTES_BUSY) if full else RECV_BYTES
         return data
 
-    def read_little(self) -> None:
+    def reset_read_size(self) -> None:
         """Have the next read be a small one: what cannot be carried out yet is better left where it is.
 
         Session thread only.

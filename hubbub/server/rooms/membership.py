@@ -208,7 +208,7 @@ class Membership:
                 self._moderation.refuse_banned(name)
             self._claim(member, name)
             self._exchange_name(member, room, name, color)
-            self._owned.take(name, member.verifier)
+            self._owned.claim_name(name, member.verifier)
             self._show(room, Renamed(room.name, self._now(), old, color, name))
             self._keep(member, room)
 
@@ -277,11 +277,11 @@ class Membership:
             self._leave(member, why, for_good=why == "exit")
 
     def expel(
-        self, who: str | Member, deed: str, check: Callable[[Member], None] = lambda _: None
+        self, who: str | Member, action: str, check: Callable[[Member], None] = lambda _: None
     ) -> tuple[str, Room | None]:
         """Make a member leave for good, or whoever bears a name, unless `check`, called under the lock, raises.
 
-        `deed` is what was done to him, like `kicked by bob`: he and his room are told. Return his name and that room;
+        `action` is what was done to him, like `kicked by bob`: he and his room are told. Return his name and that room;
         empty and None where there is nobody. His connection ends by itself. Any thread.
         """
         with self._step():
@@ -291,22 +291,22 @@ class Membership:
             check(member)
             room = member.room
             if member.elsewhere:
-                self._others.expel(member, deed)
+                self._others.expel(member, action)
                 return member.name, room
-            member.farewell = f"you were {deed}"  # first, so that his session knows why he is nowhere
+            member.farewell = f"you were {action}"  # first, so that his session knows why he is nowhere
             self._leave(member, "kicked", for_good=True)
             if room is not None:
-                self._show_notice(room, f"{member.name} was {deed}")
+                self._show_notice(room, f"{member.name} was {action}")
         member.transport.end_reading()
         return member.name, room
 
-    def announce(self, name: str, deed: str) -> Room | None:
+    def announce(self, name: str, action: str) -> Room | None:
         """Tell the room of whoever bears `name` what was done to him. Return the room; None if there is nobody."""
         with self._step():
             member = self._names.get(same_key(name))
             room = member.room if member else None
             if member and room:
-                self._show_notice(room, f"{member.name} was {deed}")
+                self._show_notice(room, f"{member.name} was {action}")
             return room
 
     def hold_place(self, member: Member) -> None:
@@ -355,7 +355,7 @@ class Membership:
                 PersonRow(member.name, member.color, room.name, max(0, int(now - member.last_active)))
                 for member in members
             ]
-            owners = [member.name for member in members if self._owned.owns(member.name, member.verifier)]
+            owners = [member.name for member in members if self._owned.is_owner(member.name, member.verifier)]
             return [*rows, *map(Proven, owners)]
 
     def count(self) -> Counts:
@@ -382,7 +382,7 @@ class Membership:
         """Ask the other servers for a name first, and give it up for the one he had, `kept`, where it is not had."""
         with self._lock:
             holder = self._names.get(same_key(name))
-            gives_way = holder is not None and holder.away and self._owned.owns(name, member.verifier)
+            gives_way = holder is not None and holder.away and self._owned.is_owner(name, member.verifier)
             rival = holder.state.token_hash if holder and holder.state and gives_way else b""
         try:
             ours = self._others.claim(name, hashed, rival)
@@ -440,7 +440,7 @@ class Membership:
         self._present[state.token_hash] = member
         state.verifier = member.verifier
         if not member.elsewhere:
-            self._owned.take(name, member.verifier)
+            self._owned.claim_name(name, member.verifier)
 
     def _move(self, member: Member, room: Room, after: int | None = None) -> None:
         """Bring a member who is in no room to one."""
@@ -488,7 +488,7 @@ class Membership:
             return
         self._remove(member, why)
         del self._names[same_key(member.name)]
-        self._looks.free(member.name, member)
+        self._looks.remove(member.name, member)
         member.away = False
         assert state is not None  # whoever is in a room has one
         del self._present[state.token_hash]
@@ -515,23 +515,23 @@ class Membership:
         The owner of a name does not wait for the grace of a connection that he lost.
         """
         holder = self._names.get(same_key(name))
-        if holder is not None and holder.away and self._owned.owns(name, member.verifier):
+        if holder is not None and holder.away and self._owned.is_owner(name, member.verifier):
             self._leave(holder, "lost")
             holder = None
         if holder not in (None, member):
             raise ProtocolError("name-taken", f"{name} is taken; choose another name")
-        if other := self._looks.like(name, member):
+        if other := self._looks.find_confusable(name, member):
             raise ProtocolError("name-taken", f"{name} looks like {other}, which is taken; choose another name")
         if holder is None:
-            self._owned.check(name, member.verifier)
+            self._owned.check_available(name, member.verifier)
         self._names[same_key(name)] = member
-        self._looks.take(name, member)
+        self._looks.add(name, member)
 
     def _exchange_name(self, member: Member, room: Room, name: str, color: str) -> None:
         """Have a member bear another name, which is nobody else's, or the same in another spelling or colour."""
         if same_key(member.name) != same_key(name):
             del self._names[same_key(member.name)]
-        self._looks.free(member.name, member)
+        self._looks.remove(member.name, member)
         del room.members[same_key(member.name)]
         member.name, member.color = name, color
         room.members[same_key(name)] = member
@@ -540,19 +540,19 @@ class Membership:
     def _give_name(self, member: Member) -> None:
         """Have a member bear the name that he or his other connection had, whoever else looks like him by now."""
         self._names[same_key(member.name)] = member
-        self._looks.take(member.name, member)
+        self._looks.add(member.name, member)
 
     def _new_room(self, member: Member, name: str) -> Room:
         """Return a room that `member` makes, not yet open."""
         limits, state = self._limits, member.state
         assert state is not None  # whoever is in a room has one
-        if other := self._room_looks.like(name) or self._locks.find_confusable(name):
+        if other := self._room_looks.find_confusable(name) or self._locks.find_confusable(name):
             raise mistakable(name, other)
-        if len(self._rooms) >= limits.rooms:
-            text = f"there are {limits.rooms} rooms, and no more may be; /list shows them, or try again later"
+        if len(self._rooms) >= limits.max_rooms:
+            text = f"there are {limits.max_rooms} rooms, and no more may be; /list shows them, or try again later"
             raise ProtocolError("too-many", text)
-        if self._made[state.token_hash] >= limits.rooms_per_member:
-            text = f"{limits.rooms_per_member} rooms that you made are still there; use one of them"
+        if self._made[state.token_hash] >= limits.max_rooms_per_member:
+            text = f"{limits.max_rooms_per_member} rooms that you made are still there; use one of them"
             raise ProtocolError("too-many", text)
         return Room(name, same_key(name), state.token_hash)
 
@@ -572,12 +572,12 @@ class Membership:
         """Have a room be there, if it is not yet."""
         if room.key not in self._rooms:
             self._rooms[room.key] = room
-            self._room_looks.take(room.name, room)
+            self._room_looks.add(room.name, room)
             self._made[room.maker] += 1
 
     def _shut(self, room: Room) -> None:
         del self._rooms[room.key]
-        self._room_looks.free(room.name, room)
+        self._room_looks.remove(room.name, room)
         self._made[room.maker] -= 1
         if not self._made[room.maker]:
             del self._made[room.maker]

@@ -8,9 +8,9 @@ from loguru import logger
 
 from hubbub.protocol import LOBBY, ProtocolError, same_key
 from hubbub.server.access.room_keys import RoomKey, RoomKeys, locked
-from hubbub.server.access.scrypt import Secret
+from hubbub.server.access.scrypt import HashedSecret
 from hubbub.server.delivery.delivery import Delivery
-from hubbub.server.network.attempts import AttemptLimiter
+from hubbub.server.network.admission import AttemptLimiter
 from hubbub.server.rooms.membership import Membership
 from hubbub.server.rooms.room import Member
 
@@ -56,7 +56,7 @@ class RoomAccess:
         key = same_key(name)
         if key == LOBBY:
             raise ProtocolError("not-allowed", "the lobby cannot be locked; /join it without KEY, or lock another room")
-        lock = RoomKey(key, Secret.of(given), member.verifier)
+        lock = RoomKey(key, HashedSecret.create(given), member.verifier)
         if self._membership.has(key):
             raise ProtocolError("not-allowed", f"{name} is there already, without a lock; /join {name} without KEY")
         if not self._locks.has_no_history(lock):

@@ -337,7 +337,7 @@ def test_a_bot_owns_its_name(tmp_path: Path) -> None:
         assert run_client_in_pipe(tmp_path, address, "--name", "bot", *config)[0] == 0
         code, _, asides = run_client_in_pipe(tmp_path, address, "--name", "bot", *other)
         assert code == 2
-        assert "bot is somebody's own" in asides
+        assert "bot belongs to someone else" in asides
         with WireClient(server.address) as nobody:
             nobody.send("/name bot")
             assert "name-taken" in nobody.read_match("/error")

@@ -50,7 +50,7 @@ def identity(authority: Authority) -> Identity:
     return authority.issue()
 
 
-ROOMY = replace(FAST_LIMITS, naming_bytes=100_000_000)  # whoever has no name may send as much as he likes
+ROOMY = replace(FAST_LIMITS, sign_in_bytes=100_000_000)  # whoever has no name may send as much as he likes
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import pytest
 from hubbub.client.network.identity import proof
 from hubbub.protocol import Challenged, ProtocolError, check_duration
 from hubbub.server.access import moderation as order_module
-from hubbub.server.access.moderation import WHY_CHARS, Moderation, address_key
+from hubbub.server.access.moderation import MAX_REASON_CHARS, Moderation, parse_subnet
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
@@ -55,7 +55,7 @@ def test_a_banned_name_and_all_that_looks_like_it() -> None:
     order.ban("Bob", HOUR, "op", "spam")
     text = "BOB is banned by op until 1970-01-01 01:00:00 UTC: spam"
     assert refusal(lambda: order.refuse_banned("BOB")) == ("not-allowed", text)
-    assert refusal(lambda: order.refuse_banned("b0b"))[1].startswith("b0b looks like Bob, who is banned by op")
+    assert refusal(lambda: order.refuse_banned("b0b"))[1].startswith("b0b looks like Bob, which is banned by op")
     order.refuse_banned("bobby")
     clock.now = HOUR
     order.refuse_banned("bob")
@@ -89,8 +89,8 @@ def test_a_banned_address(banned: str, address: str, same: bool) -> None:
     """What the gate counts as one address is banned as one; unban understands every spelling of it."""
     order = Moderation(MemoryJournal())
     order.ban(banned, HOUR, "op")
-    assert (order.banned_address(address) is not None) == same
-    order.unban(address_key(banned))
+    assert (order.find_address_ban(address) is not None) == same
+    order.unban(parse_subnet(banned))
     order.refuse_banned_address(address)
 
 
@@ -127,12 +127,12 @@ def test_sentences_survive_and_those_that_are_over_go() -> None:
     clock.now = HOUR
     after = Moderation(journal, clock=clock)
     after.load()
-    assert after.sentences() == [
+    assert after.list_restrictions() == [
         "192.0.2.1 was banned by op until 1970-01-01 02:00:00 UTC",
         "carl was muted by op until 1970-01-01 02:00:00 UTC",
     ]
     assert set(journal.list_facts("ban")) == {"192.0.2.1"}
-    assert (refusal(lambda: after.refuse_muted("CARL"))[0], after.banned_name("bob")) == ("not-allowed", None)
+    assert (refusal(lambda: after.refuse_muted("CARL"))[0], after.find_name_ban("bob")) == ("not-allowed", None)
 
 
 def test_a_damaged_fact_is_an_error() -> None:
@@ -159,7 +159,7 @@ def test_a_ban_that_cannot_be_kept_does_not_hold(monkeypatch: pytest.MonkeyPatch
 
 def test_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """A ban may be changed, and those that are over make room."""
-    monkeypatch.setattr(order_module, "BANS", 2)
+    monkeypatch.setattr(order_module, "MAX_RESTRICTIONS", 2)
     clock = Clock()
     order = Moderation(MemoryJournal(), clock=clock)
     order.ban("ann", HOUR, "op")
@@ -186,7 +186,7 @@ def test_many_threads_leave_the_tables_right() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (order.sentences(), dict(order._looks)) == ([], {})
+    assert (order.list_restrictions(), dict(order._banned_keys)) == ([], {})
 
 
 # ---------------------------------------------------------------------------------------------------- on real sockets
@@ -196,7 +196,7 @@ def prove(server: ChatServer, name: str) -> None:
     """Have the name of somebody who is here be his, as a proof would."""
     member = server._context.membership.find(name)
     member.verifier = f"verifier of {name}"
-    server._context.ownership.take(name, member.verifier)
+    server._context.ownership.claim_name(name, member.verifier)
 
 
 def come_as(wire: WireClient, name: str, secret: bytes) -> None:
@@ -330,7 +330,7 @@ def test_operators_cannot_touch_each_other(server: ChatServer, op: WireClient) -
     ("line", "code"),
     [
         ("/kick nobody", "no-such-person"),
-        ("/kick bob " + "x" * (WHY_CHARS + 1), "text-too-long"),
+        ("/kick bob " + "x" * (MAX_REASON_CHARS + 1), "text-too-long"),
         ("/ban bob", "missing-argument"),
         ("/ban bob spam", "argument-invalid"),
         ("/ban bob 0s", "argument-invalid"),
@@ -363,7 +363,7 @@ def test_a_banned_name(server: ChatServer, op: WireClient, bob: WireClient, carl
     refusals.append(carl.read_match("/error"))
     assert [line.split(" until")[0] for line in refusals] == [
         "/error not-allowed bob is banned by op",
-        "/error not-allowed b0b looks like bob, who is banned by op",
+        "/error not-allowed b0b looks like bob, which is banned by op",
         "/error not-allowed Bob is banned by op",
     ]
     op.send("/bans", "/unban BOB", "/bans")
@@ -387,7 +387,7 @@ def test_a_ban_survives_a_restart(tmp_path: Path) -> None:
             op.read_until("/notice carl")
     with serving(journal=SqliteJournal(path), operators=["op"]) as server, WireClient(server.address, "carl") as carl:
         carl.send("hi")
-        assert carl.read_match("/error").startswith("/error not-allowed you were muted by op until ")
+        assert carl.read_match("/error").startswith("/error not-allowed you are muted by op until ")
         with WireClient(server.address) as bob:
             bob.read_line()
             bob.send(f"/resume {token} lobby 0", "/name bob")
@@ -399,8 +399,8 @@ def test_who_comes_from_a_banned_address(
     server: ChatServer, op: WireClient, bob: WireClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever is connected from it goes, named or not, but an operator; newcomers are told at the gate."""
-    monkeypatch.setattr("hubbub.server.session.address_key", lambda _: "192.0.2.1")  # where this machine is, for a test
-    monkeypatch.setattr(Moderation, "banned_address", lambda self, _: self._valid("ban", "192.0.2.1"))
+    monkeypatch.setattr("hubbub.server.session.parse_subnet", lambda _: "192.0.2.1")
+    monkeypatch.setattr(Moderation, "find_address_ban", lambda self, _: self._find("ban", "192.0.2.1"))
     with WireClient(server.address) as nameless:
         nameless.read_line()
         op.send("/ban 192.0.2.1 1h")
@@ -422,7 +422,7 @@ def test_a_muted_one(server: ChatServer, op: WireClient, bob: WireClient, carl: 
     op.send("/mute Bob 1h")
     bob.read_until("/notice")
     bob.send("x", "/me x", "/post 1 x", "/post 2 /me x", "/msg carl x", "/name rob", "/color red", "/join den", "x")
-    muted = "not-allowed you were muted by op until "
+    muted = "not-allowed you are muted by op until "
     assert [line.split(muted)[0] for line in bob.sync() if muted in line] == [
         *["/error "] * 2,
         "/refused 1 ",

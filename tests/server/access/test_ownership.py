@@ -12,7 +12,7 @@ import pytest
 from hubbub.protocol import ProtocolError
 from hubbub.server.access import ownership as names_module
 from hubbub.server.access.limits import Limits
-from hubbub.server.access.ownership import NAME_DAYS, NAMES_PER_OWNER, NameOwnership, is_proof
+from hubbub.server.access.ownership import MAX_NAMES_PER_OWNER, NAME_EXPIRY_DAYS, NameOwnership, verify_client_proof
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
@@ -81,7 +81,7 @@ def started(journal: MemoryJournal, clock: Clock) -> NameOwnership:
 def is_free(names: NameOwnership, name: str, verifier: str) -> bool:
     """Say whether somebody may be called `name`."""
     try:
-        names.check(name, verifier)
+        names.check_available(name, verifier)
     except ProtocolError as error:
         assert error.code == "name-taken"
         return False
@@ -93,7 +93,7 @@ def is_free(names: NameOwnership, name: str, verifier: str) -> bool:
 
 def test_a_right_proof() -> None:
     """The verifier and the proof are those that another program makes."""
-    assert is_proof(VERIFIER, PROOF, NONCE, SERVER)
+    assert verify_client_proof(VERIFIER, PROOF, NONCE, SERVER)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_right_proof() -> None:
 )
 def test_a_wrong_proof(verifier: str, proof: str, nonce: str, server: str) -> None:
     """Whatever is wrong with it, that is all that it is."""
-    assert not is_proof(verifier, proof, nonce, server)
+    assert not verify_client_proof(verifier, proof, nonce, server)
 
 
 # ----------------------------------------------------------------------------------------------------------- the table
@@ -122,10 +122,10 @@ def test_a_wrong_proof(verifier: str, proof: str, nonce: str, server: str) -> No
 
 def test_who_uses_a_name_first_owns_it(names: NameOwnership) -> None:
     """However it is spelt, and what looks like it; to others and to who proved nothing it is taken."""
-    names.take("Alice", "a")
-    names.take("alice", "b")
-    assert names.owns("ALICE", "a")
-    assert not names.owns("alice", "b")
+    names.claim_name("Alice", "a")
+    names.claim_name("alice", "b")
+    assert names.is_owner("ALICE", "a")
+    assert not names.is_owner("alice", "b")
     for same in ("alice", "ＡＬＩＣＥ", "аlice"):
         assert [is_free(names, same, verifier) for verifier in ("a", "b", "")] == [True, False, False]
     assert is_free(names, "bob", "")
@@ -133,51 +133,51 @@ def test_who_uses_a_name_first_owns_it(names: NameOwnership) -> None:
 
 def test_a_name_used_without_a_proof_is_nobodys(names: NameOwnership) -> None:
     """The empty verifier is no one."""
-    names.take("alice", "")
-    assert not names.owns("alice", "")
+    names.claim_name("alice", "")
+    assert not names.is_owner("alice", "")
     assert is_free(names, "alice", "b")
 
 
 def test_what_looks_like_a_name_of_somebody_is_not_taken(names: NameOwnership) -> None:
     """Who came by another way, as with `/resume`, does not come to own it."""
-    names.take("alice", "a")
-    names.take("аlice", "b")
-    assert not names.owns("аlice", "b")
+    names.claim_name("alice", "a")
+    names.claim_name("аlice", "b")
+    assert not names.is_owner("аlice", "b")
 
 
 def test_an_owner_has_names_that_look_the_same(names: NameOwnership, clock: Clock) -> None:
     """And when one of them is given up, the looks are still those of the other."""
-    names.take("alice", "a")
+    names.claim_name("alice", "a")
     clock.now += 2 * DAY
-    names.take("аlice", "a")
-    clock.now += (NAME_DAYS - 1) * DAY
+    names.claim_name("аlice", "a")
+    clock.now += (NAME_EXPIRY_DAYS - 1) * DAY
     assert not is_free(names, "аlice", "b")
-    assert not names.owns("alice", "a")
+    assert not names.is_owner("alice", "a")
     assert not is_free(names, "alice", "b")
 
 
 def test_a_name_is_owned_for_90_days(names: NameOwnership, journal: FullDisk, clock: Clock) -> None:
     """Not a moment less; then it is anybody's, and the journal forgets it."""
-    names.take("alice", "a")
-    names.keep()
-    clock.now += NAME_DAYS * DAY
+    names.claim_name("alice", "a")
+    names.store_changes()
+    clock.now += NAME_EXPIRY_DAYS * DAY
     assert not is_free(names, "alice", "b")
     clock.now += 0.001
     assert is_free(names, "alice", "b")
-    names.keep()
+    names.store_changes()
     assert journal.list_facts("name") == {}
 
 
-@pytest.mark.parametrize("how", [NameOwnership.use, NameOwnership.take])
+@pytest.mark.parametrize("how", [NameOwnership.record_use, NameOwnership.claim_name])
 def test_a_use_begins_the_90_days_anew(names: NameOwnership, clock: Clock, how: object) -> None:
     """By whoever owns it, and by nobody else."""
-    names.take("alice", "a")
-    names.take("bob", "b")
+    names.claim_name("alice", "a")
+    names.claim_name("bob", "b")
     clock.now += 2 * DAY
     assert callable(how)
     how(names, "alice", "a")
     how(names, "bob", "a")
-    clock.now += (NAME_DAYS - 1) * DAY
+    clock.now += (NAME_EXPIRY_DAYS - 1) * DAY
     assert not is_free(names, "alice", "x")
     assert is_free(names, "bob", "x")
 
@@ -186,42 +186,42 @@ def test_a_use_is_written_once_a_day(names: NameOwnership, journal: FullDisk, cl
     """A name that is used all day long costs two writes."""
     before = journal.writes
     for _ in range(30):
-        names.take("alice", "a")
-        names.use("alice", "a")
-        names.keep()
+        names.claim_name("alice", "a")
+        names.record_use("alice", "a")
+        names.store_changes()
         clock.now += DAY / 24
     assert journal.writes == before + 2
 
 
 def test_one_name_too_many(names: NameOwnership, clock: Clock) -> None:
     """The one longest unused is given up; another's stays."""
-    names.take("other", "b")
-    for number in range(NAMES_PER_OWNER):
+    names.claim_name("other", "b")
+    for number in range(MAX_NAMES_PER_OWNER):
         clock.now += 2 * DAY
-        names.take(f"n{number}", "a")
+        names.claim_name(f"n{number}", "a")
     clock.now += 2 * DAY
-    names.use("n0", "a")
-    names.take("more", "a")
-    assert not names.owns("n1", "a")
-    assert all(names.owns(name, "a") for name in ("n0", "n2", "more"))
-    assert names.owns("other", "b")
+    names.record_use("n0", "a")
+    names.claim_name("more", "a")
+    assert not names.is_owner("n1", "a")
+    assert all(names.is_owner(name, "a") for name in ("n0", "n2", "more"))
+    assert names.is_owner("other", "b")
 
 
 def test_the_name_of_an_operator_stays_his(journal: FullDisk, clock: Clock) -> None:
     """Unused for years, over a restart, and whatever else he is called: who came by it could keep order."""
-    names = NameOwnership(journal, clock, kept=["Op"])
+    names = NameOwnership(journal, clock, operators=["Op"])
     names.load()
-    names.take("op", "a")
-    names.take("alice", "a")
+    names.claim_name("op", "a")
+    names.claim_name("alice", "a")
     clock.now += 2 * DAY
-    for number in range(NAMES_PER_OWNER):
-        names.take(f"n{number}", "a")
-        names.keep()
-    assert names.owns("op", "a")
+    for number in range(MAX_NAMES_PER_OWNER):
+        names.claim_name(f"n{number}", "a")
+        names.store_changes()
+    assert names.is_owner("op", "a")
     assert not names.is_owned("alice")
     for _ in range(2):
-        clock.now += 10 * NAME_DAYS * DAY
-        names = NameOwnership(journal, clock, kept=["Op"])
+        clock.now += 10 * NAME_EXPIRY_DAYS * DAY
+        names = NameOwnership(journal, clock, operators=["Op"])
         names.load()
         assert not is_free(names, "OP", "b")
         assert [name for name in ("op", "n1") if names.is_owned(name)] == ["op"]
@@ -229,73 +229,73 @@ def test_the_name_of_an_operator_stays_his(journal: FullDisk, clock: Clock) -> N
 
 def test_nobody_looks_like_an_operator(journal: FullDisk, clock: Clock) -> None:
     """Also before he came for the first time, or he could never come."""
-    names = NameOwnership(journal, clock, kept=["Op"])
+    names = NameOwnership(journal, clock, operators=["Op"])
     names.load()
     assert [is_free(names, name, "b") for name in ("0p", "\u043ep", "OP", "opa")] == [False, False, True, True]
 
 
 def test_so_many_names_and_no_more(names: NameOwnership, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody loses his to a newcomer, until one is free again."""
-    monkeypatch.setattr(names_module, "NAMES", 2)
+    monkeypatch.setattr(names_module, "MAX_OWNED_NAMES", 2)
     for name in ("alice", "bob", "carol"):
-        names.take(name, f"v {name}")
-    assert names.owns("alice", "v alice")
+        names.claim_name(name, f"v {name}")
+    assert names.is_owner("alice", "v alice")
     assert is_free(names, "carol", "anybody")
-    clock.now += (NAME_DAYS + 1) * DAY
-    names.take("carol", "v carol")
-    assert names.owns("carol", "v carol")
+    clock.now += (NAME_EXPIRY_DAYS + 1) * DAY
+    names.claim_name("carol", "v carol")
+    assert names.is_owner("carol", "v carol")
 
 
 def test_what_is_owned_survives(names: NameOwnership, journal: FullDisk, clock: Clock) -> None:
     """So does when it was last used, and who the server is."""
-    names.take("Alice", "a")
-    names.keep()
+    names.claim_name("Alice", "a")
+    names.store_changes()
     clock.now += 2 * DAY
-    names.take("bob", "b")
-    names.keep()
+    names.claim_name("bob", "b")
+    names.store_changes()
     again = started(journal, clock)
-    assert again.server == names.server
-    assert len(again.server) == 32
-    assert again.owns("alice", "a")
+    assert again.server_id == names.server_id
+    assert len(again.server_id) == 32
+    assert again.is_owner("alice", "a")
     assert not is_free(again, "аlice", "b")
-    clock.now += (NAME_DAYS - 1) * DAY
+    clock.now += (NAME_EXPIRY_DAYS - 1) * DAY
     again = started(journal, clock)
-    assert not again.owns("alice", "a")
-    assert again.owns("bob", "b")
+    assert not again.is_owner("alice", "a")
+    assert again.is_owner("bob", "b")
     assert list(journal.list_facts("name")) == ["bob"]
 
 
 def test_every_server_is_another() -> None:
     """Nothing that is proven to one can be used at the other."""
-    assert started(MemoryJournal(), Clock()).server != started(MemoryJournal(), Clock()).server
+    assert started(MemoryJournal(), Clock()).server_id != started(MemoryJournal(), Clock()).server_id
 
 
 def test_a_journal_that_cannot_be_written(names: NameOwnership, journal: FullDisk, clock: Clock) -> None:
     """The name is owned all the same, the log says so, and what is to be kept is kept later."""
     journal.full = True
-    names.take("alice", "a")
+    names.claim_name("alice", "a")
     with captured_log() as lines:
-        names.keep()
-    assert "cannot keep whose a name is: the disk is full" in lines[0]
-    assert names.owns("alice", "a")
+        names.store_changes()
+    assert "cannot store the owners of names: the disk is full" in lines[0]
+    assert names.is_owner("alice", "a")
     journal.full = False
-    names.keep()
-    assert started(journal, clock).owns("alice", "a")
+    names.store_changes()
+    assert started(journal, clock).is_owner("alice", "a")
 
 
 def test_a_name_changes_hands_while_it_is_written(journal: FullDisk, clock: Clock) -> None:
     """What is kept in the end is what is true in the end."""
     names = started(journal, clock)
-    names.take("alice", "a")
+    names.claim_name("alice", "a")
 
     def keep_slowly(kind: str, key: str, fact: str | None) -> None:
         del journal.store_fact  # the next one goes the usual way
-        clock.now += (NAME_DAYS + 1) * DAY
-        names.take("alice", "b")
+        clock.now += (NAME_EXPIRY_DAYS + 1) * DAY
+        names.claim_name("alice", "b")
         journal.store_fact(kind, key, fact)
 
     journal.store_fact = keep_slowly  # type: ignore[method-assign]
-    names.keep()
+    names.store_changes()
     assert json.loads(journal.list_facts("name")["alice"])["verifier"] == "b"
 
 
@@ -305,15 +305,15 @@ def test_many_threads_agree_on_one_owner(names: NameOwnership) -> None:
 
     def use(verifier: str) -> None:
         barrier.wait()
-        names.take("alice", verifier)
-        names.keep()
+        names.claim_name("alice", verifier)
+        names.store_changes()
 
     threads = [threading.Thread(target=use, args=(f"v{number}",)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(names.owns("alice", f"v{number}") for number in range(8)) == 1
+    assert sum(names.is_owner("alice", f"v{number}") for number in range(8)) == 1
 
 
 # -------------------------------------------------------------------------------------------------------- real sockets
@@ -452,7 +452,7 @@ def test_a_name_that_was_not_used_for_90_days_is_anybodys(journal: FullDisk) -> 
     with serving(journal=journal) as server:
         leave(owner(server, ALICE, "alice"))
         fact = json.loads(journal.list_facts("name")["alice"])
-    fact["used"] -= int((NAME_DAYS + 1) * DAY * 1000)
+    fact["used"] -= int((NAME_EXPIRY_DAYS + 1) * DAY * 1000)
     journal.store_fact("name", "alice", json.dumps(fact))
     with serving(journal=journal) as server, WireClient(server.address, "alice") as nobody:
         assert who(nobody) == []

@@ -9,19 +9,19 @@ import pytest
 from hubbub.protocol import ProtocolError
 from hubbub.server import cli as chat_server
 from hubbub.server.access import scrypt
-from hubbub.server.access.passwords import Password, PasswordError, find_password
-from hubbub.server.access.scrypt import Hash, HashError, Secret
+from hubbub.server.access.passwords import PasswordError, ServerPassword, load_password
+from hubbub.server.access.scrypt import HashedSecret, HashError, ScryptHash
 from testing.server import ServerProcess, captured_log, serving
 from testing.waiting import ROOT
 from testing.wire_client import WireClient
 
 COMMAND = [sys.executable, str(ROOT / "chat_server.py")]
-OPEN_SESAME = Hash.of("open sesame")
+OPEN_SESAME = ScryptHash.create("open sesame")
 
 
 @pytest.fixture
-def password() -> Password:
-    return Password(Secret(OPEN_SESAME))
+def password() -> ServerPassword:
+    return ServerPassword(HashedSecret(OPEN_SESAME))
 
 
 # ---------------------------------------------------------------------------------------------------------- the hash
@@ -29,15 +29,15 @@ def password() -> Password:
 
 def test_a_hash_is_of_one_secret() -> None:
     """Also after it was written and read; every hash has a salt of its own."""
-    again = Hash.parse(str(OPEN_SESAME))
+    again = ScryptHash.parse(str(OPEN_SESAME))
     assert again == OPEN_SESAME
-    assert (again.is_of("open sesame"), again.is_of("open sesam"), again.is_of("")) == (True, False, False)
-    assert Hash.of("open sesame").salt != OPEN_SESAME.salt
+    assert (again.matches("open sesame"), again.matches("open sesam"), again.matches("")) == (True, False, False)
+    assert ScryptHash.create("open sesame").salt != OPEN_SESAME.salt
 
 
 def test_how_a_keyboard_spells_it_is_all_one() -> None:
     """An é is an é, composed or not."""
-    assert Secret(Hash.of("caf\u00e9")).matches("cafe\u0301")
+    assert HashedSecret(ScryptHash.create("caf\u00e9")).matches("cafe\u0301")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_how_a_keyboard_spells_it_is_all_one() -> None:
 def test_what_is_no_hash(line: str) -> None:
     """Bad numbers, a cost that nobody should pay, and what is cut short."""
     with pytest.raises(HashError):
-        Hash.parse(line)
+        ScryptHash.parse(line)
 
 
 def test_the_right_one_costs_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +69,7 @@ def test_the_right_one_costs_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(text, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(scrypt, "_scrypt", counted)
-    secret = Secret(OPEN_SESAME)
+    secret = HashedSecret(OPEN_SESAME)
     assert [secret.matches(text) for text in ("no", "open sesame", "open sesame", "no", "")] == [False, True, True] + [
         False
     ] * 2
@@ -83,7 +83,7 @@ def test_no_turn_is_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
         scrypt._turns.acquire()
     try:
         with pytest.raises(ProtocolError, match="too-fast"):
-            Secret(OPEN_SESAME).matches("x")
+            HashedSecret(OPEN_SESAME).matches("x")
     finally:
         for _ in range(scrypt.AT_A_TIME):
             scrypt._turns.release()
@@ -97,7 +97,7 @@ def test_a_file(tmp_path: Path, text: str) -> None:
     """Its first line, hashed or not; where it is not, whoever starts the server is told."""
     path = tmp_path / "password"
     path.write_text(text)
-    found = find_password(path, {"CHAT_PASSWORD": "other"})
+    found = load_password(path, {"CHAT_PASSWORD": "other"})
     assert found is not None
     found.check("open sesame", "192.0.2.1")
     assert (str(path) in found.warning) == (not text.startswith("scrypt"))
@@ -106,10 +106,10 @@ def test_a_file(tmp_path: Path, text: str) -> None:
 
 def test_the_environment() -> None:
     """Where no file is named."""
-    found = find_password(None, {"CHAT_PASSWORD": str(OPEN_SESAME)})
+    found = load_password(None, {"CHAT_PASSWORD": str(OPEN_SESAME)})
     assert found is not None
     found.check("open sesame", "192.0.2.1")
-    assert find_password(None, {}) is None
+    assert load_password(None, {}) is None
 
 
 @pytest.mark.parametrize("text", ["", "\n\nx", "  \n", "scrypt:1:1\n"])
@@ -118,7 +118,7 @@ def test_a_file_without_a_password(tmp_path: Path, text: str) -> None:
     path = tmp_path / "password"
     path.write_text(text)
     with pytest.raises(PasswordError):
-        find_password(path, {})
+        load_password(path, {})
     run = subprocess.run(
         [*COMMAND, "--password-file", str(path)], cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False
     )
@@ -129,9 +129,9 @@ def test_a_file_without_a_password(tmp_path: Path, text: str) -> None:
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     """The line says why."""
     with pytest.raises(PasswordError, match="No such file"):
-        find_password(tmp_path / "missing", {})
+        load_password(tmp_path / "missing", {})
     with pytest.raises(PasswordError, match="no password in CHAT_PASSWORD"):
-        find_password(None, {"CHAT_PASSWORD": ""})
+        load_password(None, {"CHAT_PASSWORD": ""})
 
 
 @pytest.mark.parametrize(("given", "code"), [("open sesame\n", 0), ("\n", 2), ("", 2)])
@@ -149,14 +149,14 @@ def test_making_a_hash(tmp_path: Path, given: str, code: int) -> None:
     assert run.returncode == code
     assert list(tmp_path.iterdir()) == []
     if code == 0:
-        assert Hash.parse(run.stdout.strip()).is_of("open sesame")
+        assert ScryptHash.parse(run.stdout.strip()).matches("open sesame")
         assert run.stderr == ""
 
 
 # ------------------------------------------------------------------------------------------------------------ sessions
 
 
-def test_who_has_it_comes_in(password: Password) -> None:
+def test_who_has_it_comes_in(password: ServerPassword) -> None:
     """`/pass` comes first, is not answered, and everything else says what to do until then."""
     with serving(password=password) as server, WireClient(server.address) as wire:
         assert wire.read_line() == "/hello 1 password"
@@ -172,7 +172,7 @@ def test_who_has_it_comes_in(password: Password) -> None:
         assert wire.read_line().startswith("/error not-allowed ")
 
 
-def test_five_wrong_ones_and_the_address_waits(password: Password) -> None:
+def test_five_wrong_ones_and_the_address_waits(password: ServerPassword) -> None:
     """On whatever connections, with the right one too; this machine is no exception."""
     with serving(password=password) as server:
         for _ in range(5):
@@ -196,7 +196,7 @@ def test_a_server_without_one() -> None:
         assert wire.read_line().startswith("/welcome")
 
 
-def test_the_log_has_no_password(password: Password) -> None:
+def test_the_log_has_no_password(password: ServerPassword) -> None:
     """However it is mistyped."""
     with captured_log() as log, serving(password=password) as server, WireClient(server.address) as wire:
         wire.send("/pass hunter2", "/passhunter2", "/Pass hunter2", "pass hunter2", "/name hunter2", "/exit")

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from loguru import logger
 
-from hubbub.server.network.certificate import Certificate, CertificateError, self_signed
+from hubbub.server.network.certificate import Certificate, CertificateError, load_or_create_self_signed
 from hubbub.tls import fingerprint
 from testing.certificates import PEM, Authority, make_key, trusting_context, unverified_context
 from testing.server import ServerProcess
@@ -53,26 +53,26 @@ def test_what_cannot_be_served_with(tmp_path: Path) -> None:
 def test_one_of_its_own(tmp_path: Path) -> None:
     """It is made once, for its owner's eyes, is valid for the names of this machine, and stays."""
     path = tmp_path / "chat_tls.pem"
-    made = self_signed(path, "chat.example")
+    made = load_or_create_self_signed(path, "chat.example")
     assert path.stat().st_mode & 0o777 == 0o600
     assert re.fullmatch(r"([0-9A-F]{2}:){31}[0-9A-F]{2}", made.fingerprint)
-    assert self_signed(path, "chat.example").fingerprint == made.fingerprint
+    assert load_or_create_self_signed(path, "chat.example").fingerprint == made.fingerprint
     assert [file.name for file in tmp_path.iterdir()] == ["chat_tls.pem"]
 
 
 def test_one_of_its_own_needs_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says how to install it; one that is there already needs none."""
-    self_signed(tmp_path / "kept.pem", "localhost")
+    load_or_create_self_signed(tmp_path / "kept.pem", "localhost")
     monkeypatch.setitem(sys.modules, "cryptography", None)
     with pytest.raises(CertificateError, match=r"pip install -e '\.\[tls\]'"):
-        self_signed(tmp_path / "new.pem", "localhost")
-    assert self_signed(tmp_path / "kept.pem", "localhost")
+        load_or_create_self_signed(tmp_path / "new.pem", "localhost")
+    assert load_or_create_self_signed(tmp_path / "kept.pem", "localhost")
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     """Nothing is left behind."""
     with pytest.raises(CertificateError, match="cannot write the certificate"):
-        self_signed(tmp_path / "missing" / "chat_tls.pem", "localhost")
+        load_or_create_self_signed(tmp_path / "missing" / "chat_tls.pem", "localhost")
 
 
 @pytest.mark.parametrize(

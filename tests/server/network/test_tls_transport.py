@@ -171,9 +171,9 @@ def test_a_handshake_that_drips_is_read_seldom(identity: Identity, monkeypatch: 
     bytes_ = iter([b"\x16", b"\x03", b"\x01", b"\x3f", *[b"\xff"] * 16, b""])
     monkeypatch.setattr(SocketTransport, "recv", lambda *_: next(bytes_))
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
-        channel = Certificate(identity.path, identity.path).transport(listener.accept()[0])
+        channel = Certificate(identity.path, identity.path).wrap_connection(listener.accept()[0])
         with pytest.raises(ssl.SSLError):
-            channel.open(TIMEOUT_SECONDS)
+            channel.handshake(TIMEOUT_SECONDS)
         channel.close()
     assert waits == [DRIP_SECONDS] * (21 - HANDSHAKE_READS)
 
@@ -244,7 +244,7 @@ def test_a_full_server_shuts_the_door(identity: Identity) -> None:
     """Without a handshake there is no telling why."""
     certificate = Certificate(identity.path, identity.path)
     with (
-        serving(certificate=certificate, limits=replace(FAST_LIMITS, clients=1)) as server,
+        serving(certificate=certificate, limits=replace(FAST_LIMITS, max_clients=1)) as server,
         WireClient(server.address, "alice", context=unverified_context()),
         pytest.raises((ssl.SSLError, ConnectionError)),
     ):

@@ -216,7 +216,7 @@ def test_one_comes_back_to_a_room_that_another_looks_like_by_now() -> None:
 
 def test_so_many_rooms_and_no_more() -> None:
     """The lobby is one of them; what is there can be entered, and when a room goes another may be made."""
-    context = ServerContext("bob", "alice", "carl", limits=Limits(rooms=2))
+    context = ServerContext("bob", "alice", "carl", limits=Limits(max_rooms=2))
     context.membership.join_room(context.people["bob"], "ops")
     with pytest.raises(ProtocolError, match=r"too-many.*2 rooms"):
         context.membership.join_room(context.people["alice"], "zoo")
@@ -228,7 +228,7 @@ def test_so_many_rooms_and_no_more() -> None:
 
 def test_so_many_rooms_of_one_member() -> None:
     """Those that are still there count, for him alone."""
-    context = ServerContext("bob", "alice", "carl", limits=Limits(rooms_per_member=2))
+    context = ServerContext("bob", "alice", "carl", limits=Limits(max_rooms_per_member=2))
     bob = context.people["bob"]
     for name, guest in (("ant", "alice"), ("bee", "carl")):
         context.membership.join_room(bob, name)

@@ -11,7 +11,7 @@ import pytest
 from hubbub.protocol import ProtocolError
 from hubbub.server.access import room_keys as locks_module
 from hubbub.server.access.room_keys import FACTS, RoomKey, RoomKeys
-from hubbub.server.access.scrypt import Hash, Secret
+from hubbub.server.access.scrypt import HashedSecret, ScryptHash
 from hubbub.server.journal.journal import Journal, JournalError
 from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
@@ -21,7 +21,7 @@ from testing.waiting import eventually
 from testing.wire_client import WireClient
 
 HELD = replace(FAST_LIMITS, grace_seconds=60)
-HASH = Hash.of("key")
+HASH = ScryptHash.create("key")
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def answer(wire: WireClient, line: str) -> str:
 
 
 def lock(room: str = "ops") -> RoomKey:
-    return RoomKey(room, Secret(HASH), "alice")
+    return RoomKey(room, HashedSecret(HASH), "alice")
 
 
 def test_a_lock_is_kept() -> None:
@@ -149,13 +149,13 @@ def test_a_wrong_key_is_as_none(bob: WireClient) -> None:
 def test_a_wrong_key_costs_as_much_as_none(bob: WireClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """One scrypt each, so that time tells nothing."""
     tried: list[str] = []
-    is_of = Hash.is_of
+    matches = ScryptHash.matches
 
-    def counted(self: Hash, text: str) -> bool:
+    def counted(self: ScryptHash, text: str) -> bool:
         tried.append(text)
-        return is_of(self, text)
+        return matches(self, text)
 
-    monkeypatch.setattr(Hash, "is_of", counted)
+    monkeypatch.setattr(ScryptHash, "matches", counted)
     for line in ("/join ops", "/join ops x"):
         answer(bob, line)
     assert tried == ["", "x"]
@@ -317,7 +317,7 @@ def test_a_room_that_cannot_be_made_leaves_no_lock() -> None:
     """Where there can be no more rooms, nothing of it stays."""
     journal = MemoryJournal()
     with (
-        serving(limits=replace(FAST_LIMITS, rooms=1), journal=journal) as server,
+        serving(limits=replace(FAST_LIMITS, max_rooms=1), journal=journal) as server,
         WireClient(server.address, "alice") as alice,
     ):
         assert answer(alice, "/join ops key").startswith("/error too-many ")
