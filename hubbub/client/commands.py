@@ -1,107 +1,125 @@
-"""What a person can type: the wire's commands under the words people use, and those that need no server."""
+"""The commands that a user can type: those of the protocol under familiar words, and those that need no server."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from hubbub.client.state.settings import LEVELS
-from hubbub.protocol import COMMANDS as WIRE_COMMANDS
+from hubbub.protocol import COMMANDS as PROTOCOL_COMMANDS
 from hubbub.protocol import (
     Command,
     CommandRow,
+    Join,
     Name,
     ProtocolError,
     Text,
+    Who,
     check_name,
     command_table,
+    find_command,
     parse_command,
 )
 
 
-class Local(Command):
-    """A command that the client carries out itself; it never goes over the wire."""
+class LocalCommand(Command):
+    """A command that the client carries out itself; it is never sent."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Reply(Local):
-    """Tell `text` to whoever last told the person something."""
+class Reply(LocalCommand):
+    """Send `text` to the sender of the last private message."""
 
     text: Text
 
 
 @dataclass(frozen=True, slots=True)
-class Ignore(Local):
-    """Show no line of `name` any more; empty: list who is ignored."""
+class Ignore(LocalCommand):
+    """Hide the messages of `name`; empty: list the ignored names."""
 
     name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Unignore(Local):
-    """Show what `name` says again."""
+class Unignore(LocalCommand):
+    """Show the messages of `name` again."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Mentions(Local):
-    """Show the lines again that mentioned the person."""
+class Mentions(LocalCommand):
+    """Show again the lines that mention the user."""
 
 
 @dataclass(frozen=True, slots=True)
-class Notify(Local):
-    """Let of this room ring what `when`, one of LEVELS, says; empty: tell what does."""
+class Notify(LocalCommand):
+    """Set when this room rings to `when`, one of LEVELS; empty: show it."""
 
     when: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Colors(Local):
-    """Tell which colours there are, and which is mine: what `/color` alone means."""
+class Colors(LocalCommand):
+    """Show the colours, and the user's own: what `/color` alone means."""
 
 
 @dataclass(frozen=True, slots=True)
-class Clear(Local):
+class Clear(LocalCommand):
     """Empty the screen."""
 
 
-def _as_on_the_wire(*words: str) -> dict[str, CommandRow]:
-    return {word: WIRE_COMMANDS[word] for word in words}
+def _from_protocol(*words: str) -> dict[str, CommandRow]:
+    return {word: PROTOCOL_COMMANDS[word] for word in words}
 
 
-# In the order in which `/help` shows them. What stands for an argument is also what completion goes by.
-COMMANDS = {
-    **_as_on_the_wire("join", "leave", "list", "who", "msg"),
-    **command_table(("r", Reply, "TEXT", "answer whoever last told me something alone")),
-    **_as_on_the_wire("me"),
-    **command_table(("nick", Name, "NAME", "change my name")),
-    **_as_on_the_wire("color"),
+OPERATOR_COMMANDS = _from_protocol("kick", "ban", "unban", "bans", "mute", "unmute")
+
+# In the order in which `/help` shows them. Completion goes by the placeholders of the arguments.
+GENERAL_COMMANDS = {
+    **_from_protocol("join", "leave", "list", "who", "msg"),
+    **command_table(("r", Reply, "TEXT", "reply to the last private message")),
+    **_from_protocol("me"),
+    **command_table(("nick", Name, "NAME", "change your name")),
+    **_from_protocol("color"),
     **command_table(
-        ("ignore", Ignore, "[NAME]", "see no line of NAME any more, or list whom I ignore"),
-        ("unignore", Unignore, "NAME", "see what NAME says again"),
-        ("mentions", Mentions, "", "the last lines that mentioned me, once more"),
-        ("notify", Notify, f"[{'|'.join(LEVELS)}]", "what of this room may ring, or what does now"),
+        ("ignore", Ignore, "[NAME]", "hide NAME's messages; alone: list"),
+        ("unignore", Unignore, "NAME", "show NAME's messages again"),
+        ("mentions", Mentions, "", "show the last lines that mention you"),
+        ("notify", Notify, f"[{'|'.join(LEVELS)}]", "when this room rings; alone: show"),
     ),
-    **_as_on_the_wire("history"),
+    **_from_protocol("history"),
     **command_table(
         ("clear", Clear, "", "empty the screen"),
-        ("name", Name, "NAME [COLOR]", "who I am, after my name was taken; or change name and colour"),
+        ("name", Name, "NAME [COLOR]", "sign in under another name; or change both"),
     ),
-    **_as_on_the_wire("kick", "ban", "unban", "bans", "mute", "unmute", "help", "exit"),
+    **_from_protocol("help", "exit"),
 }
+COMMANDS = {**GENERAL_COMMANDS, **OPERATOR_COMMANDS}
+
+# Words that users of IRC type.
+ALIASES = {"quit": "exit", "part": "leave", "names": "who"}
+
+OPERATORS = "operators"  # `/help operators` lists their commands
+KEYS = "keys: Tab completes, Up old lines, Ctrl-R search, Ctrl-L redraw, Ctrl-D exit"
+MORE_HELP = f"/help COMMAND shows one command, /help {OPERATORS} those for operators"
 
 
-def understand(line: str) -> Command:
-    """Return what a cleaned line means that is not empty.
+def parse_line(line: str) -> Command:
+    """Return the command in a cleaned line that is not empty.
 
-    Raises ProtocolError as `protocol.parse_command` does, and for a name or a level that is none.
+    Raises ProtocolError as `protocol.parse_command` does, and for a bad name or level.
     """
     if line.strip().lower() == "/color":
         return Colors()
-    match parse_command(line, COMMANDS):
+    match parse_command(_replace_alias(line), COMMANDS):
         case Name(color=color) if color and line.lower().startswith("/nick "):
             usage = COMMANDS["nick"].usage
             raise ProtocolError("argument-invalid", f"usage: {usage}; a name has no spaces, and /color sets the colour")
+        case Join(room, key):
+            return Join(room.removeprefix("#"), key)
+        case Who(room):
+            return Who(room.removeprefix("#"))
         case Ignore(name) if name:
             return Ignore(check_name(name))
         case Unignore(name):
@@ -110,6 +128,30 @@ def understand(line: str) -> Command:
             return Notify(_check_level(when))
         case command:
             return command
+
+
+def help_lines(topic: str) -> list[str]:
+    """Return what `/help topic` shows: one command, the operators' commands, or, if empty, the general ones.
+
+    Raises ProtocolError for an unknown command.
+    """
+    if not topic:
+        return [*_table(GENERAL_COMMANDS.values()), MORE_HELP, KEYS]
+    if topic.lower() == OPERATORS:
+        return _table(OPERATOR_COMMANDS.values())
+    word = topic.removeprefix("/").lower()
+    return _table([find_command(ALIASES.get(word, word), COMMANDS)])
+
+
+def _table(rows: Collection[CommandRow]) -> list[str]:
+    width = max(len(row.usage) for row in rows)
+    return [f"{row.usage:{width}}  {row.help}" for row in rows]
+
+
+def _replace_alias(line: str) -> str:
+    word, space, rest = line.partition(" ")
+    command = ALIASES.get(word.removeprefix("/").lower()) if word.startswith("/") else None
+    return f"/{command}{space}{rest}" if command else line
 
 
 def _check_level(when: str) -> str:

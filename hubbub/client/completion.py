@@ -55,7 +55,7 @@ def complete(before: str, names: Sequence[Member], rooms: Sequence[RoomRow]) -> 
     return _completion(typed, candidates, unasked=not whole)
 
 
-def wants_rooms(before: str) -> bool:
+def needs_rooms(before: str) -> bool:
     """Say whether a room is being typed at the end of `before`, so that `complete` has use for the rooms."""
     return _being_typed(before)[0] == "ROOM"
 

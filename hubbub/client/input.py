@@ -1,4 +1,4 @@
-"""What a person types, or a pipe brings: commands are carried out here or go to the server, the rest is said.
+"""Input lines, from a user or a pipe: commands are carried out here or sent to the server, other lines are posted.
 
 For the main thread.
 """
@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from hubbub.client.commands import (
-    COMMANDS,
     Clear,
     Colors,
     Ignore,
-    Local,
+    LocalCommand,
     Mentions,
     Notify,
     Reply,
     Unignore,
-    understand,
+    help_lines,
+    parse_line,
 )
-from hubbub.client.completion import Completion, complete, wants_rooms
+from hubbub.client.completion import Completion, complete, needs_rooms
 from hubbub.client.output.ui import InputRejectedError, Ui
 from hubbub.client.session import Session
 from hubbub.client.state.highlights import Highlights
@@ -43,242 +43,244 @@ from hubbub.protocol import (
     Say,
     check_text,
     clean,
-    find_command,
     same_key,
 )
 
-LEAVE_SECONDS = 2.0  # for acknowledgements that are on their way when the person leaves
+EXIT_SECONDS = 2.0  # for acknowledgements that are on their way when the user leaves
 
-OFFLINE = "not connected; try again when the status line says connected"
-FULL = "not taken: {} waiting to be sent, and no more can; the line stays below, try again later"
-PASTE_FULL = "not taken: {} waiting to be sent, and {} more are too many; they stay below, try again later or send less"
-PASTE_TOO_MUCH = "not taken: {}; they stay below, send less"
-PASTE_LINE = "nothing of it was sent, because of line {}: {}"
-LEAVING = "{} not sent; leave once more to drop what is not sent"
+OFFLINE = "Not sent, offline: {} (press Up to get it back)"
+FULL = "not accepted: {} waiting to be sent, and no more can; the line stays below, try again later"
+PASTE_FULL = (
+    "not accepted: {} waiting to be sent, and {} more are too many; they stay below, try again later or send fewer"
+)
+PASTE_TOO_MUCH = "not accepted: {}; they stay below, send fewer"
+PASTE_LINE = "nothing was sent, because of line {}: {}"
 COLORS_ARE = "your colour is {}; /color takes one of {}"
-NOBODY = "nobody has told you anything yet; /msg NAME TEXT tells somebody"
+NO_SENDER = "No private message yet"
+NO_MENTION = "No mention in the lines shown here"
 
 _NOTIFY = {
-    "all": "every line in {} may ring",
+    "all": "every line in {} rings",
     "mention": "a line in {} rings when it has your name",
     "off": "no line in {} rings",
 }
 
-_WAIT_OFFLINE = (Say, Me, Join, Leave, Name, Color)  # the others are questions of the moment
+_WAIT_OFFLINE = (Say, Me, Join, Leave, Name, Color)  # the others are of no use later
 
 
-def lines_are(count: int) -> str:
+def count_lines(count: int) -> str:
     """Return `1 line is` or `3 lines are`."""
     return "1 line is" if count == 1 else f"{count} lines are"
 
 
 class InputHandler:
-    """Takes what is typed, for one session and one console."""
+    """Handles the input of one session on one user interface."""
 
-    def __init__(self, session: Session, highlights: Highlights, settings: SettingsFile, console: Ui) -> None:
+    def __init__(self, session: Session, highlights: Highlights, settings: SettingsFile, ui: Ui) -> None:
         self._session = session
+        self._display = session.display
         self._highlights = highlights
         self._settings = settings
-        self._ui = console
-        self._warned = False  # that leaving drops what is not sent
+        self._ui = ui
+        self._is_warned = False  # that leaving discards unsent lines
 
     # ---------------------------------------------------------------------------------------- lines from an editor
 
     def handle_line(self, line: str) -> bool:
-        """Carry out what was typed, or show why not; False means that the person leaves.
+        """Carry out a line, or show why not; return False when the user leaves.
 
-        Waits only for LEAVE_SECONDS, when leaving. Raises InputRejectedError while too much waits already.
+        Waits only when leaving, for EXIT_SECONDS. Raises InputRejectedError while the outbox is full.
         """
-        command = self._understand(line)
+        command = self._parse(line)
         if isinstance(command, Exit):
-            return not self._leaves()
-        self._warned = False
+            return not self._may_exit()
+        self._is_warned = False
         if command is not None:
-            self._carry_out(command)
+            self._carry_out(command, line)
         return True
 
     def handle_paste(self, lines: Sequence[str]) -> None:
         """Post all these lines, in order, none as a command; or raise InputRejectedError and post none."""
         texts = [text for line in lines if (text := clean(line)).strip()]
-        says = [self._sayable(number, text) for number, text in enumerate(texts, start=1)]
-        if says:
-            self._put(says, PASTE_FULL.format(lines_are(len(self._session.unsent)), len(says)))
+        posts = [self._check_pasted(number, text) for number, text in enumerate(texts, start=1)]
+        if posts:
+            self._submit(posts, PASTE_FULL.format(count_lines(len(self._session.unsent)), len(posts)))
 
     def status(self) -> Status:
-        """Return what the person should know now."""
+        """Return what the status line shows now."""
         return self._session.status()
 
     def complete(self, before: str) -> Completion:
-        """Return how the line that starts with `before` may go on."""
-        rooms = self._session.rooms() if wants_rooms(before) else ()
-        return complete(before, self._session.people(), rooms)
+        """Return the completions of a line that starts with `before`."""
+        rooms = self._session.rooms() if needs_rooms(before) else ()
+        return complete(before, self._session.members(), rooms)
 
     # ------------------------------------------------------------------------------- lines that come one after another
 
     def handle_line_and_wait(self, line: str) -> bool:
-        """Carry out a line, and return when the next one can be taken; False means that the line says to leave.
+        """Carry out a line, and return when the next one can follow; return False for one that says to leave.
 
-        Raises session.NotSentError, and StoppedError.
+        Raises progress.NotSentError, and StoppedError.
         """
-        command = self._understand(line)
+        command = self._parse(line)
         if command is not None and not isinstance(command, Exit):
-            self._carry_out(command)
+            self._carry_out(command, line)
             self._session.wait_for_space()
         return not isinstance(command, Exit)
 
     def send_text_and_wait(self, line: str) -> bool:
-        """Say a line, whatever it starts with, and return when the next one can be taken. Raises as the other does."""
+        """Post a line as text, whatever it starts with, and return True when the next one can follow.
+
+        Raises as `handle_line_and_wait`.
+        """
         text = clean(line)
         try:
             command = check(Say(text)) if text.strip() else None
         except ProtocolError as error:
-            self._session.refuse(error.text)
+            self._display.refuse(error.text)
             return True
         if command is not None:
-            self._carry_out(command)
+            self._carry_out(command, line)
             self._session.wait_for_space()
         return True
 
     # ------------------------------------------------------------------------------------------------------- any line
 
-    def _understand(self, line: str) -> Command | None:
-        """Return what a line means; None for a blank one, and for one that means nothing, after saying why."""
+    def _parse(self, line: str) -> Command | None:
+        """Return the command in a line; None for a blank line, and for a wrong one after saying why."""
         text = clean(line)
         if not text.strip():
             return None
         try:
-            return check(understand(text))
+            return check(parse_line(text))
         except ProtocolError as error:
-            self._session.refuse(error.text)
+            self._display.refuse(error.text)
             return None
 
-    def _sayable(self, number: int, text: str) -> Say:
+    def _check_pasted(self, number: int, text: str) -> Say:
         try:
-            say = Say(text)
-            check(say)
+            post = Say(text)
+            check(post)
         except ProtocolError as error:
-            self._session.refuse(PASTE_LINE.format(number, error.text))
+            self._display.refuse(PASTE_LINE.format(number, error.text))
             raise InputRejectedError from error
-        return say
+        return post
 
-    def _carry_out(self, command: Command) -> None:
+    def _carry_out(self, command: Command, line: str) -> None:
         if isinstance(command, Help):
             self._help(command)
-        elif isinstance(command, Local):
+        elif isinstance(command, Reply):
+            self._reply(command, line)
+        elif isinstance(command, LocalCommand):
             self._carry_out_here(command)
-        elif isinstance(command, _WAIT_OFFLINE) or self._session.inside:
-            self._put([command], FULL.format(lines_are(len(self._session.unsent))))
+        elif isinstance(command, _WAIT_OFFLINE) or self._session.is_signed_in:
+            self._submit([command], FULL.format(count_lines(len(self._session.unsent))))
         else:
-            self._session.refuse(OFFLINE)
+            self._display.refuse(OFFLINE.format(clean(line)))
 
-    def _put(self, commands: Sequence[Command], full: str) -> None:
+    def _submit(self, commands: Sequence[Command], full: str) -> None:
         try:
-            self._session.put(*commands)
+            self._session.submit(*commands)
         except TooMuchError as error:
-            self._session.refuse(PASTE_TOO_MUCH.format(error))
+            self._display.refuse(PASTE_TOO_MUCH.format(error))
             raise InputRejectedError from error
         except FullError as error:
-            self._session.refuse(full)
+            self._display.refuse(full)
             raise InputRejectedError from error
 
-    def _leaves(self) -> bool:
-        """Say whether nothing keeps the person, who is told once of what is not sent."""
-        count = self._session.settle(LEAVE_SECONDS)
-        warned, self._warned = self._warned, True
-        if count and not warned:
-            self._session.refuse(LEAVING.format(lines_are(count)))
-        return warned or not count
+    def _may_exit(self) -> bool:
+        """Say whether the user may leave: not the first time while lines are unsent, of which they are warned."""
+        count = self._session.wait_for_acknowledgements(EXIT_SECONDS)
+        was_warned, self._is_warned = self._is_warned, True
+        if count and not was_warned:
+            them = "it" if count == 1 else "them"
+            self._display.refuse(f"{count_lines(count)} unsent. /exit again discards {them}")
+        return was_warned or not count
 
     # --------------------------------------------------------------------------------------- what needs no server
 
     def _help(self, command: Help) -> None:
         try:
-            rows = [find_command(command.command, COMMANDS)] if command.command else list(COMMANDS.values())
+            lines = help_lines(command.command)
         except ProtocolError as error:
-            self._session.refuse(error.text)
+            self._display.refuse(error.text)
             return
-        width = max(len(row.usage) for row in rows)
-        for row in rows:
-            self._session.tell(f"{row.usage:{width}}  {row.help}")
+        for line in lines:
+            self._display.tell(line)
 
-    def _carry_out_here(self, command: Local) -> None:
+    def _carry_out_here(self, command: LocalCommand) -> None:
         match command:
-            case Reply(text):
-                self._reply(text)
             case Ignore(""):
-                self._list_ignored()
+                names = self._settings.settings.ignored
+                self._display.tell(f"you ignore {', '.join(names)}" if names else "you ignore no one")
             case Ignore(name):
                 self._ignore(name)
             case Unignore(name):
                 self._unignore(name)
             case Mentions():
-                self._mentions()
+                self._show_mentions()
             case Notify(level):
                 self._notify(level)
             case Colors():
-                self._session.tell(COLORS_ARE.format(self._session.who.color, ", ".join(COLORS)))
+                self._display.tell(COLORS_ARE.format(self._session.user.color, ", ".join(COLORS)))
             case Clear():
                 self._ui.clear()
 
-    def _reply(self, text: str) -> None:
-        teller = self._highlights.last_sender
-        if teller:
-            self._carry_out(Msg(teller, text))
+    def _reply(self, command: Reply, line: str) -> None:
+        sender = self._highlights.last_sender
+        if sender:
+            self._carry_out(Msg(sender, command.text), line)
         else:
-            self._session.refuse(NOBODY)
-
-    def _list_ignored(self) -> None:
-        names = self._settings.settings.ignored
-        self._session.tell(f"you ignore {', '.join(names)}" if names else "you ignore nobody")
+            self._display.refuse(NO_SENDER)
 
     def _ignore(self, name: str) -> None:
-        if same_key(name) == same_key(self._session.who.name):
-            self._session.refuse("that is you; nobody can ignore themselves")
+        if same_key(name) == same_key(self._session.user.name):
+            self._display.refuse("you cannot ignore yourself; /ignore NAME hides the messages of another user")
             return
-        self._remember(lambda settings: settings.ignoring(name))
-        if self._ignores(name):
-            self._session.tell(f"you see nothing of {name} any more; /unignore {name} ends it")
+        self._change_settings(lambda settings: settings.with_ignored(name))
+        if self._is_ignored(name):
+            self._display.tell(f"messages from {name} are hidden; /unignore {name} shows them again")
 
     def _unignore(self, name: str) -> None:
-        if not self._ignores(name):
-            self._session.refuse(f"you do not ignore {name}; /ignore shows whom you do")
+        if not self._is_ignored(name):
+            self._display.refuse(f"you do not ignore {name}; /ignore lists the names that you ignore")
             return
-        self._remember(lambda settings: settings.hearing(name))
-        self._session.tell(f"you see again what {name} says")
+        self._change_settings(lambda settings: settings.without_ignored(name))
+        self._display.tell(f"messages from {name} are shown again")
 
-    def _ignores(self, name: str) -> bool:
+    def _is_ignored(self, name: str) -> bool:
         return same_key(name) in map(same_key, self._settings.settings.ignored)
 
     def _notify(self, level: str) -> None:
         room = self._session.room
         if level:
-            self._remember(lambda settings: settings.notifying(room, level))
-        self._session.tell(_NOTIFY[self._highlights.notify_level(room)].format(room))
+            self._change_settings(lambda settings: settings.with_level(room, level))
+        self._display.tell(_NOTIFY[self._highlights.notify_level(room)].format(room))
 
-    def _remember(self, change: Callable[[Settings], Settings]) -> None:
-        """Change the settings, now and for the next time, or show why not."""
+    def _change_settings(self, change: Callable[[Settings], Settings]) -> None:
+        """Change the settings for this run and the next ones, or show why that is not possible."""
         try:
             self._settings.change(change)
         except SettingsError as error:
-            self._session.refuse(str(error))
+            self._display.refuse(str(error))
         settings = self._settings.settings
         self._highlights.set_preferences(settings.ignored, settings.notify)
 
-    def _mentions(self) -> None:
+    def _show_mentions(self) -> None:
         mentions = self._highlights.mentions
         if not mentions:
-            self._session.tell("nobody has mentioned you yet")
+            self._display.tell(NO_MENTION)
         for room, found in groupby(mentions, key=_room_of):
-            self._session.tell(f"in {room}:" if room else "to you alone:")
+            self._display.tell(f"in {room}:" if room else "private messages:")
             for notification in found:
-                self._session.show(notification)
+                self._display.show(notification)
 
 
 def check(command: Command) -> Command:
     """Return `command`. Raises ProtocolError if the server would refuse it."""
     if isinstance(command, Say | Me):
         check_text(command.text)
-    if not isinstance(command, Local) and len(command.encode()) > LINE_BYTES:
+    if not isinstance(command, LocalCommand) and len(command.encode()) > LINE_BYTES:
         raise LineTooLongError(LINE_BYTES, [])
     return command
 

@@ -1,68 +1,159 @@
-"""How to get in again after a lost connection: as whom, and with which words. Nothing is sent here."""
+"""The sign-in conversation with the server, the first time and after each lost connection.
 
-from hubbub.client.network.connection import UselessError
-from hubbub.protocol import Error, Name, Resume, Welcome
+    restart -> Hello -> Pass, where it is asked for -> Challenge -> Prove -> Name or Resume -> Welcome
 
-NAME_REFUSALS = frozenset({"name-taken", "name-invalid"})  # another name may do; no other refusal has a remedy here
+Nothing is sent here: an event comes in, and the commands that answer it come out. The caller holds the session's lock.
+"""
+
+from hubbub.protocol import (
+    VERSION,
+    Challenge,
+    Challenged,
+    Command,
+    Error,
+    Event,
+    Hello,
+    Name,
+    Pass,
+    Prove,
+    Resume,
+    Welcome,
+    clean,
+)
+
+NAME_REFUSALS = frozenset({"name-taken", "name-invalid"})  # another name may be accepted
 PASSWORD_REFUSALS = frozenset({"password-wrong", "password-needed"})
+NO_CHALLENGE = frozenset({"unknown-command", "name-needed"})  # from an older server, which has no challenges
+
+PASSWORD_NEEDED = "the server asks for a password; give it with --password-file FILE or in CHAT_PASSWORD"  # noqa: S105
+NO_CHAT_SERVER = "this is not a chat server; check the host and the port"
+
+
+class SignInError(Exception):
+    """The server does not accept the sign-in; the text says why."""
+
+
+class NameRefusedError(SignInError):
+    """The server does not accept this name; the text says why."""
+
+
+class PasswordRefusedError(SignInError):
+    """The server does not accept this password, or asks for one; the text says why."""
 
 
 class Login:
-    """Remembers who we are to the server; whoever shares it brings the lock."""
+    """The state of the sign-in to one server, and what is needed to sign in again."""
 
-    def __init__(self) -> None:
-        self._name = Name("")
+    def __init__(self, password: str = "", *, proves_identity: bool = False) -> None:
+        self._password = password
+        self._proves_identity = proves_identity
+        self._user = Name("")
         self._token = ""  # of /resume; a secret
-        self._knock: Resume | Name = self._name
-        self._nameless = False
-        self._told = False  # that this name does not get us in
+        self._position = ("", 0)  # the room to resume, and the last line of it that was received
+        self._is_greeted = False
+        self._awaits_challenge = False
+        self._is_resuming = False
+        self._was_welcomed = False
+        self._needs_name = False
+        self._is_reported = False  # that the server does not accept this name
 
     @property
-    def who(self) -> Name:
-        """Who we are."""
-        return self._name
+    def user(self) -> Name:
+        """The user's name and colour."""
+        return self._user
 
     @property
-    def nameless(self) -> bool:
-        """Whether only another name gets us in."""
-        return self._nameless
+    def needs_name(self) -> bool:
+        """Whether the server accepts only another name."""
+        return self._needs_name
 
     @property
-    def resumed(self) -> bool:
-        """Whether we last knocked as somebody whom the server knows."""
-        return isinstance(self._knock, Resume)
+    def awaits_challenge(self) -> bool:
+        """Whether the server's challenge is still to come."""
+        return self._awaits_challenge
 
-    def welcome(self, event: Welcome) -> None:
-        """Be in."""
-        self.rename(event.name, event.color)
-        self._token = event.token
-        self._nameless = self._told = False
+    @property
+    def is_resuming(self) -> bool:
+        """Whether the last request was to resume a session that the server may still hold."""
+        return self._is_resuming
+
+    @property
+    def was_welcomed(self) -> bool:
+        """Whether a sign-in has succeeded before."""
+        return self._was_welcomed
 
     def rename(self, name: str, color: str) -> None:
-        """Have another name, or another colour."""
-        self._name = Name(name, color)
+        """Use another name, or another colour, from now on."""
+        self._user = Name(name, color)
 
-    def choose(self, command: Name) -> None:
-        """Be somebody new from now on; without a colour in the same one as before."""
+    def restart(self, room: str, seq: int) -> None:
+        """Expect a new connection, on which `room` is resumed after its line `seq`."""
+        self._position = (room, seq)
+        self._is_greeted = self._awaits_challenge = False
+
+    def choose_name(self, command: Name) -> list[Command]:
+        """Replace a refused name, in the same colour if the command has none; return what to send now."""
         self._token = ""
-        self._told = False
-        self.rename(command.name, command.color or self._name.color)
+        self._is_reported = False
+        self.rename(command.name, command.color or self._user.color)
+        return [self._request()] if self._is_greeted and not self._awaits_challenge else []
 
-    def knock(self, room: str, seq: int) -> Resume | Name:
-        """Return what to say, having `room` up to line `seq`."""
-        self._knock = Resume(self._token, room, seq) if self._token else self._name
-        return self._knock
+    def receive(self, event: Event, proof: Prove | None = None) -> list[Command]:
+        """Return the commands that answer `event`; `proof` is the answer to a challenge.
 
-    def refuse(self, error: Error) -> bool:
-        """Look for another way in; return whether the person must be told that there is none under this name.
-
-        If we are not `nameless` after it, knocking again may help. Raises UselessError where only time does.
+        Raises SignInError when the server refuses; NameRefusedError only once for each name.
         """
-        if self.resumed and error.code == "resume-unknown":
+        match event:
+            case Error() if not self._is_greeted:
+                raise SignInError(clean(event.text))
+            case Challenged() | Welcome() if not self._is_greeted:
+                raise SignInError(NO_CHAT_SERVER)
+            case Hello() if not self._is_greeted:
+                return self._answer_greeting(event)
+            case Challenged() if self._awaits_challenge:
+                return [self._request()] if proof is None else [proof, self._request()]
+            case Error(code) if code in NO_CHALLENGE and self._awaits_challenge:
+                return [self._request()]
+            case Error():
+                return self._answer_refusal(event)
+            case Welcome():
+                self.rename(event.name, event.color)
+                self._token = event.token
+                self._was_welcomed = True
+                self._needs_name = self._is_reported = False
+        return []
+
+    def _answer_greeting(self, hello: Hello) -> list[Command]:
+        if hello.version != VERSION:
+            raise SignInError(
+                f"the server speaks version {hello.version} of the protocol, and this client {VERSION}; "
+                "update the older one"
+            )
+        if hello.asks_password and not self._password:
+            raise PasswordRefusedError(PASSWORD_NEEDED)
+        self._is_greeted = True
+        # The password goes only to a server that asks for it.
+        commands: list[Command] = [Pass(self._password)] if hello.asks_password else []
+        self._awaits_challenge = self._proves_identity
+        return [*commands, Challenge() if self._awaits_challenge else self._request()]
+
+    def _request(self) -> Resume | Name:
+        """Return the request to be let in: to the session that the server holds, or as a new one."""
+        self._awaits_challenge = False
+        self._is_resuming = bool(self._token)
+        return Resume(self._token, *self._position) if self._is_resuming else self._user
+
+    def _answer_refusal(self, error: Error) -> list[Command]:
+        if self._is_resuming and error.code == "resume-unknown":
             self._token = ""
-            return False
-        if error.code not in NAME_REFUSALS:
-            raise UselessError(error.text)
-        self._nameless = True
-        told, self._told = self._told, True
-        return not told
+            return [] if self._needs_name else [self._request()]
+        if error.code in NAME_REFUSALS:
+            self._needs_name = True
+            was_reported, self._is_reported = self._is_reported, True
+            if was_reported:
+                return []
+            raise NameRefusedError(clean(error.text))
+        # The server limits wrong passwords; that limit is final only at the first sign-in.
+        if error.code in PASSWORD_REFUSALS or (error.code == "too-fast" and not self._was_welcomed):
+            raise PasswordRefusedError(clean(error.text))
+        raise SignInError(clean(error.text))

@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-import platformdirs
-
 from hubbub.client.network.address import DEFAULT_HOST, DEFAULT_PORT, parse_addresses
 from hubbub.client.network.tls_trust import parse_fingerprint
 from hubbub.client.prompts import choose_color
 from hubbub.client.state.backlog import parse_since
-from hubbub.client.state.private_files import default_folder
+from hubbub.client.state.private_files import config_folder, state_folder
 from hubbub.protocol import ProtocolError, __version__, check_room, clean
 
 PROGRAM = "chat_client.py"
@@ -53,7 +51,7 @@ def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = _Parser(prog=PROGRAM, description="Enter a chat room.", allow_abbrev=False)
     for add in (_add_who_and_where, _add_ways_to_show, _add_trust, _add_places):
         add(parser)
-    parser.add_argument("--version", action="version", version=f"chat-room {__version__}")
+    parser.add_argument("--version", action="version", version=f"hubbub {__version__}")
     return parser.parse_args(argv)
 
 
@@ -120,7 +118,7 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         type=Path,
-        default=default_folder(),
+        default=config_folder(),
         metavar="FOLDER",
         help="where your settings and the lines that you typed are kept (%(default)s)",
     )
@@ -131,4 +129,4 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
 
 def default_log() -> Path:
     """Return the log's place in the folder that this system has for a user's logs and histories."""
-    return platformdirs.user_state_path("chat-room", appauthor=False) / "chat_client.log"
+    return state_folder() / "chat_client.log"

@@ -44,7 +44,7 @@ def hexadecimal(name: str) -> str:
 
 def test_version(tmp_path: Path) -> None:
     """It is answered on standard output."""
-    assert run_client_in_pipe(tmp_path, "--version") == (0, f"chat-room {protocol.__version__}\n", "")
+    assert run_client_in_pipe(tmp_path, "--version") == (0, f"hubbub {protocol.__version__}\n", "")
 
 
 # ------------------------------------------------------------------------------------------------------- getting in
@@ -54,7 +54,7 @@ def test_name_and_color_are_asked_for(tmp_path: Path, server: FakeServer) -> Non
     """Who gives no options is asked for a name, and for a colour by its number, and only then connects."""
     with client_on_terminal(tmp_path, server.address) as terminal:
         server.accept_probe()
-        terminal.wait_for("Username:")
+        terminal.wait_for("Choose a name:")
         terminal.type("alice" + ENTER)
         terminal.wait_for("Colour (name or number")
         terminal.type("10" + ENTER)
@@ -98,7 +98,7 @@ def test_taken_name_is_asked_for_again_with_the_reason(tmp_path: Path, server: F
         peer.send("/error name-taken somebody is called alice; choose another name")
         peer.expect_exit()
         terminal.wait_for("somebody is called alice; choose another name")
-        terminal.wait_for_input("Username: ")
+        terminal.wait_for_input("Choose a name: ")
         terminal.type("bob" + ENTER)
         peer = server.accept()
         assert peer.greet() == "/name bob red"
@@ -110,7 +110,7 @@ def test_invalid_name_is_asked_for_again(tmp_path: Path, server: FakeServer) -> 
     """A name that is no name never reaches the server."""
     with client_on_terminal(tmp_path, server.address, "--name", "al ice", "--color", "red") as terminal:
         terminal.wait_for("a name has only letters, digits")
-        terminal.wait_for_input("Username: ")
+        terminal.wait_for_input("Choose a name: ")
         terminal.type("alice" + ENTER)
         assert server.accept().greet() == "/name alice red"
 
@@ -433,7 +433,7 @@ def test_leaving_is_told_to_the_server(tmp_path: Path, server: FakeServer, keys:
 def test_leaving_while_being_asked(tmp_path: Path, server: FakeServer, key: str) -> None:
     """Nobody has to choose a name."""
     with client_on_terminal(tmp_path, server.address) as terminal:
-        terminal.wait_for("Username:")
+        terminal.wait_for("Choose a name:")
         terminal.type(key)
         assert terminal.wait_for_exit() == 0
         assert terminal.settings() == terminal.settings_before
@@ -469,7 +469,7 @@ def test_dumb_terminal_gets_plain_lines(tmp_path: Path, server: FakeServer) -> N
     """A terminal that cannot move its cursor gets no escape code at all, and works, commands and all."""
     with client_on_terminal(tmp_path, server.address, TERM="dumb") as terminal:
         server.accept_probe()
-        terminal.wait_for("Username:")
+        terminal.wait_for("Choose a name:")
         terminal.type("alice\n")
         terminal.wait_for("Colour (name or number")
         terminal.type("red\n")
@@ -704,7 +704,7 @@ def test_no_server_is_one_line_that_says_how_to_start_one(tmp_path: Path) -> Non
         (["--name", "bot", "a..b:1"], "'a..b' is no host name"),
         (["--name", "bot", "--since", "yesterday"], "argument --since: 'yesterday' is neither"),
         (["--colour"], "unrecognized arguments: --colour"),
-        ([], "nobody can be asked for a name; give one with --name"),
+        ([], "you cannot be asked for a name; give one with --name"),
     ],
 )
 def test_bad_option_is_one_line(tmp_path: Path, arguments: list[str], told: str) -> None:
@@ -776,7 +776,7 @@ def test_log_lives_in_the_state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path
     """Unless told otherwise, nothing is written where the client was started."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     if sys.platform == "linux":
-        assert options.default_log() == tmp_path / "chat-room" / "chat_client.log"
+        assert options.default_log() == tmp_path / "hubbub" / "chat_client.log"
     assert options.default_log().parent != Path.cwd()
 
 
@@ -835,22 +835,29 @@ def test_taken_name_is_refused_by_the_server(tmp_path: Path) -> None:
     ):
         first.wait_for_input("lobby> ")
         with client_on_terminal(tmp_path, address, "--name", "Alice", "--color", "red") as second:
-            second.wait_for_input("Username: ")
+            second.wait_for_input("Choose a name: ")
             assert "!!! " in second.text
             second.type("bob" + ENTER)
             second.wait_for_input("lobby> ")
 
 
 def test_help_is_shown(tmp_path: Path) -> None:
-    """The commands that there are, each with its usage."""
+    """The general commands fit on one screen of 24 by 80; those of operators are shown apart."""
     with (
         real_server(tmp_path) as (_, address),
         client_on_terminal(tmp_path, address, "--name", "alice", "--color", "red") as terminal,
     ):
         terminal.wait_for_input("lobby> ")
         terminal.type("/help" + ENTER)
+        terminal.wait_for("keys: Tab")
+        assert [row for row in terminal.rows if "/join ROOM" in row or "/exit " in row or "lobby>" in row] == [
+            "--- /join ROOM [KEY]           go to ROOM, or make it; KEY locks a new one",
+            "--- /exit                      leave the chat",
+            "lobby>",
+        ]
+        assert "/mute" not in terminal.text
+        terminal.type("/help operators" + ENTER)
         terminal.wait_for("/mute NAME DURATION")
-        terminal.wait_for("/exit  ")
 
 
 def test_pipe_delivers_every_line(tmp_path: Path) -> None:

@@ -11,20 +11,20 @@ from hubbub.client.commands import (
     Clear,
     Colors,
     Ignore,
-    Local,
+    LocalCommand,
     Mentions,
     Notify,
     Reply,
     Unignore,
-    understand,
+    parse_line,
 )
-from hubbub.protocol import Color, Command, Help, History, Join, Leave, Me, Msg, Name, ProtocolError, Say, Who
+from hubbub.protocol import Color, Command, Exit, Help, History, Join, Leave, Me, Msg, Name, ProtocolError, Say, Who
 
 
 def refusal(line: str) -> tuple[str, str]:
     """Return the code and the text with which `line` is refused."""
     with pytest.raises(ProtocolError) as caught:
-        understand(line)
+        parse_line(line)
     return caught.value.code, caught.value.text
 
 
@@ -39,7 +39,11 @@ def refusal(line: str) -> tuple[str, str]:
         ("/Color ", Colors()),
         ("/me waves", Me("waves")),
         ("/join ops", Join("ops")),
+        ("/join #ops key", Join("ops", "key")),
         ("/leave", Leave()),
+        ("/part #ops", Leave()),
+        ("/quit bye", Exit()),
+        ("/names #ops", Who("ops")),
         ("/who ops", Who("ops")),
         ("/msg bob hi", Msg("bob", "hi")),
         ("/history 10 200", History(10, 200)),
@@ -60,7 +64,7 @@ def refusal(line: str) -> tuple[str, str]:
 )
 def test_line_means_a_command(line: str, command: Command) -> None:
     """Words may be in any case, names come out as the server would spell them."""
-    assert understand(line) == command
+    assert parse_line(line) == command
 
 
 @pytest.mark.parametrize("word", ["resume", "post", "ping", "pong"])
@@ -77,7 +81,7 @@ def test_slip_of_the_finger_is_answered_with_a_word_of_people() -> None:
 
 @pytest.mark.parametrize(
     ("word", "meant"),
-    [("quit", "exit"), ("q", "exit"), ("part", "leave"), ("w", "msg"), ("names", "who"), ("rename", "name")],
+    [("bye", "exit"), ("q", "exit"), ("close", "leave"), ("w", "msg"), ("users", "who"), ("rename", "name")],
 )
 def test_word_of_another_program_is_answered_with_ours(word: str, meant: str) -> None:
     """It does nothing, but nobody has to look for the way out."""
@@ -122,7 +126,7 @@ def test_help_has_its_order() -> None:
     """Who one is comes first, then where one is and what one tells, and the way out last."""
     assert " ".join(COMMANDS) == (
         "join leave list who msg r me nick color ignore unignore mentions notify history clear name "
-        "kick ban unban bans mute unmute help exit"
+        "help exit kick ban unban bans mute unmute"
     )
 
 
@@ -152,7 +156,7 @@ def test_help_is_one_short_line(word: str) -> None:
 
 def test_local_commands_are_not_of_the_wire() -> None:
     """A client can tell what it has to carry out itself."""
-    local = {word for word, row in COMMANDS.items() if issubclass(row.kind, Local)}
+    local = {word for word, row in COMMANDS.items() if issubclass(row.kind, LocalCommand)}
 
     assert local == {"r", "ignore", "unignore", "mentions", "notify", "clear"}
     assert local.isdisjoint(protocol.COMMANDS)

@@ -3,7 +3,7 @@
 import pytest
 
 from hubbub.client.commands import COMMANDS
-from hubbub.client.completion import CANDIDATES, WORD_CHARS, Candidate, Completion, complete, wants_rooms
+from hubbub.client.completion import CANDIDATES, WORD_CHARS, Candidate, Completion, complete, needs_rooms
 from hubbub.client.state.roster import Member
 from hubbub.protocol import COLORS, RoomRow
 
@@ -223,7 +223,7 @@ def test_nobody_around_is_no_candidate() -> None:
 )
 def test_rooms_are_wanted_where_one_is_typed(before: str, *, wanted: bool) -> None:
     """So that a client asks for them only then."""
-    assert wants_rooms(before) is wanted
+    assert needs_rooms(before) is wanted
 
 
 @pytest.mark.parametrize("before", ["/msg ", "x", "/me x"])

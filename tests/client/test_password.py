@@ -143,27 +143,27 @@ def _type(terminal: Terminal, text: str) -> None:
 def test_the_way_back_into_a_locked_room_has_its_key() -> None:
     """What waits for a room is said there, though the server put us elsewhere; no line shows the key."""
     outbox = Outbox()
-    outbox.entered("lobby")
+    outbox.enter("lobby")
     outbox.add(Join("Ops", "secret key"))
-    assert [line for line, _ in outbox.typed()] == ["/join Ops"]
-    assert outbox.ready() == [Join("Ops", "secret key"), Ping("1")]
-    outbox.entered("ops")
-    outbox.answered("1")
+    assert [line for line, _ in outbox.unsent_lines()] == ["/join Ops"]
+    assert outbox.pop_ready() == [Join("Ops", "secret key"), Ping("1")]
+    outbox.enter("ops")
+    outbox.complete("1")
     outbox.add(Say("hi"))
-    outbox.lost()
-    outbox.renewed()
-    outbox.entered("lobby")
-    assert outbox.ready() == [Join("ops", "secret key"), Ping("2")]
-    outbox.entered("ops")
-    outbox.answered("2")
-    assert outbox.ready() == [Post(1, "hi")]
+    outbox.lose_connection()
+    outbox.renumber()
+    outbox.enter("lobby")
+    assert outbox.pop_ready() == [Join("ops", "secret key"), Ping("2")]
+    outbox.enter("ops")
+    outbox.complete("2")
+    assert outbox.pop_ready() == [Post(1, "hi")]
 
 
 def test_a_wrong_key_is_forgotten() -> None:
     """Only what opened a room opens it again."""
     outbox = Outbox()
-    outbox.entered("lobby")
+    outbox.enter("lobby")
     outbox.add(Join("ops", "wrong"))
-    outbox.ready()
-    outbox.answered("1")
+    outbox.pop_ready()
+    outbox.complete("1")
     assert outbox._keys == {}

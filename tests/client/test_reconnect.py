@@ -75,7 +75,7 @@ def test_many_unsent_lines_are_counted(tmp_path: Path) -> None:
         row = terminal.screen.cursor.y
         assert terminal.rows[row - 6 : row] == [*(f"… line {n}" for n in range(1, 6)), "… and 7 more"]
         terminal.type(CTRL_D)
-        terminal.wait_for("!!! 12 lines are not sent; leave once more to drop what is not sent")
+        terminal.wait_for("!!! 12 lines are unsent. /exit again discards them")
         terminal.type(CTRL_C)
         assert terminal.wait_for_exit() == 0
         assert terminal.settings() == terminal.settings_before
@@ -97,7 +97,7 @@ def test_line_that_is_not_taken_stays_in_the_input_line(tmp_path: Path) -> None:
         peer.close()
         terminal.wait_for("reconnecting")
         terminal.type("\x1b[200~" + "\n".join(f"line {number}" for number in range(1, 1_002)) + "\x1b[201~s")
-        terminal.wait_for("!!! not taken: at most 1000 lines can be sent at once, and these are 1001")
+        terminal.wait_for("!!! not accepted: at most 1000 lines can be sent at once, and these are 1001")
         terminal.wait(lambda: terminal.input_row.endswith("line 1001"), "the paste in the input line")
 
 
@@ -148,7 +148,7 @@ def test_pipe_without_a_server_tells_what_is_not_sent(tmp_path: Path) -> None:
         _, asides = process.communicate("one\ntwo\nthree\n", timeout=PIPE_SECONDS)
     assert process.returncode == 3
     assert asides.splitlines() == [
-        "chat_client.py: the server took nothing for 1 s; everything was read",
+        "chat_client.py: the server accepted nothing for 1 s; everything was read",
         "chat_client.py: 3 lines were not sent; the first: one",
     ]
 

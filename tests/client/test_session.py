@@ -12,15 +12,18 @@ import pytest
 
 from hubbub.client import input as input_module
 from hubbub.client import session as session_module
-from hubbub.client.commands import COMMANDS
+from hubbub.client.commands import GENERAL_COMMANDS, KEYS, MORE_HELP, OPERATOR_COMMANDS
 from hubbub.client.input import InputHandler
+from hubbub.client.login import NameRefusedError, SignInError
 from hubbub.client.network import connection
 from hubbub.client.network.dialer import Dialer
 from hubbub.client.output.render import render
 from hubbub.client.output.styled_line import StyledLine
 from hubbub.client.output.ui import InputRejectedError, StoppedError
+from hubbub.client.progress import NotSentError
 from hubbub.client.prompts import choose_color
-from hubbub.client.session import NameRefusedError, NotSentError, Session, SignInError
+from hubbub.client.session import Session
+from hubbub.client.state import chat_state
 from hubbub.client.state.backlog import Backlog, Since
 from hubbub.client.state.highlights import Highlights
 from hubbub.client.state.notification import Age, Notification
@@ -88,7 +91,7 @@ class FakeConsole:
 
 
 class Stay(Session):
-    """A session, with a input at which somebody types."""
+    """A session, with the input handler of its user."""
 
     def __init__(
         self,
@@ -101,10 +104,17 @@ class Stay(Session):
         since: Since | None,
     ) -> None:
         highlights = Highlights()
-        replay = Backlog(since) if since is not None else None
+        backlog = Backlog(since) if since is not None else None
         dialer = Dialer(*address)
         super().__init__(
-            dialer.connect(), dialer, console, highlights, timeout=timeout, curious=curious, past=past, replay=replay
+            dialer.connect(),
+            dialer,
+            console,
+            highlights,
+            timeout=timeout,
+            look_up_names=curious,
+            show_past=past,
+            backlog=backlog,
         )
         self.folder = tempfile.TemporaryDirectory()
         self.settings = SettingsFile(Path(self.folder.name), pytest.fail)
@@ -140,7 +150,6 @@ def visiting_server(
     with FakeServer() as server:
         address = (HOST, server.port)
         session = Stay(address, console, timeout=timeout, curious=curious, past=past, since=since)
-        session.start()
         try:
             yield session, server, console
         finally:
@@ -255,14 +264,14 @@ def test_server_that_does_not_get_on_is_not_waited_for() -> None:
         session.input.handle_line_and_wait("one")
         session.input.handle_line_and_wait("two")
         peer.send("/ack 1")
-        with pytest.raises(NotSentError, match=r"the server took nothing for 0\.1 s; everything was read"):
+        with pytest.raises(NotSentError, match=r"the server accepted nothing for 0\.1 s; everything was read"):
             session.wait_until_delivered()
         assert session.unsent == ["two"]
 
 
 def test_pipe_waits_when_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """For the server to take some of it; the line that was read is kept."""
-    monkeypatch.setattr(session_module, "Outbox", lambda: Outbox(lines=2))
+    monkeypatch.setattr(chat_state, "Outbox", lambda: Outbox(lines=2))
     with inside(asks=False, timeout=0.1) as (session, peer, _):
         session.input.handle_line_and_wait("one")
         with pytest.raises(NotSentError, match="the rest of the input was not read"):
@@ -274,12 +283,12 @@ def test_pipe_waits_when_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_keyboard_does_not_wait_when_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The person is told why, and keeps the line."""
-    monkeypatch.setattr(session_module, "Outbox", lambda: Outbox(lines=1))
+    monkeypatch.setattr(chat_state, "Outbox", lambda: Outbox(lines=1))
     with inside() as (session, _, console):
         session.input.handle_line("one")
         with pytest.raises(InputRejectedError):
             session.input.handle_line("two")
-        assert console.next().startswith("!!! not taken: 1 line is waiting to be sent, and no more can")
+        assert console.next().startswith("!!! not accepted: 1 line is waiting to be sent, and no more can")
         assert session.unsent == ["one"]
 
 
@@ -312,7 +321,7 @@ def test_refused_post_is_shown_with_its_text() -> None:
     with inside() as (session, peer, console):
         session.input.handle_line("/me shouts")
         peer.send("/refused 1 not-allowed nobody may shout")
-        assert console.next() == "!!! nobody may shout; not said: /me shouts"
+        assert console.next() == "!!! nobody may shout; not sent: /me shouts"
         assert session.unsent == []
 
 
@@ -323,7 +332,7 @@ def test_line_for_a_room_that_is_closed_to_us_is_said_nowhere() -> None:
         session.input.handle_line("secret")
         peer.answer_command("/join ops", "/error room-locked ops is locked")
         assert console.next() == "!!! ops is locked"
-        assert console.next() == "!!! not said, for you are not in its room: secret"
+        assert console.next() == "!!! not sent, because you could not enter its room: secret"
         session.input.handle_line("hello")
         peer.acknowledge("1 hello")
 
@@ -524,7 +533,7 @@ def test_question_on_its_way_is_not_asked_twice() -> None:
         session.input.handle_line("/msg bob psst")
         assert peer.receive() == "/msg bob psst"
         peer.close()
-        expected = "!!! the connection was lost, and nobody knows whether this was carried out: /msg bob psst"
+        expected = "!!! the connection was lost; check whether this was carried out: /msg bob psst"
         assert console.next() == expected
         peer = server.accept()
         peer.admit_resumed("/resume token lobby 0", 0, "/entered lobby 0 1 -")
@@ -539,7 +548,7 @@ def test_questions_need_a_connection() -> None:
         wait_until(lambda: session.status().connection != "connected")
         for line in ("/list", "/who", "/history", "/msg bob psst"):
             session.input.handle_line(line)
-            assert console.next() == "!!! not connected; try again when the status line says connected"
+            assert console.next() == f"!!! Not sent, offline: {line} (press Up to get it back)"
         session.input.handle_line("/help join")
         text = "go to ROOM, or make it; KEY locks a new one"
         assert console.next() == f"--- /join ROOM [KEY]  {text}"
@@ -577,7 +586,7 @@ def test_hole_in_what_the_server_sends_is_told() -> None:
     with inside() as (_, peer, console):
         peer.send(said(1, "one"), said(5, "five"))
         console.drain("one")
-        assert console.next() == "--- lines 2 to 4 of this room did not come; /history shows what is kept of them"
+        assert console.next() == "--- lines 2 to 4 of this room are missing; /history shows those that are stored"
         assert console.next().endswith("five")
 
 
@@ -623,14 +632,14 @@ def test_leaving_waits_for_what_is_on_its_way() -> None:
 
 def test_leaving_with_lines_that_are_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first time the person is told; to go on typing starts that anew."""
-    monkeypatch.setattr(input_module, "LEAVE_SECONDS", 0.01)
+    monkeypatch.setattr(input_module, "EXIT_SECONDS", 0.01)
     with inside() as (session, _, console):
         session.input.handle_line("hello")
         assert session.input.handle_line("/exit")
-        assert console.next() == "!!! 1 line is not sent; leave once more to drop what is not sent"
+        assert console.next() == "!!! 1 line is unsent. /exit again discards it"
         session.input.handle_line("hello?")
         assert session.input.handle_line("/exit")
-        assert console.next() == "!!! 2 lines are not sent; leave once more to drop what is not sent"
+        assert console.next() == "!!! 2 lines are unsent. /exit again discards them"
         assert not session.input.handle_line("/exit")
 
 
@@ -681,7 +690,7 @@ def test_answer_goes_to_whoever_told_last() -> None:
     """Without them there is nobody to answer."""
     with inside() as (session, peer, console):
         session.input.handle_line("/r hello")
-        assert console.next().startswith("!!! nobody has told you anything yet")
+        assert console.next().startswith("!!! No private message yet")
         peer.send(f"/msg {NOON} bob blue alice psst", f"/msg {NOON} carol blue alice hey")
         console.drain("hey")
         session.input.handle_line("/r what?")
@@ -692,10 +701,10 @@ def test_nothing_is_shown_of_the_ignored() -> None:
     """From now on and the next time; until that is taken back."""
     with inside() as (session, peer, console):
         for line, answer in [
-            ("/ignore", "--- you ignore nobody"),
-            ("/ignore alice", "!!! that is you; nobody can ignore themselves"),
-            ("/unignore bob", "!!! you do not ignore bob; /ignore shows whom you do"),
-            ("/ignore Bob", "--- you see nothing of Bob any more; /unignore Bob ends it"),
+            ("/ignore", "--- you ignore no one"),
+            ("/ignore alice", "!!! you cannot ignore yourself; /ignore NAME hides the messages of another user"),
+            ("/unignore bob", "!!! you do not ignore bob; /ignore lists the names that you ignore"),
+            ("/ignore Bob", "--- messages from Bob are hidden; /unignore Bob shows them again"),
             ("/ignore", "--- you ignore Bob"),
         ]:
             session.input.handle_line(line)
@@ -704,7 +713,7 @@ def test_nothing_is_shown_of_the_ignored() -> None:
         assert console.next().endswith("carol: two")
         assert SettingsFile(Path(session.folder.name), pytest.fail).load().ignored == ("Bob",)
         session.input.handle_line("/unignore BOB")
-        assert console.next() == "--- you see again what BOB says"
+        assert console.next() == "--- messages from BOB are shown again"
         peer.send(said(3, "three"))
         assert console.next().endswith("bob: three")
         assert SettingsFile(Path(session.folder.name), pytest.fail).load().ignored == ()
@@ -716,7 +725,7 @@ def test_settings_that_cannot_be_written_hold_for_this_time() -> None:
         (Path(session.folder.name) / "settings.json").mkdir()
         session.input.handle_line("/ignore bob")
         assert "this is not remembered" in console.next()
-        assert console.next().startswith("--- you see nothing of bob any more")
+        assert console.next().startswith("--- messages from bob are hidden")
         peer.send(said(1, "one"), f"/say lobby 2 {NOON} carol red two")
         assert console.next().endswith("carol: two")
 
@@ -725,13 +734,13 @@ def test_mentions_are_shown_again() -> None:
     """By room, and without calling anybody again."""
     with inside() as (session, peer, console):
         session.input.handle_line("/mentions")
-        assert console.next() == "--- nobody has mentioned you yet"
+        assert console.next() == "--- No mention in the lines shown here"
         peer.send(said(1, "alice?"), said(2, "nobody"), f"/msg {NOON} bob blue alice psst")
         console.drain("psst")
         assert [news.alert for news in console.news[-3:]] == [True, False, True]
         session.input.handle_line("/mentions")
         shown = [console.next() for _ in range(4)]
-        assert shown == ["--- in lobby:", "12:00 bob: alice?", "--- to you alone:", "12:00 [bob -> alice] psst"]
+        assert shown == ["--- in lobby:", "12:00 bob: alice?", "--- private messages:", "12:00 [bob -> alice] psst"]
         assert [(news.age, news.alert) for news in console.news if news.age is Age.PAST] == [(Age.PAST, False)] * 2
 
 
@@ -740,7 +749,7 @@ def test_room_rings_as_the_person_wants() -> None:
     with inside() as (session, peer, console):
         for line, answer in [
             ("/notify", "--- a line in lobby rings when it has your name"),
-            ("/notify ALL", "--- every line in lobby may ring"),
+            ("/notify ALL", "--- every line in lobby rings"),
             ("/notify some", "!!! usage: /notify [all|mention|off]"),
         ]:
             session.input.handle_line(line)
@@ -769,9 +778,14 @@ def test_the_colours_and_mine() -> None:
 def test_help_needs_no_server() -> None:
     """It has what people type, with what the client does by itself, and nothing for programs."""
     with inside() as (session, _, console):
-        session.input.handle_line("/help")
-        shown = [console.next() for _ in COMMANDS]
-        assert [line.split()[1] for line in shown] == [f"/{word}" for word in COMMANDS]
+        for line, rows, others in [
+            ("/help", GENERAL_COMMANDS, [f"--- {MORE_HELP}", f"--- {KEYS}"]),
+            ("/help operators", OPERATOR_COMMANDS, []),
+            ("/help quit", ["exit"], []),
+        ]:
+            session.input.handle_line(line)
+            assert [console.next().split()[1] for _ in rows] == [f"/{word}" for word in rows]
+            assert [console.next() for _ in others] == others
         session.input.handle_line("/help jion")
         assert console.next().startswith("!!! there is no command /jion; did you mean /join?")
 
@@ -791,7 +805,7 @@ def test_paste_with_a_line_that_is_too_long_stays() -> None:
     with inside() as (session, peer, console):
         with pytest.raises(InputRejectedError):
             session.input.handle_paste(["one", "x" * 2_001])
-        assert console.next().startswith("!!! nothing of it was sent, because of line 2: a message has at most 2000")
+        assert console.next().startswith("!!! nothing was sent, because of line 2: a message has at most 2000")
         session.input.handle_paste(["later"])
         peer.acknowledge("1 later")
 
@@ -807,22 +821,22 @@ def test_paste_that_is_always_too_much_stays(
     monkeypatch: pytest.MonkeyPatch, outbox: Callable[[], Outbox], reason: str
 ) -> None:
     """All of it; nobody is told to try again later what can never be."""
-    monkeypatch.setattr(session_module, "Outbox", outbox)
+    monkeypatch.setattr(chat_state, "Outbox", outbox)
     with inside() as (session, _, console):
         with pytest.raises(InputRejectedError):
             session.input.handle_paste(["one", "two", "three"])
-        assert console.next() == f"!!! not taken: {reason}; they stay below, send less"
+        assert console.next() == f"!!! not accepted: {reason}; they stay below, send fewer"
         assert session.unsent == []
 
 
 def test_paste_that_is_too_much_now_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """All of it, if not all of it can wait beside what waits already."""
-    monkeypatch.setattr(session_module, "Outbox", lambda: Outbox(lines=3))
+    monkeypatch.setattr(chat_state, "Outbox", lambda: Outbox(lines=3))
     with inside() as (session, _, console):
         session.input.handle_line("one")
         with pytest.raises(InputRejectedError):
             session.input.handle_paste(["two", "three", "four"])
-        assert console.next().startswith("!!! not taken: 1 line is waiting to be sent, and 3 more are too many")
+        assert console.next().startswith("!!! not accepted: 1 line is waiting to be sent, and 3 more are too many")
         assert session.unsent == ["one"]
 
 
@@ -845,7 +859,7 @@ def test_names_are_asked_for_silently() -> None:
         ]
         peer.answer_command("/who", *rows)
         console.drain("3 people")
-        wait_until(lambda: len(session.people()) == 2)
+        wait_until(lambda: len(session.members()) == 2)
         assert [candidate.text for candidate in session.input.complete("ca").candidates] == ["carol: "]
         session.input.handle_line("/who")
         peer.answer_command("/who", *rows)

@@ -134,7 +134,7 @@ class Connection:
             self._outgoing += command.encode()
         self._wake()
 
-    def settled(self) -> None:
+    def reset_backoff(self) -> None:
         """Take the connection for a good one: if it is lost, the first try comes soon. For the socket thread."""
         self._backoff.reset()
 

@@ -99,7 +99,7 @@ class KnownServers:
             known[server] = value
         return known
 
-    def knows(self, server: str) -> bool:
+    def is_known(self, server: str) -> bool:
         """Say whether this server, as its address is written, spoke TLS before. Raises TrustError."""
         return server.lower() in self.load()
 

@@ -88,12 +88,12 @@ class Backlog:
         self._room = ""
         self._end = 0  # the last line of the room that we know of
         self._search: _Search | None = None
-        self._asked: History | None = None
+        self._page: History | None = None
         self._fruitless = 0  # pages in a row
         self._done = False
 
     @property
-    def done(self) -> bool:
+    def is_done(self) -> bool:
         """Whether all that is wanted of the past was handed out; every line that comes now follows."""
         return self._done
 
@@ -108,21 +108,21 @@ class Backlog:
         self._end = entered.seq
         if self._end < self._next - 1:
             self._next = 1
-        if self._asked is None:
+        if self._page is None:
             self._search = _Search(self._next, self._end + 1) if self._oldest is not None else None
 
     def next_command(self) -> History | None:
         """Return what to ask the server now, and count it as asked; None while it answers, and when `done`."""
-        if self._asked is not None or self._done or not self._room:
+        if self._page is not None or self._done or not self._room:
             return None
         if self._search is not None:
-            self._asked = History(1, self._search.probe + 1)
+            self._page = History(1, self._search.probe + 1)
         else:
             before = min(self._next + HISTORY_LINES_MAX, self._end + 1)
-            self._asked = History(max(1, before - self._next), before)
-        return self._asked
+            self._page = History(max(1, before - self._next), before)
+        return self._page
 
-    def take(self, event: Said | Acted | Gap) -> list[Event]:
+    def receive(self, event: Said | Acted | Gap) -> list[Event]:
         """Return what to show now that `event` has come, asked for or not."""
         if self._done:
             return [event]
@@ -138,9 +138,9 @@ class Backlog:
             return [event]
         return []
 
-    def answered(self) -> list[Event]:
+    def complete_page(self) -> list[Event]:
         """Note that the answer to what was asked is complete; return what to show now: nothing, or a Gap."""
-        asked, self._asked = self._asked, None
+        asked, self._page = self._page, None
         if asked is None:
             return []
         events = self._searched(self._search) if self._search is not None else self._paged(asked)
@@ -148,13 +148,13 @@ class Backlog:
             self._finish()
         return events
 
-    def refused(self) -> list[Event]:
+    def refuse_page(self) -> list[Event]:
         """Note that the server does not answer what was asked: it is `done`. Return what to show now, as `answered`."""
-        return self._give_up() if self._asked is not None else []
+        return self._give_up() if self._page is not None else []
 
-    def lost(self) -> None:
+    def lose_connection(self) -> None:
         """Note that the connection is lost: what is asked is asked again after the next `begin`."""
-        self._asked = None
+        self._page = None
 
     def _searched(self, search: _Search) -> list[Event]:
         """Go on behind the answer to a probe."""
@@ -186,4 +186,4 @@ class Backlog:
 
     def _finish(self) -> None:
         self._done = True
-        self._asked = None
+        self._page = None

@@ -42,7 +42,7 @@ class _Entry:
     target: str = ""  # where it leads; empty for what is no move
     number: int = 0  # of a post; 0 until it is first sent
     again: bool = False  # it was on its way already when a connection was lost
-    wondered: bool = False  # it is asked for nobody's eyes
+    is_query: bool = False  # it is asked for nobody's eyes
 
 
 class Outbox:
@@ -57,10 +57,10 @@ class Outbox:
         self._count = 0  # of entries with a line
         self._bytes = 0  # of these lines
         self._sent: deque[_Entry] = deque()  # posts on their way
-        self._asked: _Entry | None = None  # the command on its way, behind these posts
+        self._current: _Entry | None = None  # the command on its way, behind these posts
         self._waiting: deque[_Entry] = deque()
         self._number = 0  # of the last post
-        self._questions = 0  # asked so far; each has a ping behind it, whose token is this number
+        self._command_count = 0  # asked so far; each has a ping behind it, whose token is this number
         self._answer_seconds = 0.0  # which the server took for its last answer
         self._answered_at = 0.0
         self._here = ""  # the room where the server has us; empty until it says so
@@ -74,14 +74,14 @@ class Outbox:
         return self._room
 
     @property
-    def asked(self) -> Command | None:
+    def current_command(self) -> Command | None:
         """The command of the person's that the server is carrying out."""
-        return self._asked.command if self._asked is not None and self._asked.line else None
+        return self._current.command if self._current is not None and self._current.line else None
 
     @property
-    def wondered(self) -> Command | None:
+    def current_query(self) -> Command | None:
         """The question of our own, for nobody's eyes, that the server is answering."""
-        return self._asked.command if self._asked is not None and self._asked.wondered else None
+        return self._current.command if self._current is not None and self._current.is_query else None
 
     @property
     def delay(self) -> float:
@@ -90,7 +90,7 @@ class Outbox:
         After DELAY_SECONDS without an answer to wait for, nobody knows: then it is 0.
         """
         now = self._clock()
-        waiting = [now - entry.sent_at for entry in (*islice(self._sent, 1), self._asked) if entry is not None]
+        waiting = [now - entry.sent_at for entry in (*islice(self._sent, 1), self._current) if entry is not None]
         last = self._answer_seconds if waiting or now < self._answered_at + DELAY_SECONDS else 0.0
         return max([last, *waiting])
 
@@ -101,21 +101,21 @@ class Outbox:
         return (entry.target or entry.room if entry else "") or self._home
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Whether `add` would raise for any line."""
         return self._count >= self._lines or self._bytes >= self._size
 
     @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether everything is done."""
-        return not (self._sent or self._asked or self._waiting)
+        return not (self._sent or self._current or self._waiting)
 
     def __len__(self) -> int:
         return self._count
 
-    def typed(self) -> Iterator[tuple[str, float]]:
+    def unsent_lines(self) -> Iterator[tuple[str, float]]:
         """Yield every line that is not done, in order, with the time when it was typed."""
-        asked = [self._asked] if self._asked is not None else []
+        asked = [self._current] if self._current is not None else []
         return ((entry.line, entry.typed_at) for entry in chain(self._sent, asked, self._waiting) if entry.line)
 
     # ------------------------------------------------------------------------------------------------ the person's side
@@ -140,9 +140,9 @@ class Outbox:
         self._count += 1
         self._bytes += len(line.encode())
 
-    def wonder(self, command: Command) -> None:
+    def add_query(self, command: Command) -> None:
         """Take a question that nobody typed: its answer is for the program. A lost connection drops it."""
-        self._waiting.append(_Entry(command, wondered=True))
+        self._waiting.append(_Entry(command, is_query=True))
 
     def add_end(self) -> None:
         """Take a last question without a meaning, so that `empty` says that every answer is here."""
@@ -150,21 +150,21 @@ class Outbox:
 
     # ------------------------------------------------------------------------------------------------ the server's side
 
-    def ready(self) -> list[Command]:
+    def pop_ready(self) -> list[Command]:
         """Return what can be sent now, and count it as sent."""
         commands: list[Command] = []
-        while self._here and self._asked is None and (more := self._next()):
+        while self._here and self._current is None and (more := self._next()):
             commands += more
         return commands
 
-    def entered(self, room: str) -> None:
+    def enter(self, room: str) -> None:
         """Note that the server has put us into `room`."""
-        moved = self._here and self._asked is None  # without our asking
+        moved = self._here and self._current is None  # without our asking
         self._here = room
         if moved or not self._home:
-            self._live_in(self._here)
+            self._settle_in(self._here)
 
-    def ack(self, number: int) -> None:
+    def acknowledge(self, number: int) -> None:
         """Note that every post up to `number` is kept."""
         while self._sent and self._sent[0].number <= number:
             entry = self._sent.popleft()
@@ -180,20 +180,20 @@ class Outbox:
                 return self._done(entry)
         return ""
 
-    def answered(self, token: str) -> list[str]:
+    def complete(self, token: str) -> list[str]:
         """Note that the ping with `token` came back: what was asked before it is carried out, or refused.
 
         Return the lines that are given up, because there is no way into the room where they were typed.
         """
-        asked = self._asked
-        if asked is None or token != str(self._questions):
+        asked = self._current
+        if asked is None or token != str(self._command_count):
             return []
-        self._asked = None
+        self._current = None
         self._time(asked)
         self._done(asked)
         return self._moved(asked) if asked.target else []
 
-    def lost(self) -> str:
+    def lose_connection(self) -> str:
         """Let everything wait for the next connection.
 
         Return the line of a command of which nobody knows whether it was carried out, or an empty string: it is given
@@ -201,11 +201,11 @@ class Outbox:
         """
         again = list(self._sent)
         self._sent.clear()
-        self._waiting = deque(entry for entry in self._waiting if not entry.wondered)
+        self._waiting = deque(entry for entry in self._waiting if not entry.is_query)
         self._here = ""
         self._answer_seconds = 0.0
         given_up = ""
-        asked, self._asked = self._asked, None
+        asked, self._current = self._current, None
         if asked is not None and (asked.command is None or (asked.line and isinstance(asked.command, _SAME_TWICE))):
             again.append(asked)
         elif asked is not None:
@@ -215,13 +215,13 @@ class Outbox:
         self._waiting.extendleft(reversed(again))
         return given_up
 
-    def resumed(self, accepted: int) -> None:
+    def resume(self, accepted: int) -> None:
         """Go on with a server that knows us still, and keeps every post up to `accepted`."""
         self._number = max(self._number, accepted)
         while self._waiting and 0 < self._waiting[0].number <= accepted:
             self._done(self._waiting.popleft())
 
-    def renewed(self) -> None:
+    def renumber(self) -> None:
         """Go on with a server that knows nothing of us: posts are counted from 1 again."""
         self._number = 0
         for entry in self._waiting:
@@ -234,7 +234,7 @@ class Outbox:
         while self._waiting and self._waiting[0].again and self._is_here(self._waiting[0].target):
             self._remember_key(self._waiting[0])
             self._done(self._waiting.popleft())
-            self._live_in(self._here)
+            self._settle_in(self._here)
         entry = self._waiting[0] if self._waiting else None
         room = entry.room if entry else self._home
         if room and not self._is_here(room):
@@ -254,9 +254,9 @@ class Outbox:
 
     def _ask(self, entry: _Entry) -> list[Command]:
         entry.sent_at = self._clock()
-        self._asked = entry
-        self._questions += 1
-        ping = Ping(str(self._questions))
+        self._current = entry
+        self._command_count += 1
+        ping = Ping(str(self._command_count))
         return [entry.command, ping] if entry.command is not None else [ping]
 
     def _moved(self, move: _Entry) -> list[str]:
@@ -264,13 +264,13 @@ class Outbox:
         if self._is_here(move.target):
             self._remember_key(move)
             if move.line:
-                self._live_in(self._here)
+                self._settle_in(self._here)
             return []
         given_up = []
         while self._waiting and self._waiting[0].room and same_key(self._waiting[0].room) == same_key(move.target):
             given_up.append(self._done(self._waiting.popleft()))
         lost_home = not move.line and same_key(self._home) == same_key(move.target)
-        self._live_in(self._here if lost_home else self._home)
+        self._settle_in(self._here if lost_home else self._home)
         return given_up
 
     def _remember_key(self, move: _Entry) -> None:
@@ -278,7 +278,7 @@ class Outbox:
         if isinstance(move.command, Join) and move.command.key:
             self._keys[same_key(move.command.room)] = move.command.key
 
-    def _live_in(self, room: str) -> None:
+    def _settle_in(self, room: str) -> None:
         """Count `room` as the one where the person is, until the next move."""
         self._home = room
         moves = (entry.target for entry in reversed(self._waiting) if entry.target)

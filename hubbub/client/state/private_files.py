@@ -10,16 +10,19 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import platformdirs
+from loguru import logger
 
 if sys.platform != "win32":
     import fcntl
 
+APP_NAME = "hubbub"
+OLD_APP_NAME = "chat-room"  # up to version 0.1.0
 LOCK_FILE = "lock"
 FOLDER_MODE = 0o700
 MODE = 0o600  # the files tell whom the person knows, and what they said
@@ -27,9 +30,27 @@ LOCK_SECONDS = 1.0  # for another client to finish, which takes milliseconds unl
 LOCK_POLL_SECONDS = 0.005
 
 
-def default_folder() -> Path:
-    """Return the folder that this system has for a user's settings of this program."""
-    return platformdirs.user_config_path("chat-room", appauthor=False)
+def config_folder() -> Path:
+    """Return the folder in which this system stores a user's settings of this program."""
+    return _folder(platformdirs.user_config_path)
+
+
+def state_folder() -> Path:
+    """Return the folder in which this system stores a user's logs of this program."""
+    return _folder(platformdirs.user_state_path)
+
+
+def _folder(locate: Callable[..., Path]) -> Path:
+    """Return the folder of this program, or that of version 0.1.0 where only that exists."""
+    new, old = locate(APP_NAME, appauthor=False), locate(OLD_APP_NAME, appauthor=False)
+    return old if old.is_dir() and not new.exists() else new
+
+
+def log_old_folders() -> None:
+    """Log which folders of version 0.1.0 are used."""
+    for what, folder in (("settings", config_folder()), ("log", state_folder())):
+        if folder.name == OLD_APP_NAME:
+            logger.info("using the {} in the folder of an earlier version: {}", what, folder)
 
 
 def make_folder(folder: Path) -> None:

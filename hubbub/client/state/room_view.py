@@ -9,12 +9,12 @@ class RoomView:
     """The room in which the server has us; whoever shares it brings the lock."""
 
     def __init__(self) -> None:
-        self._seen = ReadPosition()
+        self._read_position = ReadPosition()
         self._room = ""
         self._shown = ""  # the room under whose heading the next line appears
         self._passing = False  # through a room where there is nothing to do
         self._people = 0
-        self._back = False
+        self._is_returning = False
         self._end = 0  # the last line of the room when we came
 
     @property
@@ -25,22 +25,22 @@ class RoomView:
     @property
     def seq(self) -> int:
         """The number of the last line that we have of the room."""
-        return self._seen.last(self._room)
+        return self._read_position.last(self._room)
 
     @property
     def people(self) -> int | None:
         """How many people are in the room; None where the server does not tell."""
         return self._people if 0 < self._people <= PRESENCE_PEOPLE else None
 
-    def enter(self, event: Entered, *, back: bool = False, resumed: bool = False) -> None:
-        """Be in another room, or be `back` after a lost connection.
+    def enter(self, event: Entered, *, returning: bool = False, resumed: bool = False) -> None:
+        """Be in another room, or be `returning` after a lost connection.
 
         With `resumed`, the lines that follow are those that we do not have of this room.
         """
         same = same_key(event.room) == same_key(self._room)
-        self._back = back and same
+        self._is_returning = returning and same
         self._end = event.seq
-        self._seen.enter(event, resumed=resumed and same)
+        self._read_position.enter(event, resumed=resumed and same)
         self._room = event.room
         self._people = event.people
 
@@ -52,7 +52,7 @@ class RoomView:
         before, self._shown = self._shown, self._room
         return before != self._room
 
-    def hole(self, event: Event) -> range:
+    def missing_before(self, event: Event) -> range:
         """Return the numbers of the lines that should have come before `event` and did not: none, from a good server.
 
         To be asked before `age`.
@@ -61,21 +61,21 @@ class RoomView:
             return range(0)
         return range(max(self.seq, self._end) + 1, event.seq)
 
-    def age(self, event: Event, *, old: bool) -> Age | None:
+    def age(self, event: Event, *, repeat: bool) -> Age | None:
         """Count `event`, and return how old it is; None if it is not to be shown.
 
-        `old` says that lines which we have are asked for.
+        `repeat` says that lines which we have are asked for.
         """
         if isinstance(event, Joined | Left) and event.room == self._room:
             self._people += 1 if isinstance(event, Joined) else -1
         if self._passing and getattr(event, "room", "") == self._room:
             return None
         if isinstance(event, Gap):
-            self._seen.skip(event)
+            self._read_position.skip(event)
         if not isinstance(event, Said | Acted):
             return Age.LIVE
-        if not self._seen.take(event):
-            return Age.PAST if old else None
+        if not self._read_position.take(event):
+            return Age.PAST if repeat else None
         if event.seq > self._end:
             return Age.LIVE
-        return Age.MISSED if self._back else Age.PAST
+        return Age.MISSED if self._is_returning else Age.PAST

@@ -48,18 +48,18 @@ class Settings:
     ignored: tuple[str, ...] = ()  # names
     notify: Mapping[str, str] = field(default_factory=dict)  # one of LEVELS for each room's key, the latest last
 
-    def ignoring(self, name: str) -> "Settings":
+    def with_ignored(self, name: str) -> "Settings":
         """Return these settings with one more name ignored, or the same if it is."""
         if same_key(name) in map(same_key, self.ignored):
             return self
         return dataclasses.replace(self, ignored=(*self.ignored, name))
 
-    def hearing(self, name: str) -> "Settings":
+    def without_ignored(self, name: str) -> "Settings":
         """Return these settings without `name` among those that are ignored."""
         left = tuple(each for each in self.ignored if same_key(each) != same_key(name))
         return dataclasses.replace(self, ignored=left)
 
-    def notifying(self, room: str, level: str) -> "Settings":
+    def with_level(self, room: str, level: str) -> "Settings":
         """Return these settings with another level for `room`; of more than NOTIFY_MAX rooms the first is forgotten."""
         key = same_key(room)
         others = [(each, chosen) for each, chosen in self.notify.items() if each != key]

@@ -272,7 +272,7 @@ def test_good_connection_is_followed_by_a_short_wait(monkeypatch: pytest.MonkeyP
     with FakeServer() as server, running((client := Client(server.port)).connection):
         for good in (False, False, True):
             if good:
-                client.connection.settled()
+                client.connection.reset_backoff()
             server.accept().close()
             assert client.reason() == connection.SERVER_CLOSED
         waits = [client.waits.get(timeout=WAIT_SECONDS) for _ in range(3)]

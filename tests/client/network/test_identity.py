@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from hubbub.client.login import SignInError
 from hubbub.client.network import connection
 from hubbub.client.network.dialer import Dialer
 from hubbub.client.network.identity import SECRET_FILE, SERVERS, SERVERS_FILE, Identity
-from hubbub.client.session import Session, SignInError
+from hubbub.client.session import Session
 from hubbub.client.state.highlights import Highlights
 from hubbub.protocol import Challenged, Name, Prove
 from testing.client_runs import client_in_pipe, real_server, run_client_in_pipe
@@ -210,7 +211,6 @@ def visiting(person: Person) -> Iterator[tuple[Session, FakeServer, FakePeer, Fa
         session = Session(
             dialer.connect(), dialer, console, Highlights(), timeout=WAIT_SECONDS, identity=person.at(server.address)
         )
-        session.start()
         try:
             yield session, server, server.accept(), console
         finally:
@@ -320,7 +320,7 @@ def test_another_name_waits_for_the_challenge(known: Person, monkeypatch: pytest
         peer = server.accept()
         peer.send("/hello 1 -")
         assert peer.receive() == "/challenge"
-        session.put(Name("alba"))
+        session.submit(Name("alba"))
         peer.send(f"/challenge {SERVER} {NONCE}")
         assert peer.receive() == f"/prove {VERIFIER} {PROOF}"
         assert peer.receive() == "/name alba red"

@@ -73,7 +73,7 @@ class Reader:
 
     def __init__(self, room: Room, since: Since) -> None:
         self.room = room
-        self.replay = Backlog(since, lambda: NOW)
+        self.backlog = Backlog(since, lambda: NOW)
         self.shown: list[Event] = []
         self.questions: list[History] = []
 
@@ -81,15 +81,15 @@ class Reader:
         """Take one event."""
         event = self.room.wire.popleft()
         if isinstance(event, Entered):
-            self.replay.begin(event)
+            self.backlog.begin(event)
         elif isinstance(event, End):
-            self.shown += self.replay.answered()
+            self.shown += self.backlog.complete_page()
         elif isinstance(event, Said | Acted | Gap):
-            self.shown += self.replay.take(event)
+            self.shown += self.backlog.receive(event)
         self.ask()
 
     def ask(self) -> None:
-        question = self.replay.next_command()
+        question = self.backlog.next_command()
         if question is not None:
             self.questions.append(question)
             self.room.ask(question)
@@ -105,9 +105,9 @@ class Reader:
         elif deed == "take":
             for _ in range(min(many, len(self.room.wire))):
                 self.step()
-        elif not self.replay.done:  # after it, others know what was shown
+        elif not self.backlog.is_done:  # after it, others know what was shown
             self.room.cut()
-            self.replay.lost()
+            self.backlog.lose_connection()
             self.room.enter(followed_by)
 
     def finish(self) -> None:
@@ -116,7 +116,7 @@ class Reader:
         while self.room.wire:
             self.step()
             self.room.send(HISTORY_LINES_MAX + 1)
-        assert self.replay.done
+        assert self.backlog.is_done
 
     @property
     def numbers(self) -> list[int]:
@@ -236,14 +236,14 @@ def test_time_reaches_beyond_what_is_kept() -> None:
 
 def test_clock_that_went_back() -> None:
     """From the first line of the time on, everything is shown."""
-    replay = Backlog(Since(seconds=10), lambda: NOW)
-    replay.begin(Entered("ops", 2, 1, "-"))
+    backlog = Backlog(Since(seconds=10), lambda: NOW)
+    backlog.begin(Entered("ops", 2, 1, "-"))
     lines = [Said("ops", seq, time, "bob", "red", "") for seq, time in ((1, int(NOW * 1000)), (2, 5))]
     shown: list[Event] = []
-    while (question := replay.next_command()) is not None:
+    while (question := backlog.next_command()) is not None:
         for line in lines[question.before - 1 - question.count : question.before - 1]:
-            shown += replay.take(line)
-        shown += replay.answered()
+            shown += backlog.receive(line)
+        shown += backlog.complete_page()
     assert shown == lines
 
 
@@ -256,7 +256,7 @@ def test_lines_are_purged_as_we_ask() -> None:
         reader.step()
         room.send(1)
     room.cut()
-    reader.replay.lost()
+    reader.backlog.lose_connection()
     room.purge(1_500)
     room.enter()
     reader.finish()
@@ -291,7 +291,7 @@ def test_room_is_begun_anew_while_we_ask(since: Since, steps: int) -> None:
         reader.step()
         reader.room.send(1)
     before = len(reader.shown)
-    reader.replay.lost()
+    reader.backlog.lose_connection()
     reader.room = Room(2)
     reader.room.enter()
     reader.finish()
@@ -306,7 +306,7 @@ def test_room_is_begun_anew_while_we_look_for_what_is_kept() -> None:
     while len(reader.questions) < 5:
         reader.step()
         reader.room.send(1_001)
-    reader.replay.lost()
+    reader.backlog.lose_connection()
     reader.room = Room(3)
     reader.room.enter()
     reader.finish()
@@ -315,12 +315,12 @@ def test_room_is_begun_anew_while_we_look_for_what_is_kept() -> None:
 
 def test_server_sends_one_line_of_each_page() -> None:
     """Who gets on, however slowly, gets everything."""
-    replay = Backlog(Since(seq=0))
-    replay.begin(Entered("ops", 10, 2, "-"))
+    backlog = Backlog(Since(seq=0))
+    backlog.begin(Entered("ops", 10, 2, "-"))
     shown: list[Event] = []
-    while (question := replay.next_command()) is not None:
-        shown += replay.take(Said("ops", question.before - question.count, 1, "bob", "red", "hi"))
-        shown += replay.answered()
+    while (question := backlog.next_command()) is not None:
+        shown += backlog.receive(Said("ops", question.before - question.count, 1, "bob", "red", "hi"))
+        shown += backlog.complete_page()
     assert [_seq(event) for event in shown] == list(range(1, 11))
 
 
@@ -333,7 +333,7 @@ def test_connection_is_lost_in_a_page() -> None:
         reader.step()
         room.send(1)
     room.cut()
-    reader.replay.lost()
+    reader.backlog.lose_connection()
     assert 0 < len(reader.numbers) < 200
     room.say()
     room.wire.clear()
@@ -344,88 +344,93 @@ def test_connection_is_lost_in_a_page() -> None:
 
 def test_room_is_spelt_otherwise() -> None:
     """It is the same room after the next entry."""
-    replay = Backlog(Since(seq=0))
-    replay.begin(Entered("ops", 500, 2, "-"))
-    replay.next_command()
-    replay.lost()
-    replay.begin(Entered("Ops", 500, 2, "-"))
-    assert replay.next_command() == History(500, 501)
+    backlog = Backlog(Since(seq=0))
+    backlog.begin(Entered("ops", 500, 2, "-"))
+    backlog.next_command()
+    backlog.lose_connection()
+    backlog.begin(Entered("Ops", 500, 2, "-"))
+    assert backlog.next_command() == History(500, 501)
     line = Said("OPS", 1, 1, "bob", "red", "hi")
-    assert replay.take(line) == [line]
+    assert backlog.receive(line) == [line]
 
 
 def test_another_room() -> None:
     """Whoever goes elsewhere is done with the past, and gets what is said there."""
-    replay = Backlog(Since(seq=0))
-    replay.begin(Entered("ops", 500, 2, "-"))
-    assert replay.next_command() == History(500, 501)
-    replay.begin(Entered("lobby", 9, 1, "-"))
+    backlog = Backlog(Since(seq=0))
+    backlog.begin(Entered("ops", 500, 2, "-"))
+    assert backlog.next_command() == History(500, 501)
+    backlog.begin(Entered("lobby", 9, 1, "-"))
     line = Said("lobby", 10, 1, "bob", "red", "hi")
-    assert replay.take(line) == [line]
-    assert (replay.done, replay.refused(), replay.answered(), replay.next_command()) == (True, [], [], None)
+    assert backlog.receive(line) == [line]
+    assert (backlog.is_done, backlog.refuse_page(), backlog.complete_page(), backlog.next_command()) == (
+        True,
+        [],
+        [],
+        None,
+    )
 
 
 def test_nothing_before_we_are_in_the_room() -> None:
     """There is nothing to ask, and what comes belongs to a room through which we pass."""
-    replay = Backlog(Since(seq=0))
-    assert replay.next_command() is None
-    assert replay.take(Said("lobby", 1, 1, "bob", "red", "hi")) == []
-    assert not replay.done
+    backlog = Backlog(Since(seq=0))
+    assert backlog.next_command() is None
+    assert backlog.receive(Said("lobby", 1, 1, "bob", "red", "hi")) == []
+    assert not backlog.is_done
 
 
 def test_one_question_at_a_time() -> None:
     """The next is asked when the answer is complete."""
-    replay = Backlog(Since(seq=0))
-    replay.begin(Entered("ops", 5_000, 2, "-"))
-    assert replay.next_command() is not None
-    assert replay.next_command() is None
+    backlog = Backlog(Since(seq=0))
+    backlog.begin(Entered("ops", 5_000, 2, "-"))
+    assert backlog.next_command() is not None
+    assert backlog.next_command() is None
 
 
 def test_actions_are_lines_too() -> None:
     """They are counted with the messages."""
-    replay = Backlog(Since(seq=4))
-    replay.begin(Entered("ops", 5, 2, "-"))
-    replay.next_command()
+    backlog = Backlog(Since(seq=4))
+    backlog.begin(Entered("ops", 5, 2, "-"))
+    backlog.next_command()
     acted = Acted("ops", 5, 1, "bob", "red", "waves")
-    assert replay.take(acted) == [acted]
+    assert backlog.receive(acted) == [acted]
 
 
 def test_gap_that_the_server_tells_once_done() -> None:
     """It is passed on as the lines are; before, the holes show by themselves."""
-    replay = Backlog(Since(seq=5))
-    replay.begin(Entered("ops", 5, 2, "-"))
+    backlog = Backlog(Since(seq=5))
+    backlog.begin(Entered("ops", 5, 2, "-"))
     gap = Gap("ops", 6, 9)
-    assert replay.take(gap) == []
-    replay.next_command()
-    replay.answered()
-    assert replay.take(gap) == [gap]
+    assert backlog.receive(gap) == []
+    backlog.next_command()
+    backlog.complete_page()
+    assert backlog.receive(gap) == [gap]
 
 
 def test_server_refuses_the_question() -> None:
     """Then what is missing shows as a gap, and the room goes on."""
-    replay = Backlog(Since(seq=5))
-    replay.begin(Entered("ops", 9, 2, "-"))
-    assert replay.refused() == []  # nothing was asked
-    replay.next_command()
-    assert replay.refused() == [Gap("ops", 6, 9)]
-    assert replay.done
+    backlog = Backlog(Since(seq=5))
+    backlog.begin(Entered("ops", 9, 2, "-"))
+    assert backlog.refuse_page() == []  # nothing was asked
+    backlog.next_command()
+    assert backlog.refuse_page() == [Gap("ops", 6, 9)]
+    assert backlog.is_done
 
 
 def test_server_keeps_its_promises_to_nobody() -> None:
     """Lines that are said to be there and never come are given up."""
-    replay = Backlog(Since(seq=0))
-    replay.begin(Entered("ops", 2_000, 2, "-"))
+    backlog = Backlog(Since(seq=0))
+    backlog.begin(Entered("ops", 2_000, 2, "-"))
     last = Said("ops", 2_000, 1, "bob", "red", "hi")
     shown: list[Event] = []
     questions = 0
-    while (question := replay.next_command()) is not None:
+    while (question := backlog.next_command()) is not None:
         questions += 1
         if question.count == 1:
-            shown += replay.take(Said("ops", question.before - 1, 1, "bob", "red", "hi"))
-        shown += replay.answered()
+            shown += backlog.receive(Said("ops", question.before - 1, 1, "bob", "red", "hi"))
+        shown += backlog.complete_page()
     assert shown == [Gap("ops", 1, 2_000)]
     assert PATIENCE < questions <= 2 * (PATIENCE + 1)
-    assert replay.take(last) == [last]
+    assert backlog.receive(last) == [last]
 
 
 LINES = st.builds(
@@ -443,17 +448,17 @@ SINCE = st.builds(Since, st.integers(0, 3_000)) | st.builds(Since, seconds=st.in
 @given(SINCE, st.integers(0, 10**15 - 1), st.lists(st.lists(LINES, max_size=5), max_size=20))
 def test_nonsense_comes_to_an_end(since: Since, end: int, answers: list[list[Said]]) -> None:
     """Whatever a server answers, it is not asked for ever, and no line goes back before one that was shown."""
-    replay = Backlog(since, lambda: NOW)
-    replay.begin(Entered("ops", end, 2, "-"))
+    backlog = Backlog(since, lambda: NOW)
+    backlog.begin(Entered("ops", end, 2, "-"))
     shown: list[Event] = []
     questions = 0
-    while replay.next_command() is not None:
+    while backlog.next_command() is not None:
         questions += 1
         for line in answers.pop() if answers else []:
-            shown += replay.take(line) if not replay.done else []
-        shown += replay.answered()
+            shown += backlog.receive(line) if not backlog.is_done else []
+        shown += backlog.complete_page()
         assert questions <= 20 + (PATIENCE + 2) * (SEARCH_QUESTIONS + 1)
-    assert replay.done
+    assert backlog.is_done
     numbers = [event.seq for event in shown if isinstance(event, Said)]
     assert numbers == sorted(set(numbers))
 

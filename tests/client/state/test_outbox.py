@@ -16,8 +16,8 @@ OPS = "ops"
 def in_lobby(*commands: Command) -> Outbox:
     """Return the outbox of somebody who is in the lobby and has typed `commands`."""
     outbox = Outbox()
-    outbox.renewed()
-    outbox.entered(LOBBY)
+    outbox.renumber()
+    outbox.enter(LOBBY)
     for command in commands:
         outbox.add(command)
     return outbox
@@ -25,15 +25,15 @@ def in_lobby(*commands: Command) -> Outbox:
 
 def typed(outbox: Outbox) -> list[str]:
     """Return the lines that are not done."""
-    return [line for line, _ in outbox.typed()]
+    return [line for line, _ in outbox.unsent_lines()]
 
 
 def come_back(outbox: Outbox, accepted: int, room: str = LOBBY) -> list[Command]:
     """Lose the connection and resume; return what goes out then."""
-    outbox.lost()
-    outbox.resumed(accepted)
-    outbox.entered(room)
-    return outbox.ready()
+    outbox.lose_connection()
+    outbox.resume(accepted)
+    outbox.enter(room)
+    return outbox.pop_ready()
 
 
 # -------------------------------------------------------------------------------------------------------------- posts
@@ -42,15 +42,15 @@ def come_back(outbox: Outbox, accepted: int, room: str = LOBBY) -> list[Command]
 def test_posts_are_numbered_from_1() -> None:
     """As what would have been typed: text, an action, and text that starts with a slash."""
     outbox = in_lobby(Say("one"), Me("waves"), Say("/x"))
-    assert outbox.ready() == [Post(1, "one"), Post(2, "/me waves"), Post(3, "//x")]
-    assert outbox.ready() == []
+    assert outbox.pop_ready() == [Post(1, "one"), Post(2, "/me waves"), Post(3, "//x")]
+    assert outbox.pop_ready() == []
 
 
 def test_ack_is_cumulative() -> None:
     """It ends all posts up to its number, and no other."""
     outbox = in_lobby(Say("one"), Say("two"), Say("three"))
-    outbox.ready()
-    outbox.ack(2)
+    outbox.pop_ready()
+    outbox.acknowledge(2)
     assert typed(outbox) == ["three"]
     assert len(outbox) == 1
 
@@ -59,34 +59,34 @@ def test_ack_ends_nothing_that_is_not_sent() -> None:
     """Whatever the number is."""
     outbox = Outbox()
     outbox.add(Say("one"))
-    outbox.ack(5)
+    outbox.acknowledge(5)
     assert typed(outbox) == ["one"]
 
 
 def test_refused_post_is_returned_and_its_number_used_up() -> None:
     """The next one has the next number."""
     outbox = in_lobby(Say("bad"), Say("good"))
-    outbox.ready()
+    outbox.pop_ready()
     assert outbox.refuse(1) == "bad"
     assert outbox.refuse(1) == ""
     outbox.add(Say("next"))
-    assert outbox.ready() == [Post(3, "next")]
+    assert outbox.pop_ready() == [Post(3, "next")]
 
 
 def test_nothing_goes_before_there_is_a_room() -> None:
     """Neither at the start nor after a loss."""
     outbox = in_lobby(Say("one"))
-    outbox.lost()
-    outbox.resumed(0)
-    assert outbox.ready() == []
+    outbox.lose_connection()
+    outbox.resume(0)
+    assert outbox.pop_ready() == []
 
 
 def test_posts_that_are_not_kept_go_again_with_their_numbers() -> None:
     """Before what was typed meanwhile; those that are kept do not go."""
     outbox = in_lobby(Say("one"), Say("two"), Say("three"))
-    outbox.ready()
-    outbox.ack(1)
-    outbox.lost()
+    outbox.pop_ready()
+    outbox.acknowledge(1)
+    outbox.lose_connection()
     outbox.add(Say("four"))
     assert come_back(outbox, 2) == [Post(3, "three"), Post(4, "four")]
 
@@ -94,19 +94,19 @@ def test_posts_that_are_not_kept_go_again_with_their_numbers() -> None:
 def test_new_session_counts_from_1() -> None:
     """A server that does not know us kept nothing of us."""
     outbox = in_lobby(Say("one"), Say("two"))
-    outbox.ready()
-    outbox.ack(1)
-    outbox.lost()
-    outbox.renewed()
-    outbox.entered(LOBBY)
-    assert outbox.ready() == [Post(1, "two")]
+    outbox.pop_ready()
+    outbox.acknowledge(1)
+    outbox.lose_connection()
+    outbox.renumber()
+    outbox.enter(LOBBY)
+    assert outbox.pop_ready() == [Post(1, "two")]
 
 
 def test_two_losses_in_a_row_are_like_one() -> None:
     """A try to come back may fail."""
     outbox = in_lobby(Say("one"))
-    outbox.ready()
-    outbox.lost()
+    outbox.pop_ready()
+    outbox.lose_connection()
     assert come_back(outbox, 0) == [Post(1, "one")]
 
 
@@ -114,15 +114,15 @@ def test_two_losses_in_a_row_are_like_one() -> None:
 def test_full_outbox_takes_no_more(lines: int, size: int) -> None:
     """Neither lines nor bytes have no end; there is room again when the server has something."""
     outbox = Outbox(lines, size)
-    outbox.entered(LOBBY)
+    outbox.enter(LOBBY)
     outbox.add(Say("one"))
-    assert not outbox.full
+    assert not outbox.is_full
     outbox.add(Say("two"))
-    assert outbox.full
+    assert outbox.is_full
     with pytest.raises(FullError):
         outbox.add(Say("three"))
-    outbox.ready()
-    outbox.ack(1)
+    outbox.pop_ready()
+    outbox.acknowledge(1)
     outbox.add(Say("three"))
 
 
@@ -132,7 +132,7 @@ def test_what_is_pasted_is_taken_whole_or_not_at_all(lines: int, size: int) -> N
     outbox = Outbox(lines, size)
     with pytest.raises(FullError):
         outbox.add(Say("one"), Say("two"), Say("three"))
-    assert outbox.empty
+    assert outbox.is_empty
     outbox.add(Say("one"), Say("two"))
     assert typed(outbox) == ["one", "two"]
 
@@ -151,37 +151,37 @@ def test_delay_is_that_of_the_last_answer_or_of_what_is_not_answered() -> None:
     """A server that is slow shows at once, and no longer when it is quick again."""
     clock = Clock()
     outbox = Outbox(clock=clock)
-    outbox.entered(LOBBY)
+    outbox.enter(LOBBY)
     outbox.add(Say("one"), Say("two"))
-    outbox.ready()
+    outbox.pop_ready()
     assert outbox.delay == 0
     clock.now = 2.0
     assert outbox.delay == 2.0
-    outbox.ack(2)
+    outbox.acknowledge(2)
     clock.now = 2.0 + DELAY_SECONDS - 1
     assert outbox.delay == 2.0
     clock.now += 1
     assert outbox.delay == 0
     outbox.add(Who())
-    outbox.ready()
-    outbox.answered("1")
+    outbox.pop_ready()
+    outbox.complete("1")
     assert outbox.delay == 0
-    outbox.lost()
+    outbox.lose_connection()
     assert outbox.delay == 0
 
 
 def test_question_of_our_own_is_nobodys_line() -> None:
     """It waits its turn, is not counted as unsent, and is not asked again after a loss."""
     outbox = in_lobby(Say("one"))
-    outbox.wonder(Who())
-    assert outbox.ready() == [Post(1, "one"), Who(), Ping("1")]
-    assert (outbox.wondered, outbox.asked) == (Who(), None)
+    outbox.add_query(Who())
+    assert outbox.pop_ready() == [Post(1, "one"), Who(), Ping("1")]
+    assert (outbox.current_query, outbox.current_command) == (Who(), None)
     assert typed(outbox) == ["one"]
-    outbox.wonder(List())
-    outbox.ack(1)
-    assert outbox.lost() == ""
+    outbox.add_query(List())
+    outbox.acknowledge(1)
+    assert outbox.lose_connection() == ""
     assert come_back(outbox, 1) == []
-    assert outbox.empty
+    assert outbox.is_empty
 
 
 # ----------------------------------------------------------------------------------------------------------- commands
@@ -190,56 +190,56 @@ def test_question_of_our_own_is_nobodys_line() -> None:
 def test_command_goes_alone() -> None:
     """A ping behind it tells when it is carried out, and only then goes what follows."""
     outbox = in_lobby(Say("one"), Who(), Say("two"))
-    assert outbox.ready() == [Post(1, "one"), Who(), Ping("1")]
-    assert outbox.asked == Who()
-    assert outbox.answered("0") == []
-    assert outbox.ready() == []
-    assert outbox.answered("1") == []
-    assert outbox.ready() == [Post(2, "two")]
+    assert outbox.pop_ready() == [Post(1, "one"), Who(), Ping("1")]
+    assert outbox.current_command == Who()
+    assert outbox.complete("0") == []
+    assert outbox.pop_ready() == []
+    assert outbox.complete("1") == []
+    assert outbox.pop_ready() == [Post(2, "two")]
 
 
 def test_line_is_said_where_it_was_typed() -> None:
     """After a /join in the new room, before it in the old one, however long the way takes."""
     outbox = in_lobby(Join(OPS), Say("in ops"))
     assert outbox.room == OPS
-    assert outbox.ready() == [Join(OPS), Ping("1")]
-    outbox.entered("Ops")
-    outbox.answered("1")
-    assert outbox.ready() == [Post(1, "in ops")]
+    assert outbox.pop_ready() == [Join(OPS), Ping("1")]
+    outbox.enter("Ops")
+    outbox.complete("1")
+    assert outbox.pop_ready() == [Post(1, "in ops")]
     assert outbox.room == "Ops"
 
 
 def test_lines_for_a_room_that_nobody_lets_us_into_are_given_up() -> None:
     """They would be said where they do not belong; what is typed later is for where we are."""
     outbox = in_lobby(Join(OPS), Say("secret"), Say("secret too"), Leave(), Say("hello"))
-    outbox.ready()
-    assert outbox.answered("1") == ["secret", "secret too"]
-    assert outbox.ready() == [Leave(), Ping("2")]
-    assert outbox.answered("2") == []
-    assert outbox.ready() == [Post(1, "hello")]
+    outbox.pop_ready()
+    assert outbox.complete("1") == ["secret", "secret too"]
+    assert outbox.pop_ready() == [Leave(), Ping("2")]
+    assert outbox.complete("2") == []
+    assert outbox.pop_ready() == [Post(1, "hello")]
     assert outbox.room == LOBBY
 
 
 def test_unsaid_line_is_said_in_its_room_after_a_loss() -> None:
     """There and back again."""
     outbox = in_lobby(Say("in the lobby"), Join(OPS))
-    outbox.ready()
-    outbox.entered(OPS)
-    outbox.answered("1")
+    outbox.pop_ready()
+    outbox.enter(OPS)
+    outbox.complete("1")
     assert come_back(outbox, 0, OPS) == [Join(LOBBY), Ping("2")]
-    outbox.entered(LOBBY)
-    assert outbox.answered("2") == []
-    assert outbox.ready() == [Post(1, "in the lobby"), Join(OPS), Ping("3")]
-    outbox.entered(OPS)
-    outbox.answered("3")
-    assert outbox.ready() == []
+    outbox.enter(LOBBY)
+    assert outbox.complete("2") == []
+    assert outbox.pop_ready() == [Post(1, "in the lobby"), Join(OPS), Ping("3")]
+    outbox.enter(OPS)
+    outbox.complete("3")
+    assert outbox.pop_ready() == []
     assert outbox.room == OPS
 
 
 def test_join_whose_answer_was_lost_is_not_made_twice() -> None:
     """The server has us there already."""
     outbox = in_lobby(Join(OPS), Say("in ops"))
-    outbox.ready()
+    outbox.pop_ready()
     assert come_back(outbox, 0, OPS) == [Post(1, "in ops")]
     assert outbox.room == OPS
 
@@ -248,7 +248,7 @@ def test_join_that_was_not_carried_out_is_made_again() -> None:
     """And so is what else does no harm twice."""
     for command in (Join(OPS), Leave(), Name("eve"), Color("red")):
         outbox = in_lobby(command)
-        outbox.ready()
+        outbox.pop_ready()
         assert come_back(outbox, 0, "elsewhere")[0] in {command, Join(LOBBY)}
         assert typed(outbox) != []
 
@@ -257,48 +257,48 @@ def test_question_whose_answer_was_lost_is_given_up() -> None:
     """A private message must not arrive twice; who asked is told."""
     for command in (Msg("bob", "psst"), Who(), History()):
         outbox = in_lobby(command)
-        outbox.ready()
-        assert outbox.lost() == command.encode().decode().strip()
-        assert outbox.lost() == ""
-        assert outbox.empty
+        outbox.pop_ready()
+        assert outbox.lose_connection() == command.encode().decode().strip()
+        assert outbox.lose_connection() == ""
+        assert outbox.is_empty
 
 
 def test_new_session_goes_back_to_the_room() -> None:
     """Without anything being typed."""
     outbox = in_lobby(Join(OPS))
-    outbox.ready()
-    outbox.entered(OPS)
-    outbox.answered("1")
-    outbox.lost()
-    outbox.renewed()
-    outbox.entered(LOBBY)
+    outbox.pop_ready()
+    outbox.enter(OPS)
+    outbox.complete("1")
+    outbox.lose_connection()
+    outbox.renumber()
+    outbox.enter(LOBBY)
     assert outbox.next_room == OPS
-    assert outbox.ready() == [Join(OPS), Ping("2")]
-    assert outbox.answered("2") == []
+    assert outbox.pop_ready() == [Join(OPS), Ping("2")]
+    assert outbox.complete("2") == []
     assert outbox.room == LOBBY
 
 
 def test_refused_move_after_a_loss_leads_back_to_where_the_person_was() -> None:
     """And not to where a new session happened to begin."""
     outbox = in_lobby(Join(OPS))
-    outbox.ready()
-    outbox.entered(OPS)
-    outbox.answered("1")
-    outbox.lost()
+    outbox.pop_ready()
+    outbox.enter(OPS)
+    outbox.complete("1")
+    outbox.lose_connection()
     outbox.add(Join("locked"))
-    outbox.renewed()
-    outbox.entered(LOBBY)
-    assert outbox.ready() == [Join("locked"), Ping("2")]
-    outbox.answered("2")
-    assert outbox.ready() == [Join(OPS), Ping("3")]
+    outbox.renumber()
+    outbox.enter(LOBBY)
+    assert outbox.pop_ready() == [Join("locked"), Ping("2")]
+    outbox.complete("2")
+    assert outbox.pop_ready() == [Join(OPS), Ping("3")]
     assert outbox.room == OPS
 
 
 def test_server_may_move_us() -> None:
     """Then that is where we are."""
     outbox = in_lobby()
-    outbox.entered(OPS)
-    assert outbox.ready() == []
+    outbox.enter(OPS)
+    assert outbox.pop_ready() == []
     assert outbox.room == OPS
 
 
@@ -306,12 +306,12 @@ def test_end_is_asked_for_after_everything_else() -> None:
     """And again after a loss; it is nothing that was typed."""
     outbox = in_lobby(Say("one"))
     outbox.add_end()
-    assert outbox.ready() == [Post(1, "one"), Ping("1")]
+    assert outbox.pop_ready() == [Post(1, "one"), Ping("1")]
     assert come_back(outbox, 1) == [Ping("2")]
     assert len(outbox) == 0
-    assert not outbox.empty
-    outbox.answered("2")
-    assert outbox.empty
+    assert not outbox.is_empty
+    outbox.complete("2")
+    assert outbox.is_empty
 
 
 # -------------------------------------------------------------------------------------------------------- all together
@@ -329,13 +329,13 @@ class WireClient:
         self.said: list[tuple[str, str]] = []
         self.expected: list[tuple[str, str]] = []
         self.given_up: list[str] = []
-        self.outbox.entered(LOBBY)
+        self.outbox.enter(LOBBY)
 
     def type(self, command: Command) -> None:
         if isinstance(command, Say):
             self.expected.append((self.outbox.room, command.text))
         self.outbox.add(command)
-        self.commands += self.outbox.ready()
+        self.commands += self.outbox.pop_ready()
 
     def serve(self) -> None:
         match self.commands.popleft() if self.commands else None:
@@ -359,28 +359,28 @@ class WireClient:
     def listen(self) -> None:
         match self.events.popleft() if self.events else None:
             case ("ack", int(number)):
-                self.outbox.ack(number)
+                self.outbox.acknowledge(number)
                 self.acked = len(self.said) - self.accepted + number
             case ("entered", str(room)):
-                self.outbox.entered(room)
+                self.outbox.enter(room)
             case ("pong", str(token)):
-                self.given_up += self.outbox.answered(token)
-        self.commands += self.outbox.ready()
+                self.given_up += self.outbox.complete(token)
+        self.commands += self.outbox.pop_ready()
 
     def cut(self, *, forget: bool) -> None:
         """Lose what is on its way; a server that forgets us has lost what was not acknowledged, too."""
         self.commands.clear()
         self.events.clear()
-        self.outbox.lost()
+        self.outbox.lose_connection()
         if forget:
             del self.said[self.acked :]
             self.accepted, self.room = 0, LOBBY
-            self.outbox.renewed()
+            self.outbox.renumber()
         else:
-            self.outbox.resumed(self.accepted)
+            self.outbox.resume(self.accepted)
             self.acked = len(self.said)
-        self.outbox.entered(self.room)
-        self.commands += self.outbox.ready()
+        self.outbox.enter(self.room)
+        self.commands += self.outbox.pop_ready()
 
 
 STEPS = st.sampled_from(["say", "say", "join ops", "join dev", "join locked", "leave"] + ["serve", "listen"] * 4)
@@ -408,7 +408,7 @@ def test_every_line_is_said_once_in_its_room(steps: list[str]) -> None:
     while wire.commands or wire.events:
         wire.serve()
         wire.listen()
-    assert wire.outbox.empty
+    assert wire.outbox.is_empty
     assert wire.said == [(room, text) for room, text in wire.expected if room != "locked"]
     assert wire.given_up == [text for room, text in wire.expected if room == "locked"]
     assert wire.outbox.room == wire.room

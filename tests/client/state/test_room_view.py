@@ -62,46 +62,46 @@ def test_rooms_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_people_are_counted() -> None:
     """Those of this room, and as long as the server tells."""
-    place = RoomView()
-    place.enter(Entered("lobby", 0, PRESENCE_PEOPLE, "-"))
+    view = RoomView()
+    view.enter(Entered("lobby", 0, PRESENCE_PEOPLE, "-"))
     events: list[Event] = [Left("lobby", 0, "bob", "red", "exit"), Joined("ops", 0, "bob", "red")]
-    assert [place.age(event, old=False) for event in events] == [Age.LIVE, Age.LIVE]
-    assert place.people == PRESENCE_PEOPLE - 1
-    place.enter(Entered("lobby", 0, PRESENCE_PEOPLE + 1, "-"))
-    assert place.people is None
+    assert [view.age(event, repeat=False) for event in events] == [Age.LIVE, Age.LIVE]
+    assert view.people == PRESENCE_PEOPLE - 1
+    view.enter(Entered("lobby", 0, PRESENCE_PEOPLE + 1, "-"))
+    assert view.people is None
 
 
 def test_room_that_is_passed_through_is_not_shown() -> None:
     """Its lines are new still when the person comes to read them."""
-    place = RoomView()
-    place.enter(Entered("lobby", 1, 1, "-"))
-    assert not place.begin(passing=True)
-    assert place.age(line(1), old=False) is None
-    assert place.begin(passing=False)
-    assert not place.begin(passing=False)
-    assert place.age(line(1), old=False) is Age.PAST
+    view = RoomView()
+    view.enter(Entered("lobby", 1, 1, "-"))
+    assert not view.begin(passing=True)
+    assert view.age(line(1), repeat=False) is None
+    assert view.begin(passing=False)
+    assert not view.begin(passing=False)
+    assert view.age(line(1), repeat=False) is Age.PAST
 
 
 @pytest.mark.parametrize(("back", "expected"), [(False, Age.PAST), (True, Age.MISSED)])
 def test_line_is_as_old_as_the_person_sees_it(back: bool, expected: Age) -> None:
     """What was said before we came, or while the connection was lost, is not new; and what is asked for again."""
-    place = RoomView()
-    place.enter(Entered("lobby", 0, 1, "-"))
-    place.enter(Entered("lobby", 1, 1, "-"), back=back, resumed=back)
-    assert place.age(line(1), old=False) is expected
-    assert place.age(line(2), old=False) is Age.LIVE
-    assert place.age(line(1), old=True) is Age.PAST
-    assert place.age(line(1), old=False) is None
+    view = RoomView()
+    view.enter(Entered("lobby", 0, 1, "-"))
+    view.enter(Entered("lobby", 1, 1, "-"), returning=back, resumed=back)
+    assert view.age(line(1), repeat=False) is expected
+    assert view.age(line(2), repeat=False) is Age.LIVE
+    assert view.age(line(1), repeat=True) is Age.PAST
+    assert view.age(line(1), repeat=False) is None
 
 
 def test_lines_that_do_not_come() -> None:
     """Only what should have come is missing: neither the past, nor what comes twice, nor another room's lines."""
-    place = RoomView()
-    place.enter(Entered("lobby", 7, 2, "-"))
+    view = RoomView()
+    view.enter(Entered("lobby", 7, 2, "-"))
     holes = []
     for event in (line(5), line(8), line(8), line(20, "ops"), Gap("lobby", 9, 9), line(10), line(14)):
-        holes.append(list(place.hole(event)))
-        place.age(event, old=False)
+        holes.append(list(view.missing_before(event)))
+        view.age(event, repeat=False)
     assert holes == [[], [], [], [], [], [], [11, 12, 13]]
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from hubbub.client.state import private_files as folder_module
 from hubbub.client.state import settings as settings_module
-from hubbub.client.state.private_files import default_folder, locked, replace_private
+from hubbub.client.state.private_files import config_folder, locked, replace_private
 from hubbub.client.state.settings import (
     IGNORED_MAX,
     NOTIFY_MAX,
@@ -165,7 +165,7 @@ def test_nothing_is_left_beside_the_file(folder: Path, monkeypatch: pytest.Monke
 def test_the_folder_is_that_of_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """It has the name of the program, and nothing is made by asking for it."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert default_folder().name == "chat-room"
+    assert config_folder().name == "hubbub"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -174,15 +174,15 @@ def test_the_folder_is_that_of_the_system(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_people_are_ignored_once() -> None:
     """A name that means the same is the same."""
-    settings = Settings().ignoring("Bob").ignoring("alice").ignoring("bob")
+    settings = Settings().with_ignored("Bob").with_ignored("alice").with_ignored("bob")
     assert settings.ignored == ("Bob", "alice")
-    assert settings.hearing("BOB").ignored == ("alice",)
-    assert settings.hearing("carol") == settings
+    assert settings.without_ignored("BOB").ignored == ("alice",)
+    assert settings.without_ignored("carol") == settings
 
 
 def test_a_room_has_one_level() -> None:
     """The latest counts, however the room is written, and stands last."""
-    settings = Settings().notifying("Ops", "all").notifying("lobby", "off").notifying("ops", "off")
+    settings = Settings().with_level("Ops", "all").with_level("lobby", "off").with_level("ops", "off")
     assert list(settings.notify.items()) == [("lobby", "off"), ("ops", "off")]
 
 
@@ -192,7 +192,7 @@ def test_no_more_people_can_be_ignored(folder: Path) -> None:
     names = tuple(f"p{number}" for number in range(IGNORED_MAX))
     file.change(lambda settings: dataclasses.replace(settings, ignored=names))
     with pytest.raises(SettingsError, match=f"at most {IGNORED_MAX} people"):
-        file.change(lambda settings: settings.ignoring("bob"))
+        file.change(lambda settings: settings.with_ignored("bob"))
     assert file.settings.ignored == loaded(folder).settings.ignored == names
 
 
@@ -200,7 +200,7 @@ def test_the_first_rooms_are_forgotten(folder: Path) -> None:
     """Of more than NOTIFY_MAX, the latest have their levels."""
     file = loaded(folder)
     file.change(lambda settings: dataclasses.replace(settings, notify={f"r{n}": "off" for n in range(NOTIFY_MAX)}))
-    file.change(lambda settings: settings.notifying("ops", "all"))
+    file.change(lambda settings: settings.with_level("ops", "all"))
     rooms = list(loaded(folder).settings.notify)
     assert (rooms[0], rooms[-1], len(rooms)) == ("r1", "ops", NOTIFY_MAX)
 
@@ -208,7 +208,7 @@ def test_the_first_rooms_are_forgotten(folder: Path) -> None:
 def test_a_room_whose_key_is_wider_than_its_name(folder: Path) -> None:
     """It is remembered like any other."""
     room = "ŉ" * 16
-    loaded(folder).change(lambda settings: settings.notifying(room, "off"))
+    loaded(folder).change(lambda settings: settings.with_level(room, "off"))
     assert loaded(folder).settings.notify == {same_key(room): "off"}
 
 
@@ -284,7 +284,7 @@ def test_a_file_that_breaks_during_a_run(folder: Path) -> None:
     file = loaded(folder, told)
     file.change(called("bob"))
     write(folder, "{")
-    file.change(lambda settings: settings.ignoring("alice"))
+    file.change(lambda settings: settings.with_ignored("alice"))
     assert ["settings.json.broken" in text for text in told] == [True]
     assert loaded(folder).settings == Settings(name="bob", ignored=("alice",))
 
@@ -304,7 +304,7 @@ def test_nobody_waits_for_what_is_told(folder: Path) -> None:
     changed: list[Settings] = []
     file = SettingsFile(folder, lambda _: changed.append(loaded(folder).change(called("bob"))))
     write(folder, "{")
-    file.change(lambda settings: settings.ignoring("alice"))
+    file.change(lambda settings: settings.with_ignored("alice"))
     assert changed == [Settings(name="bob", ignored=("alice",))]
 
 
@@ -379,7 +379,7 @@ def test_changes_that_cannot_be_written(folder: Path, tmp_path: Path) -> None:
     file = loaded(folder)
     for name in ("alice", "bob"):
         with pytest.raises(SettingsError, match=r"not remembered .*settings\.json cannot be written: No such file"):
-            file.change(lambda settings, name=name: settings.ignoring(name))  # type: ignore[misc]
+            file.change(lambda settings, name=name: settings.with_ignored(name))  # type: ignore[misc]
     assert file.settings.ignored == ("alice", "bob")
     (tmp_path / "gone").mkdir()
     file.change(called("carol"))
@@ -393,7 +393,7 @@ def test_changes_while_nothing_can_be_written(folder: Path, monkeypatch: pytest.
     monkeypatch.setattr(settings_module, "replace_private", refuse)
     for name in ("alice", "bob"):
         with pytest.raises(SettingsError, match="Read-only"):
-            file.change(lambda settings, name=name: settings.ignoring(name))  # type: ignore[misc]
+            file.change(lambda settings, name=name: settings.with_ignored(name))  # type: ignore[misc]
     assert file.settings.ignored == ("dave", "alice", "bob")
     monkeypatch.undo()
     file.change(called("carol"))
@@ -418,9 +418,9 @@ def test_two_clients_change_different_things(folder: Path) -> None:
     """Neither takes back what the other did."""
     one, other = loaded(folder), loaded(folder)
     one.change(called("bob"))
-    other.change(lambda settings: settings.ignoring("alice"))
-    one.change(lambda settings: settings.ignoring("carol"))
-    other.change(lambda settings: settings.notifying("ops", "off"))
+    other.change(lambda settings: settings.with_ignored("alice"))
+    one.change(lambda settings: settings.with_ignored("carol"))
+    other.change(lambda settings: settings.with_level("ops", "off"))
     expected = Settings(name="bob", ignored=("alice", "carol"), notify={"ops": "off"})
     assert other.settings == loaded(folder).settings == expected
 
@@ -436,7 +436,7 @@ file.load()
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(100):
-    file.change(lambda kept: kept.ignoring(f"{sys.argv[2]}{number}"))
+    file.change(lambda kept: kept.with_ignored(f"{sys.argv[2]}{number}"))
 """
 
 
