@@ -86,7 +86,8 @@ def test_nothing_in_the_package_imports_what_surrounds_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "forbidden"), [("tests", "benchmarks"), ("benchmarks", "tests"), ("testing", "tests")]
+    ("part", "forbidden"),
+    [("tests", "benchmarks"), ("benchmarks", "tests"), ("testing", "tests"), ("testing", "benchmarks")],
 )
 def test_tests_and_benchmarks_share_only_testing(part: str, forbidden: str) -> None:
     """What both of them need is in `testing`; the tests of the benchmarks are beside them."""

@@ -47,6 +47,15 @@ def test_the_readme_is_short() -> None:
     assert len(read("README.md").splitlines()) <= README_LINES
 
 
+def test_the_figures_of_the_readme_are_those_of_the_benchmarks() -> None:
+    """What is measured again is changed in both."""
+    section = read("README.md").partition("## How fast")[2].partition("\n## ")[0]
+    figures = set(re.findall(r"\d+\.\d+", section))
+    table = set(re.findall(r"\d+\.\d+", read("docs/benchmarks.md")))
+    assert len(figures) >= 3
+    assert figures <= table
+
+
 # --------------------------------------------------------------------------------------------------- links and files
 
 
