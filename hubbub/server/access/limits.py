@@ -1,4 +1,4 @@
-"""What one client, one address and everybody together may do: every limit with its unit and its reason."""
+"""Limits of what a client, an address and all clients together may do, each with its unit and reason; rate limiting."""
 
 import math
 import time
@@ -9,85 +9,84 @@ from threading import Lock
 from hubbub.protocol import ProtocolError
 from hubbub.tls import HANDSHAKE_SECONDS
 
-MAX_CLIENTS = 10_000  # connections in all; 10,000 threads take some 200 MB
-MAX_CLIENTS_PER_ADDRESS = 64  # connections; a class or an office behind one router still fits
-CONNECTIONS_PER_SECOND = (
-    10.0  # from one address, after MAX_CLIENTS_PER_ADDRESS in one go: all of them may come back at once
-)
-MAX_UNNAMED = 256  # connections that have not said who they are: far more than choose a name at the same time
-SIGN_IN_SECONDS = 30.0  # to name oneself; a connection that says nothing is nobody's
-SIGN_IN_BYTES = 8_192  # to name oneself; a name takes a hundred
+MAX_CLIENTS = 10_000  # open connections; 10,000 threads take some 200 MB
+MAX_CLIENTS_PER_ADDRESS = 64  # open connections; a class or an office behind one router still fits
+CONNECTIONS_PER_SECOND = 10.0  # from one address, after a burst of MAX_CLIENTS_PER_ADDRESS: all may reconnect at once
+MAX_UNNAMED = 256  # connections without a name; far more than choose a name at the same time
+SIGN_IN_SECONDS = 30.0  # until a client has a name; a connection without one is of no use
+SIGN_IN_BYTES = 8_192  # that a client may send until it has a name; a name takes a hundred
 RATE = 10.0  # lines a second; nobody types faster, and a paste only waits
-BURST = 50  # lines in one go
-CHARS_PER_LINE = 200  # that count as one line: what is long is read, and sent to everybody, as so many
-PING_SECONDS = 45.0  # of silence, then the server asks whether anybody is there
-IDLE_TIMEOUT_SECONDS = 120.0  # of silence, then nobody is
-GRACE_SECONDS = 60.0  # that a lost connection keeps its name: a laptop that changes its network takes less
-MAX_ROOMS = 10_000  # at a time; more than anybody reads in /list, and a /list of all is 0.5 MB
-MAX_ROOMS_PER_MEMBER = 50  # at a time, made by one member: a teacher makes one for each group of a course
-ROOM_CHANGES_PER_MINUTE = 60  # a minute: each is two lines for everybody in two rooms
-NAME_CHANGES_PER_MINUTE = 20  # a minute, of name or colour: each is a line for everybody in the room
-CHANGE_BURST = 10  # of either: nobody looks for a room faster, and twenty people with a minute's worth hold up all
-LOG_THROTTLE_SECONDS = 60.0  # in which refusals of one kind are one line of the log
-MAX_LOG_KINDS = 1_000  # of refusals that are told apart in that time
+BURST = 50  # lines
+CHARS_PER_LINE = 200  # a longer line counts as several, because every member's socket gets it
+PING_SECONDS = 45.0  # without input, then the server sends /ping
+IDLE_TIMEOUT_SECONDS = 120.0  # without input, then the server closes the connection
+GRACE_SECONDS = 60.0  # that a lost connection holds its name and place; a laptop that changes its network takes less
+MAX_ROOMS = 10_000  # more than anybody reads in /list, and a /list of all is 0.5 MB
+MAX_ROOMS_PER_MEMBER = 50  # made by one member; a teacher makes one for each group of a course
+ROOM_CHANGES_PER_MINUTE = 60  # each sends a line to every member of two rooms
+NAME_CHANGES_PER_MINUTE = 20  # of name or color; each sends a line to every member of the room
+CHANGE_BURST = 10  # room or name changes; 20 members who spend a minute's changes at once would delay everybody
+LOG_THROTTLE_SECONDS = 60.0  # in which one line is logged for each kind of refusal
+MAX_LOG_KINDS = 1_000  # kinds that LogThrottle tells apart within LOG_THROTTLE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What clients may do: connections, lines, rooms, bytes and seconds."""
+    """The limits of a server: connections, lines, rooms, bytes and seconds."""
 
     max_clients: int = MAX_CLIENTS
     max_clients_per_address: int = MAX_CLIENTS_PER_ADDRESS
-    connections_per_second: float = CONNECTIONS_PER_SECOND  # from one address; 0 is no limit
-    loopback_exempt: bool = True  # this machine's own programs are not limited by their address
+    connections_per_second: float = CONNECTIONS_PER_SECOND  # from one address; 0: no limit
+    loopback_exempt: bool = True  # clients on the server's own machine are not limited by their address
     max_unnamed: int = MAX_UNNAMED
     handshake_seconds: float = HANDSHAKE_SECONDS
     sign_in_seconds: float = SIGN_IN_SECONDS
     sign_in_bytes: int = SIGN_IN_BYTES
-    rate: float = RATE  # lines a second before he is slowed down; 0 is no limit
-    burst: int = BURST  # lines in one go before that
+    rate: float = RATE  # lines a second, after which a client is slowed down; 0: no limit
+    burst: int = BURST  # lines in one go before the rate applies
     ping_seconds: float = PING_SECONDS
     idle_timeout_seconds: float = IDLE_TIMEOUT_SECONDS
-    grace_seconds: float = GRACE_SECONDS  # that a lost connection keeps its name
+    grace_seconds: float = GRACE_SECONDS
     max_rooms: int = MAX_ROOMS
     max_rooms_per_member: int = MAX_ROOMS_PER_MEMBER
-    room_changes_per_minute: int = ROOM_CHANGES_PER_MINUTE  # a minute; 0 is no limit
-    name_changes_per_minute: int = NAME_CHANGES_PER_MINUTE  # a minute; 0 is no limit
+    room_changes_per_minute: int = ROOM_CHANGES_PER_MINUTE  # 0: no limit
+    name_changes_per_minute: int = NAME_CHANGES_PER_MINUTE  # 0: no limit
 
 
 class TokenBucket:
-    """A token bucket: `burst` tokens in one go, then `rate` a second; a rate of 0 is no limit. For one thread."""
+    """A token bucket: a burst of `burst` tokens, then `rate` a second; a rate of 0 is no limit. Not thread-safe."""
 
-    __slots__ = ("_burst", "_clock", "_rate", "_tokens", "_when")
+    __slots__ = ("_burst", "_clock", "_rate", "_tokens", "_updated")
 
     def __init__(self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
         self._burst = burst
         self._clock = clock
         self._tokens = float(burst)
-        self._when = clock()
+        self._updated = clock()
 
     def consume_up_to(self, count: int, costs: Iterable[int]) -> tuple[int, float]:
-        """Pay for as many of `count` things as can be paid, but at least for the first, and be it in advance.
+        """Consume the tokens of as many of `count` items as there are tokens for, and at least those of the first.
 
-        `costs` says what each costs in tokens. Return for how many was paid, and how many seconds to wait before.
+        `costs` are the tokens of each item. Return how many items may pass, and after how many seconds: more than 0 if
+        the first costs more than there is.
         """
         if not self._rate:
             return count, 0.0
-        self._fill()
-        paid = 0
+        self._refill()
+        passed = 0
         for cost in costs:
-            if paid and cost > self._tokens:
+            if passed and cost > self._tokens:
                 break
             self._tokens -= cost
-            paid += 1
-        return paid, max(0.0, -self._tokens / self._rate)
+            passed += 1
+        return passed, max(0.0, -self._tokens / self._rate)
 
     def try_consume(self) -> float:
-        """Take one token and return 0; where there is none, take none and return in how many seconds there is one."""
+        """Consume a token and return 0. If there is none, consume nothing and return the seconds until there is one."""
         if not self._rate:
             return 0.0
-        self._fill()
+        self._refill()
         if self._tokens < 1:
             return (1 - self._tokens) / self._rate
         self._tokens -= 1
@@ -95,51 +94,51 @@ class TokenBucket:
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing was taken for so long that it is as good as new."""
-        self._fill()
+        """Whether the bucket equals a new one."""
+        self._refill()
         return self._tokens >= self._burst
 
-    def _fill(self) -> None:
+    def _refill(self) -> None:
         now = self._clock()
-        self._tokens = min(self._burst, self._tokens + (now - self._when) * self._rate)
-        self._when = now
+        self._tokens = min(self._burst, self._tokens + (now - self._updated) * self._rate)
+        self._updated = now
 
 
 def line_cost(line: str) -> int:
-    """Return as how many lines a line counts against the rate."""
+    """Return the tokens that a line costs of the bucket for `Limits.rate`."""
     return 1 + len(line) // CHARS_PER_LINE
 
 
 def enforce_rate_limit(bucket: TokenBucket, limit: str) -> None:
-    """Take a token, or raise ProtocolError `too-fast`, naming the `limit` and how long to wait."""
+    """Consume a token, or raise ProtocolError `too-fast` with the text `limit` and the seconds to wait."""
     if seconds := bucket.try_consume():
         raise ProtocolError("too-fast", f"{limit}; try again in {math.ceil(seconds)} s")
 
 
 class LogThrottle:
-    """Tells what is worth a line in the log, so that nobody can fill it: of each kind one every LOG_THROTTLE_SECONDS.
+    """Limits the log to one line for each kind of event in LOG_THROTTLE_SECONDS, so that clients cannot fill it.
 
-    Any thread may call it. What is beyond MAX_LOG_KINDS kinds in that time is one kind.
+    All kinds beyond MAX_LOG_KINDS count as one. Any thread may call it.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = Lock()  # guards the table
-        self._seen: dict[Hashable, tuple[float, int]] = {}  # since when, and how many were passed over since
+        self._logged: dict[Hashable, tuple[float, int]] = {}  # by kind, when it was logged and how many were not since
 
     def allow(self, kind: Hashable) -> str | None:
-        """Return what to add to the line, maybe nothing; None if this is one too many to be logged."""
+        """Return a suffix for the log line, often empty; return None if the line must not be logged."""
         now = self._clock()
         with self._lock:
-            if kind not in self._seen and len(self._seen) >= MAX_LOG_KINDS:
-                self._forget(now - LOG_THROTTLE_SECONDS)
-                kind = kind if len(self._seen) < MAX_LOG_KINDS else None
-            since, more = self._seen.get(kind, (-math.inf, 0))
-            if now - since < LOG_THROTTLE_SECONDS:
-                self._seen[kind] = (since, more + 1)
+            if kind not in self._logged and len(self._logged) >= MAX_LOG_KINDS:
+                self._drop_older_than(now - LOG_THROTTLE_SECONDS)
+                kind = kind if len(self._logged) < MAX_LOG_KINDS else None
+            logged_at, skipped = self._logged.get(kind, (-math.inf, 0))
+            if now - logged_at < LOG_THROTTLE_SECONDS:
+                self._logged[kind] = (logged_at, skipped + 1)
                 return None
-            self._seen[kind] = (now, 0)
-        return f" ({more} more like it before)" if more else ""
+            self._logged[kind] = (now, 0)
+        return f" ({skipped} more like this since the last one)" if skipped else ""
 
-    def _forget(self, before: float) -> None:
-        self._seen = {kind: entry for kind, entry in self._seen.items() if entry[0] > before}
+    def _drop_older_than(self, logged_at: float) -> None:
+        self._logged = {kind: entry for kind, entry in self._logged.items() if entry[0] > logged_at}

@@ -1,4 +1,4 @@
-"""The password of the whole server: where it stands, and who has it."""
+"""The password of the server, read from a file or the environment."""
 
 import getpass
 import sys
@@ -10,87 +10,83 @@ from hubbub.server.access.scrypt import SCHEME, HashedSecret, HashError, ScryptH
 from hubbub.server.network.admission import AttemptLimiter
 
 VARIABLE = "CHAT_PASSWORD"
-FILE_BYTES = 4_096  # a hash takes 150
-HOW_TO_HASH = "python3 chat_server.py --hash-password"
+MAX_FILE_BYTES = 4_096  # that are read; a hash takes 150
+HASH_COMMAND = "python3 chat_server.py --hash-password"
 
 
 class PasswordError(Exception):
-    """There is no password where one should be; the text says why and what to do."""
+    """A configured password is missing or unusable; the text says why and what to do."""
 
 
 class ServerPassword:
-    """What `/pass` must bring. Any thread."""
+    """The password that clients send with `/pass`. Any thread."""
 
     def __init__(
         self, secret: HashedSecret, *, plaintext_source: str = "", attempts: AttemptLimiter | None = None
     ) -> None:
-        """`plaintext_source` tells where it can be read in the clear; empty where only its hash stands."""
+        """`plaintext_source` is the file or variable that has the password in plain text, if it is not hashed there."""
         self._secret = secret
         self._attempts = attempts or AttemptLimiter()
-        self.plaintext_source = plaintext_source
+        self._plaintext_source = plaintext_source
 
     @property
     def warning(self) -> str:
-        """What whoever starts the server should know; empty where there is nothing."""
-        if not self.plaintext_source:
+        """A warning for the administrator; empty if there is none."""
+        if not self._plaintext_source:
             return ""
-        return (
-            f"the password can be read in {self.plaintext_source}; put there what {HOW_TO_HASH} prints, and it cannot"
-        )
+        return f"{self._plaintext_source} has the password in plain text; replace it by the output of {HASH_COMMAND}"
 
     def check(self, text: str, address: str) -> None:
-        """Return if `text` is right. Raises ProtocolError `password-wrong`, and `too-fast` without looking."""
+        """Raise ProtocolError `password-wrong`, or `too-fast` without a check after too many wrong ones."""
         if not self._attempts.attempt(address, lambda: self._secret.matches(text)):
             raise ProtocolError("password-wrong", "that is not the password; try again")
 
 
 def load_password(path: Path | None, environment: Mapping[str, str]) -> ServerPassword | None:
-    """Return the password in the first line of `path`, else in the environment; None where there is neither.
+    """Return the password in the first line of `path`, or in the environment if `path` is None; None if in neither.
 
     Raises PasswordError.
     """
     if path is not None:
-        return _password(_first_line(path), str(path))
+        return _parse_password(_read_first_line(path), str(path))
     if VARIABLE in environment:
-        return _password(environment[VARIABLE], VARIABLE)
+        return _parse_password(environment[VARIABLE], VARIABLE)
     return None
 
 
-def _first_line(path: Path) -> str:
+def _read_first_line(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            data = file.read(FILE_BYTES)
+            data = file.read(MAX_FILE_BYTES)
     except OSError as error:
         reason = error.strerror or error
-        raise PasswordError(
-            f"cannot read the password in {path}: {reason}; make the file, or choose another"
-        ) from error
+        raise PasswordError(f"cannot read the password file {path}: {reason}; create it, or name another") from error
     return data.decode("utf-8", "replace").partition("\n")[0]
 
 
-def _password(line: str, place: str) -> ServerPassword:
+def _parse_password(line: str, source: str) -> ServerPassword:
     text = tidy_password(line)
     if not text:
-        raise PasswordError(f"there is no password in {place}; put there what {HOW_TO_HASH} prints")
+        raise PasswordError(f"there is no password in {source}; write the output of {HASH_COMMAND} there")
     if not text.startswith(f"{SCHEME}:"):
-        return ServerPassword(HashedSecret.create(text), plaintext_source=place)
+        return ServerPassword(HashedSecret.create(text), plaintext_source=source)
     try:
         return ServerPassword(HashedSecret(ScryptHash.parse(text)))
     except HashError as error:
-        raise PasswordError(f"the password in {place} cannot be used: {error}; {HOW_TO_HASH} prints one") from error
+        raise PasswordError(f"cannot use the password in {source}: {error}; make one with {HASH_COMMAND}") from error
 
 
 def prompt_and_hash() -> str:
-    """Ask for a password twice, or take a line of standard input where that is no terminal, and return its hash.
+    """Ask for a password twice, or read a line if standard input is not a terminal, and return its hash.
 
-    Raises PasswordError, and EOFError and KeyboardInterrupt when nobody wants to answer.
+    Raises PasswordError, and EOFError and KeyboardInterrupt if the user cancels.
     """
     if sys.stdin.isatty():
         text = tidy_password(getpass.getpass("Password: "))
         if text != tidy_password(getpass.getpass("Once more: ")):
-            raise PasswordError("the two are not the same; try again")
+            raise PasswordError("the two passwords are not the same; try again")
     else:
         text = tidy_password(sys.stdin.readline())
     if not text:
-        raise PasswordError("an empty password keeps nobody out; choose another")
+        raise PasswordError("the password is empty; choose another")
     return str(ScryptHash.create(text))

@@ -1,7 +1,7 @@
-"""Secrets that people type, as they are kept: hashed with scrypt, so that who reads the hash has the secret not yet.
+"""Passwords and room keys, hashed with scrypt so that a stolen hash does not reveal them.
 
-A hash takes 16 MiB and some 50 ms, so few are computed at a time and nobody waits long for his turn: tries cannot eat
-the machine. No lock of another module may be held meanwhile.
+A hash takes 16 MiB and some 50 ms. Few are computed at a time, so that attempts cannot exhaust the machine, and nobody
+waits long for a slot. The caller must hold no lock that other threads need.
 """
 
 import hashlib
@@ -14,25 +14,25 @@ from dataclasses import dataclass
 
 from hubbub.protocol import ProtocolError
 
-N, R, P = 2**14, 8, 1  # cost, block and lanes: 128 * N * R bytes, 16 MiB; what RFC 7914 names for interactive use
+N, R, P = 2**14, 8, 1  # cost, block size and parallelism of RFC 7914 for interactive use: 128 * N * R bytes are 16 MiB
 SALT_BYTES = 16
 HASH_BYTES = 32
-MEMORY_BYTES = 67_108_864  # that a hash from a file may ask for
-LANES = 16  # that it may ask for: more would only take longer
-AT_A_TIME = min(4, max(1, (os.cpu_count() or 1) // 2))  # hashes; half the processors are left for the chat
-TURN_SECONDS = 2.0  # to wait for a turn: a stop waits no longer for whoever waits
+MAX_MEMORY_BYTES = 67_108_864  # that a hash from a file may need
+MAX_P = 16  # of a hash from a file: more would only take longer
+MAX_CONCURRENT = min(4, max(1, (os.cpu_count() or 1) // 2))  # hashes; half of the processors stay free for the chat
+SLOT_SECONDS = 2.0  # to wait for a slot; short, because stopping the server waits for it, too
 SCHEME = "scrypt"
 
-_turns = threading.BoundedSemaphore(AT_A_TIME)
+_slots = threading.BoundedSemaphore(MAX_CONCURRENT)
 
 
 class HashError(Exception):
-    """A line is no hash of ours; the text says why."""
+    """A line is not a valid hash; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScryptHash:
-    """What is kept of a secret. `str` is the line `scrypt:N:R:P:SALT:HASH`, the last two in hexadecimal digits."""
+    """The scrypt hash of a secret. `str` is the line `scrypt:N:R:P:SALT:HASH`, the last two as hexadecimal digits."""
 
     n: int
     r: int
@@ -45,82 +45,83 @@ class ScryptHash:
 
     @classmethod
     def create(cls, text: str) -> "ScryptHash":
-        """Hash a secret with a new salt. Raises ProtocolError `too-fast` when no turn is to be had."""
+        """Hash a secret with a new salt. Raises ProtocolError `too-fast` if no slot becomes free."""
         salt = secrets.token_bytes(SALT_BYTES)
-        with _Turn():
+        with _Slot():
             return cls(N, R, P, salt, _scrypt(text, salt, N, R, P, HASH_BYTES))
 
     @classmethod
     def parse(cls, line: str) -> "ScryptHash":
-        """Return the hash that stands in a line. Raises HashError, also where it would cost too much."""
+        """Return the hash in a line. Raises HashError, also if computing it would cost too much."""
         try:
             scheme, n, r, p, salt, digest = line.split(":")
-            made = cls(int(n), int(r), int(p), bytes.fromhex(salt), bytes.fromhex(digest))
+            parsed = cls(int(n), int(r), int(p), bytes.fromhex(salt), bytes.fromhex(digest))
         except ValueError as error:
-            raise HashError(f"a hash looks like {SCHEME}:N:R:P:SALT:HASH") from error
-        if scheme != SCHEME or made.n < 2 or made.n & (made.n - 1) or made.r < 1 or not 1 <= made.p <= LANES:
-            raise HashError("the hash has numbers that scrypt does not take")
-        if 128 * made.n * made.r > MEMORY_BYTES:
-            raise HashError(f"the hash needs more than {MEMORY_BYTES >> 20} MiB")
-        if not made.salt or len(made.digest) < HASH_BYTES // 2:
+            raise HashError(f"a hash has the form {SCHEME}:N:R:P:SALT:HASH") from error
+        if scheme != SCHEME or parsed.n < 2 or parsed.n & (parsed.n - 1) or parsed.r < 1 or not 1 <= parsed.p <= MAX_P:
+            raise HashError("the hash has invalid scrypt parameters")
+        if 128 * parsed.n * parsed.r > MAX_MEMORY_BYTES:
+            raise HashError(f"the hash needs more than {MAX_MEMORY_BYTES >> 20} MiB")
+        if not parsed.salt or len(parsed.digest) < HASH_BYTES // 2:
             raise HashError("the hash is cut short")
-        return made
+        return parsed
 
     def matches(self, text: str) -> bool:
-        """Return whether it is of this secret, always for the price of one scrypt. The caller has a turn."""
+        """Return whether this is the hash of `text`; it always costs one scrypt. The caller holds a slot."""
         return hmac.compare_digest(_scrypt(text, self.salt, self.n, self.r, self.p, len(self.digest)), self.digest)
 
 
 class HashedSecret:
-    """A secret that can be compared. Any thread.
+    """A hash that recognizes its secret quickly once it has matched. Any thread.
 
-    Once it was given right, the same is known again without scrypt, by a digest under a key of this process; else a
-    thousand people who come back after a restart would wait for a minute. What is wrong always costs a scrypt.
+    After the first match the secret is recognized by a digest under a random key of this process, without scrypt:
+    otherwise a thousand clients that reconnect after a restart would wait for a minute. A wrong secret always costs a
+    scrypt.
     """
 
     def __init__(self, hashed: ScryptHash, text: str = "") -> None:
-        """`text` is what `hashed` is of, where that is known."""
+        """`text` is the secret, if it is known."""
         self.hash = hashed
         self._key = secrets.token_bytes(32)
-        self._known = self._digest(text) if text else b""  # set once; every thread would set the same
+        self._known_digest = self._digest(text) if text else b""  # set once; every thread would set the same
 
     @classmethod
     def create(cls, text: str) -> "HashedSecret":
-        """Hash what somebody chose. Raises ProtocolError `too-fast` when no turn is to be had."""
+        """Hash a new secret. Raises ProtocolError `too-fast` if no slot becomes free."""
         return cls(ScryptHash.create(text), text)
 
     def matches(self, text: str) -> bool:
-        """Return whether `text` is it. Raises ProtocolError `too-fast` when no turn is to be had."""
+        """Return whether `text` is the secret. Raises ProtocolError `too-fast` if no slot becomes free."""
         digest = self._digest(text)
-        if hmac.compare_digest(digest, self._known):
+        if hmac.compare_digest(digest, self._known_digest):
             return True
-        with _Turn():
-            if hmac.compare_digest(digest, self._known):  # by somebody who had his turn before
+        with _Slot():
+            if hmac.compare_digest(digest, self._known_digest):  # another thread had the slot before, and matched
                 return True
-            right = self.hash.matches(text)
-        if right:
-            self._known = digest
-        return right
+            matched = self.hash.matches(text)
+        if matched:
+            self._known_digest = digest
+        return matched
 
     def _digest(self, text: str) -> bytes:
-        return hashlib.blake2b(_bytes(text), key=self._key).digest()
+        return hashlib.blake2b(_encode(text), key=self._key).digest()
 
 
-class _Turn:
-    """One of those who compute."""
+class _Slot:
+    """A slot to compute a hash, held while the context is entered."""
 
     def __enter__(self) -> None:
-        if not _turns.acquire(timeout=TURN_SECONDS):
-            raise ProtocolError("too-fast", f"many are trying just now; try again in {TURN_SECONDS:g} s")
+        if not _slots.acquire(timeout=SLOT_SECONDS):
+            raise ProtocolError("too-fast", f"too many clients are signing in; try again in {SLOT_SECONDS:g} s")
 
     def __exit__(self, *_: object) -> None:
-        _turns.release()
+        _slots.release()
 
 
 def _scrypt(text: str, salt: bytes, n: int, r: int, p: int, length: int) -> bytes:
-    return hashlib.scrypt(_bytes(text), salt=salt, n=n, r=r, p=p, maxmem=2 * MEMORY_BYTES, dklen=length)
+    return hashlib.scrypt(_encode(text), salt=salt, n=n, r=r, p=p, maxmem=2 * MAX_MEMORY_BYTES, dklen=length)
 
 
-def _bytes(text: str) -> bytes:
-    """Return the same bytes for what people see as the same, however their keyboards spell it (as RFC 8265 does)."""
+def _encode(text: str) -> bytes:
+    """Return the same bytes for all spellings of the same characters, as RFC 8265 does."""
     return unicodedata.normalize("NFC", text).encode("utf-8", "replace")

@@ -99,7 +99,7 @@ def test_of_one_kind_one_line_a_minute() -> None:
     assert [log_throttle.allow("full") for _ in range(4)] == ["", None, None, None]
     assert log_throttle.allow("other") == ""
     clock.now = LOG_THROTTLE_SECONDS
-    assert [log_throttle.allow("full"), log_throttle.allow("full")] == [" (3 more like it before)", None]
+    assert [log_throttle.allow("full"), log_throttle.allow("full")] == [" (3 more like this since the last one)", None]
 
 
 def test_kinds_are_bounded() -> None:
@@ -108,7 +108,7 @@ def test_kinds_are_bounded() -> None:
     log_throttle = LogThrottle(clock)
     lines = sum(log_throttle.allow(kind) is not None for kind in range(5 * MAX_LOG_KINDS))
     assert lines == MAX_LOG_KINDS + 1
-    assert len(log_throttle._seen) == MAX_LOG_KINDS + 1
+    assert len(log_throttle._logged) == MAX_LOG_KINDS + 1
     clock.now = LOG_THROTTLE_SECONDS
     assert log_throttle.allow("new") == ""
-    assert len(log_throttle._seen) == 1
+    assert len(log_throttle._logged) == 1

@@ -78,15 +78,15 @@ def test_the_right_one_costs_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_turn_is_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever cannot have one in time is told when to try again, and no hash is computed for him."""
-    monkeypatch.setattr(scrypt, "TURN_SECONDS", 0.01)
-    for _ in range(scrypt.AT_A_TIME):
-        scrypt._turns.acquire()
+    monkeypatch.setattr(scrypt, "SLOT_SECONDS", 0.01)
+    for _ in range(scrypt.MAX_CONCURRENT):
+        scrypt._slots.acquire()
     try:
         with pytest.raises(ProtocolError, match="too-fast"):
             HashedSecret(OPEN_SESAME).matches("x")
     finally:
-        for _ in range(scrypt.AT_A_TIME):
-            scrypt._turns.release()
+        for _ in range(scrypt.MAX_CONCURRENT):
+            scrypt._slots.release()
 
 
 # ------------------------------------------------------------------------------------------------------ where it stands
@@ -214,7 +214,7 @@ def test_a_process_with_one(tmp_path: Path) -> None:
             wire.read_until("/entered")
         code, errors = server.stop()
     assert (code, errors.count("\n")) == (0, 1)
-    assert "can be read in password" in errors
+    assert "password has the password in plain text" in errors
     assert "sesame" not in errors + (tmp_path / "chat_server.log").read_text()
 
 

@@ -33,7 +33,7 @@ def test_a_broken_new_certificate_changes_nothing(tmp_path: Path) -> None:
     assert served.context is context
     assert served.fingerprint == identity.fingerprint
     log = (tmp_path / "log").read_text()
-    assert log.count("the old certificate stays: cannot serve with") == 2
+    assert log.count("the old certificate stays in use: cannot load") == 2
     assert "No such file" in log
 
 
@@ -78,7 +78,10 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--tls-cert", "missing.pem"], "cannot serve with missing.pem and missing.pem: No such file or directory"),
+        (
+            ["--tls-cert", "missing.pem"],
+            "cannot load missing.pem and missing.pem: No such file or directory",
+        ),
         (["--tls-key", "key.pem"], "give that with --tls-cert"),
         (["--tls-self-signed", "--tls-cert", "x.pem"], "not both"),
     ],
@@ -117,7 +120,7 @@ def test_sighup_reads_it_again(tmp_path: Path) -> None:
     ):
         new = authority.issue()
         server.process.send_signal(signal.SIGHUP)
-        assert eventually(lambda: f"certificate read again, SHA-256 {new.fingerprint}" in log.read_text())
+        assert eventually(lambda: f"reloaded the certificate, SHA-256 {new.fingerprint}" in log.read_text())
         new.path.write_text("nonsense")
         server.process.send_signal(signal.SIGHUP)
         assert eventually(lambda: "the old certificate stays" in log.read_text())

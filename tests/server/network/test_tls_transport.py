@@ -19,7 +19,7 @@ from hubbub.protocol import TEXT_CHARS
 from hubbub.server.access.limits import Limits
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.network.certificate import Certificate
-from hubbub.server.network.tls_transport import DRIP_SECONDS, FIRST_BYTE_SECONDS, HANDSHAKE_READS
+from hubbub.server.network.tls_transport import FAST_HANDSHAKE_READS, FIRST_BYTE_SECONDS, SLOW_READ_PAUSE_SECONDS
 from hubbub.server.network.transport import SocketTransport
 from hubbub.server.server import ChatServer
 from testing.certificates import Authority, Identity, trusting_context, unverified_context
@@ -175,7 +175,7 @@ def test_a_handshake_that_drips_is_read_seldom(identity: Identity, monkeypatch: 
         with pytest.raises(ssl.SSLError):
             channel.handshake(TIMEOUT_SECONDS)
         channel.close()
-    assert waits == [DRIP_SECONDS] * (21 - HANDSHAKE_READS)
+    assert waits == [SLOW_READ_PAUSE_SECONDS] * (21 - FAST_HANDSHAKE_READS)
 
 
 def test_a_slow_handshake_has_no_more_time(identity: Identity) -> None:
@@ -203,8 +203,8 @@ def test_a_plain_client_is_told(identity: Identity, log: Path, monkeypatch: pyte
     """One that waits for the first word, long before the time for a handshake is over."""
     monkeypatch.setattr("hubbub.server.network.tls_transport.FIRST_BYTE_SECONDS", 0.2)
     with serving_tls(identity) as server, WireClient(server.address) as plain:
-        assert [line.split()[:2] for line in plain.read_to_end()] == [["/error", "tls-needed"], ["/bye", "here"]]
-    assert "it waits for the first word, so it does not speak TLS" in log.read_text()
+        assert [line.split()[:2] for line in plain.read_to_end()] == [["/error", "tls-needed"], ["/bye", "This"]]
+    assert "the client waits for the first byte, so it does not speak TLS" in log.read_text()
 
 
 def test_a_handshake_that_has_begun_has_all_its_time(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,7 +229,7 @@ def test_garbage_instead_of_a_handshake(server: ChatServer, log: Path, garbage: 
         plain.settimeout(TIMEOUT_SECONDS)
         plain.send(garbage)
         assert rest(plain).startswith((b"/error tls-needed ", b""))
-    assert eventually(lambda: "it does not speak TLS" in log.read_text())
+    assert eventually(lambda: "the client does not speak TLS" in log.read_text())
 
 
 def test_a_handshake_that_breaks_off(server: ChatServer, log: Path) -> None:
