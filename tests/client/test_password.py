@@ -166,4 +166,4 @@ def test_a_wrong_key_is_forgotten() -> None:
     outbox.add(Join("ops", "wrong"))
     outbox.pop_ready()
     outbox.complete("1")
-    assert outbox._keys == {}
+    assert outbox._rooms._keys == {}
