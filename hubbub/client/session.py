@@ -8,7 +8,7 @@ from loguru import logger
 
 from hubbub.client.display import Display
 from hubbub.client.login import Login, NameRefusedError, PasswordRefusedError, SignInError
-from hubbub.client.network.connection import Connection, UselessError
+from hubbub.client.network.connection import Callbacks, Connection, UselessError
 from hubbub.client.network.dialer import Dialer
 from hubbub.client.network.identity import Identity
 from hubbub.client.network.transport import SocketTransport
@@ -69,7 +69,8 @@ class Session:
         """
         self.display = Display(ui, highlights, self._end)
         self._identity = identity
-        self._connection = Connection(transport, dialer, self._on_event, self._on_lost, self._end, self.display.refuse)
+        callbacks = Callbacks(self._on_event, self._on_lost, self._end, self.display.refuse)
+        self._connection = Connection(transport, dialer, callbacks)
         # Guards everything below. The holder may send, which never waits, but not show.
         self._changed = threading.Condition()
         self._login = Login(password, proves_identity=identity is not None)

@@ -1,7 +1,7 @@
-"""The socket to the server, and the one thread that waits for it, reads it, writes to it and opens it again.
+"""The socket to the server, and the one thread that waits for it, reads, writes and reconnects.
 
-_run -> _stay: _use a transport -> _exchange until the connection is lost
-               _come_back: tell, wait, dial, as often as it takes
+_run -> _run_connections: _use a transport -> _exchange until the connection is lost
+                          _reconnect: report the loss, wait, dial, as often as it takes
 """
 
 import random
@@ -11,54 +11,46 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 
 from loguru import logger
 
 from hubbub.client.network.dialer import Dialer, timed_out
+from hubbub.client.network.event_decoder import EventDecoder
+from hubbub.client.network.send_buffer import SendBuffer
 from hubbub.client.network.tls_trust import TrustError
 from hubbub.client.network.transport import CHUNK_BYTES, SocketTransport
-from hubbub.protocol import (
-    LINE_BYTES,
-    Command,
-    Event,
-    LineDecoder,
-    LineTooLongError,
-    Ping,
-    Pong,
-    ProtocolError,
-    decode_line,
-    parse_event,
-)
+from hubbub.protocol import LINE_BYTES, Command, Event, LineTooLongError, Ping, Pong
 
-RETRY_SECONDS = 1.0  # before the first try to come back
-RETRY_SECONDS_MAX = 30.0  # before any try; the time doubles from one to the next
-RETRY_JITTER = 0.5  # of that time, taken off at random: those whom a server lost must not all come at once
-QUIET_SECONDS = 45.0  # without a byte from the server, then we ask whether it is there
+RETRY_SECONDS = 1.0  # before the first attempt to reconnect
+RETRY_SECONDS_MAX = 30.0  # before any attempt; the time doubles from one to the next
+RETRY_JITTER = 0.5  # of that time, taken off at random: the clients of a lost server must not all return at once
+QUIET_SECONDS = 45.0  # without a byte from the server, before it is asked whether it is there
 ALIVE_SECONDS = 15.0  # for a byte of an answer to that
-STALL_SECONDS = 60.0  # in which the server takes no byte of what waits; it may let a busy room's speakers wait a while
-CLOSE_SECONDS = 2.0  # for what is queued, and for the server to see that we go
-JOIN_SECONDS = 1.0  # beyond CLOSE_SECONDS, for a callback that is still at work
-PONG_BYTES = 262_144  # what may wait to be sent before a question of the server is left unanswered
+STALL_SECONDS = 60.0  # in which the server reads no byte of what waits; it may make the senders of a busy room wait
+CLOSE_SECONDS = 2.0  # to send what is queued, and for the server to close its side
+JOIN_SECONDS = 1.0  # beyond CLOSE_SECONDS, for a callback that is still running
+PONG_BYTES = 262_144  # that may wait to be sent before a ping of the server stays unanswered
 
-SERVER_CLOSED = "the server has closed the connection"
-SERVER_STALLED = "the server takes nothing any more"
-SERVER_SILENT = "the server does not answer any more"
+SERVER_CLOSED = "the server closed the connection"
+SERVER_STALLED = "the server does not read what is sent"
+SERVER_SILENT = "the server does not answer"
 SERVER_ENDLESS = f"the server sent a line of more than {LINE_BYTES} bytes: it does not speak this protocol"
-CLIENT_FAILED = "the client failed; its log says where"
+CLIENT_FAILED = "internal error of the client; see its log"
 
 _ALIVE = Ping("alive")
 
 
 class UselessError(Exception):
-    """What `on_event` may raise: this connection leads nowhere, and the text says why. Another is tried later."""
+    """Raised by `on_event`: this connection leads nowhere, and the text says why. Another is made later."""
 
 
 class ClosingError(Exception):
-    """We are closing: no connection is wanted any more."""
+    """The connection is being closed, so no other is needed."""
 
 
 class Backoff:
-    """How long to wait before each try; `uniform` is `random.uniform`, or a test's."""
+    """How long to wait before each attempt; `uniform` is `random.uniform`, or a test's."""
 
     def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:
         self._uniform = uniform
@@ -74,80 +66,62 @@ class Backoff:
         self._seconds = RETRY_SECONDS
 
 
-class Connection:
-    """Keeps connected to the server, from `transport` on: commands go in, events come out on its own thread.
+class Callbacks(NamedTuple):
+    """What the socket thread calls, and never after `Connection.close`.
 
-    When a connection is lost, `dialer` makes the next. A `/ping` of the server is answered here, and lines that are
-    no event are left out. `on_event` gets every other event in order; while it waits, nothing is read, and the
-    server keeps what follows. `on_lost` gets the reason and the seconds until the next try, each time that a
-    connection is lost or does not come about; the next `/hello` tells that there is one again. `on_refused` gets
-    the reason when another server answers, to whom nothing is sent; it goes on trying. `on_end` gets the reason
-    when a bug has ended the thread. After `close` none is called.
+    While a callback runs, nothing is read, and the server holds back what follows.
     """
 
-    def __init__(
-        self,
-        transport: SocketTransport,
-        dialer: Dialer,
-        on_event: Callable[[Event], None],
-        on_lost: Callable[[str, float], None],
-        on_end: Callable[[str], None],
-        on_refused: Callable[[str], None] = lambda _: None,
-    ) -> None:
+    on_event: Callable[[Event], None]  # with every event, in order; a ping of the server is answered here
+    # With the reason and the seconds until the next attempt, each time that a connection is lost or not established.
+    # The next /hello shows that there is one again.
+    on_lost: Callable[[str, float], None]
+    on_failed: Callable[[str], None]  # with the reason, when a bug has ended the thread
+    on_untrusted: Callable[[str], None] = lambda _: None  # with the reason, when another server answers; attempts go on
+
+
+class Connection:
+    """Stays connected to the server, from `transport` on: commands go in, events come out on a thread of its own.
+
+    When a connection is lost, `dialer` makes the next.
+    """
+
+    def __init__(self, transport: SocketTransport, dialer: Dialer, callbacks: Callbacks) -> None:
         self._dialer = dialer
-        self._on_event = on_event
-        self._on_lost = on_lost
-        self._on_end = on_end
-        self._on_refused = on_refused
-        self._woken, self._waker = socket.socketpair()
+        self._callbacks = callbacks
+        self._buffer = SendBuffer()
+        self._waker, self._wakened = socket.socketpair()  # a byte through it wakes the thread
         self._thread = threading.Thread(target=self._run, name="socket", daemon=True)  # must not outlive a crash
         # Of the socket thread alone, once it runs:
         self._selector = selectors.DefaultSelector()
         self._transport = transport
-        self._decoder = LineDecoder()
+        self._decoder = EventDecoder()
         self._backoff = Backoff()
-        self._ignored: set[str] = set()
-        self._refused = ""  # why we did not talk to who answered last, as it was told
-        self._half_closed = False
-        self._heard_at = 0.0  # monotonic seconds: when the last bytes came and were dealt with
-        self._asked = False  # whether the server is there
-        # Guarded by the lock, which is never held while waiting for the server:
-        self._lock = threading.Lock()
-        self._online = True
-        self._outgoing = bytearray()
-        self._moved_at = 0.0  # monotonic seconds: when bytes last left, or the first of them came to wait
-        self._close_by: float | None = None  # monotonic seconds; None until `close`
+        self._is_half_closed = False
+        self._heard_at = 0.0  # monotonic seconds: when the last bytes had been received and handled
+        self._was_asked = False  # whether the server is there
 
     def start(self) -> None:
         """Start the socket thread. Called once."""
-        for sock in (self._woken, self._waker):
+        for sock in (self._waker, self._wakened):
             sock.setblocking(False)
         self._thread.start()
 
     def send(self, command: Command) -> None:
         """Queue `command`. Never waits; without a connection it does nothing. Any thread may call it."""
-        with self._lock:
-            if not self._online:
-                return
-            if not self._outgoing:
-                self._moved_at = time.monotonic()
-            self._outgoing += command.encode()
+        self._buffer.add(command.encode())
         self._wake()
 
     def reset_backoff(self) -> None:
-        """Take the connection for a good one: if it is lost, the first try comes soon. For the socket thread."""
+        """Make the first attempt soon if this connection, which is a good one, is lost. For the socket thread."""
         self._backoff.reset()
 
     def close(self, last: Command | None = None) -> None:
         """Send what is queued and `last`, and end the thread when the server has closed or after CLOSE_SECONDS.
 
-        May be called again, from any thread but the socket thread.
+        Idempotent; any thread but the socket thread may call it.
         """
-        with self._lock:
-            if self._close_by is None:
-                # In one step: a server that closes because of `last` is no loss that anybody is told of.
-                self._outgoing += last.encode() if last is not None and self._online else b""
-                self._close_by = time.monotonic() + CLOSE_SECONDS
+        self._buffer.finish(last.encode() if last is not None else b"", time.monotonic() + CLOSE_SECONDS)
         self._wake()
         if self._thread.ident is None:
             self._transport.close()
@@ -155,20 +129,19 @@ class Connection:
             return
         self._thread.join(CLOSE_SECONDS + JOIN_SECONDS)
         if self._thread.is_alive():
-            logger.warning("the socket thread is still at work and is left behind")
+            logger.warning("the socket thread is still running and is abandoned")
 
     def _wake(self) -> None:
-        # Full means that the thread will wake up anyway, closed that there is nobody to wake.
+        # If it is full, the thread wakes anyway; if it is closed, the thread has ended.
         with suppress(OSError):
             self._waker.send(b"\0")
 
-    def _closing(self) -> bool:
-        with self._lock:
-            return self._close_by is not None
+    def _is_closing(self) -> bool:
+        return self._buffer.finish_by is not None
 
     def _close_rest(self) -> None:
         self._selector.close()
-        for sock in (self._woken, self._waker):
+        for sock in (self._waker, self._wakened):
             sock.close()
 
     # --------------------------------------------------------------------------------------------- the socket thread
@@ -176,21 +149,21 @@ class Connection:
     def _run(self) -> None:
         failed = False
         try:
-            self._selector.register(self._woken, selectors.EVENT_READ)
-            self._stay()
+            self._selector.register(self._wakened, selectors.EVENT_READ)
+            self._run_connections()
         except Exception:  # noqa: BLE001  # the top of a thread: a bug ends the client, and is logged
             logger.exception("the socket thread failed")
             failed = True
         self._close_rest()
-        if failed and not self._closing():
-            self._on_end(CLIENT_FAILED)
+        if failed and not self._is_closing():
+            self._callbacks.on_failed(CLIENT_FAILED)
 
-    def _stay(self) -> None:
-        """Be connected, again and again, until `close`."""
+    def _run_connections(self) -> None:
+        """Use one connection after the other, until `close`."""
         connected = True
         while connected:
             reason = self._use()
-            connected = self._come_back(reason)
+            connected = self._reconnect(reason)
 
     def _use(self) -> str:
         """Exchange lines until the connection is lost, and return why."""
@@ -202,25 +175,21 @@ class Connection:
         except UselessError as error:
             return str(error)
         except OSError as error:
-            return f"the connection to the server is lost: {_words(error)}"
+            return f"the connection to the server is lost: {_describe(error)}"
         finally:
-            self._drop()
+            self._selector.unregister(self._transport)
+            self._transport.close()
+            self._buffer.go_offline()
 
-    def _drop(self) -> None:
-        self._selector.unregister(self._transport)
-        self._transport.close()
-        with self._lock:
-            self._online = False
-            self._outgoing.clear()
+    # ------------------------------------------------------------------------------------------------- reconnecting
 
-    # ------------------------------------------------------------------------------------------------- coming back
-
-    def _come_back(self, reason: str) -> bool:
-        """Tell the loss and connect again, as often as it takes; False means that we are closing."""
-        while not self._closing():
+    def _reconnect(self, reason: str) -> bool:
+        """Report the loss and connect again, as often as it takes; return False when closing."""
+        reported = ""
+        while not self._is_closing():
             seconds = self._backoff.next()
-            logger.info("not connected: {}; trying again in {:.1f} s", reason, seconds)
-            self._on_lost(reason, seconds)
+            logger.info("not connected: {}; next attempt in {:.1f} s", reason, seconds)
+            self._callbacks.on_lost(reason, seconds)
             if not self._pause(seconds):
                 break
             try:
@@ -228,41 +197,32 @@ class Connection:
             except ClosingError:
                 break
             except OSError as error:
-                reason = _words(error)
+                reason = _describe(error)
             except TrustError as error:
                 reason = str(error)
-                self._tell_refused(reason)
+                if reason != reported:  # the attempts go on, because another network may lead to the right server
+                    reported = reason
+                    self._callbacks.on_untrusted(reason)
             else:
-                self._begin(transport)
+                logger.info("connected again")
+                self._transport = transport
+                self._decoder.reset()
+                self._buffer.go_online()
                 return True
         return False
 
-    def _tell_refused(self, reason: str) -> None:
-        # Once: it will be the same at the next try, which is made because another network may lead to the right server.
-        if reason != self._refused:
-            self._refused = reason
-            self._on_refused(reason)
-
-    def _begin(self, transport: SocketTransport) -> None:
-        logger.info("connected again")
-        self._refused = ""
-        self._transport = transport
-        self._decoder = LineDecoder()
-        with self._lock:
-            self._online = True
-
     def _pause(self, seconds: float) -> bool:
-        """Wait, unless `close` ends that: then return False."""
+        """Wait; return False as soon as `close` is called."""
         until = time.monotonic() + seconds
-        while not self._closing() and (left := until - time.monotonic()) > 0:
+        while not self._is_closing() and (left := until - time.monotonic()) > 0:
             self._select(left)
-        return not self._closing()
+        return not self._is_closing()
 
     def _wait(self, sock: socket.socket, events: int, until: float) -> None:
-        """Be the dialer's `Wait`. Raises ClosingError when closing."""
+        """Wait for a socket of the dialer. Raises TimeoutError, and ClosingError when closing."""
         self._selector.register(sock, events)
         try:
-            while not self._closing():
+            while not self._is_closing():
                 if self._select(until - time.monotonic()):
                     return
                 if time.monotonic() >= until:
@@ -272,115 +232,87 @@ class Connection:
         raise ClosingError
 
     def _select(self, seconds: float) -> int:
-        """Wait until the server's socket is ready and return for what; 0 if `close` or `send` wakes us before."""
+        """Wait until the server's socket is ready, and return for what; 0 if `close` or `send` wakes us before."""
         ready = 0
         for key, events in self._selector.select(max(0.0, seconds)):
-            if key.fileobj is self._woken:
-                self._woken.recv(CHUNK_BYTES)
+            if key.fileobj is self._wakened:
+                self._wakened.recv(CHUNK_BYTES)
             else:
                 ready = events
         return ready
 
-    # ------------------------------------------------------------------------------------------------- being connected
+    # ------------------------------------------------------------------------------------------------- while connected
 
     def _exchange(self) -> str:
         """Read and write until the connection ends, and return why."""
-        self._hear()
-        if not self._read():  # what came with the handshake of TLS makes no socket ready
+        self._note_heard()
+        if not self._receive():  # what came with the TLS handshake makes no socket ready
             return SERVER_CLOSED
         while True:
-            limit, _ = self._limit()
-            late = time.monotonic() >= limit
+            limit, _ = self._deadline()
+            is_late = time.monotonic() >= limit
             self._selector.modify(self._transport, self._interest())
             ready = self._select(limit - time.monotonic())
             if ready & selectors.EVENT_WRITE:
                 self._write()
-            elif ready and not self._read():
+            elif ready and not self._receive():
                 return SERVER_CLOSED
-            # The second look is for the server's sake: it was perhaps a callback of ours that took the time.
-            limit, reason = self._limit()
-            if late and time.monotonic() >= limit:
-                if reason != SERVER_SILENT or self._asked:
+            # Checked twice, because a slow callback of ours may have taken the time, and not the server.
+            limit, reason = self._deadline()
+            if is_late and time.monotonic() >= limit:
+                if reason != SERVER_SILENT or self._was_asked:
                     return reason
-                self._asked = True
+                self._was_asked = True
                 self.send(_ALIVE)
 
-    def _limit(self) -> tuple[float, str]:
+    def _deadline(self) -> tuple[float, str]:
         """Return until when, in monotonic seconds, the server may do nothing, and what it means if it does not."""
-        with self._lock:
-            if self._close_by is not None:
-                return self._close_by, SERVER_STALLED
-            silent = self._heard_at + QUIET_SECONDS + (ALIVE_SECONDS if self._asked else 0.0)
-            stalled = [(self._moved_at + STALL_SECONDS, SERVER_STALLED)] if self._outgoing else []
-            return min([(silent, SERVER_SILENT), *stalled])
+        if (finish_by := self._buffer.finish_by) is not None:
+            return finish_by, SERVER_STALLED
+        silent = self._heard_at + QUIET_SECONDS + (ALIVE_SECONDS if self._was_asked else 0.0)
+        waiting_since = self._buffer.waiting_since
+        stalled = [(waiting_since + STALL_SECONDS, SERVER_STALLED)] if waiting_since is not None else []
+        return min([(silent, SERVER_SILENT), *stalled])
 
-    def _hear(self) -> None:
+    def _note_heard(self) -> None:
         self._heard_at = time.monotonic()
-        self._asked = False
+        self._was_asked = False
 
     def _interest(self) -> int:
-        """Return what to wait for, after telling the server that nothing follows if that is so."""
-        with self._lock:
-            waiting = bool(self._outgoing)
-            closing = self._close_by is not None
-        if waiting:
+        """Return what to wait for; once all is sent while closing, end our side of the connection."""
+        is_closing = self._is_closing()  # read before the length, so that the last command is not missed
+        if len(self._buffer):
             return selectors.EVENT_READ | selectors.EVENT_WRITE
-        if closing and not self._half_closed:
-            # Closing at once would make the system reset the connection if something is unread, and what we sent
-            # could be lost with it. So the server is told, and its end awaited.
+        if is_closing and not self._is_half_closed:
+            # If we closed at once with something unread, the system would reset the connection, and what we sent
+            # could be lost. So only our side ends, and the server's end is awaited.
             self._transport.end_writing()
-            self._half_closed = True
+            self._is_half_closed = True
         return selectors.EVENT_READ
 
     def _write(self) -> None:
-        with self._lock:
-            chunk = bytes(self._outgoing[:CHUNK_BYTES])
-        if sent := self._transport.send(chunk):
-            with self._lock:
-                del self._outgoing[:sent]
-                self._moved_at = time.monotonic()
+        if sent := self._transport.send(self._buffer.peek(CHUNK_BYTES)):
+            self._buffer.remove(sent)
 
-    def _read(self) -> bool:
-        """Read once and hand on what that completes; False means that the server has closed."""
+    def _receive(self) -> bool:
+        """Read once and handle the events in it; return False when the server has closed."""
         try:
             data = self._transport.recv()
         except BlockingIOError:
             return True
-        try:
-            lines = self._decoder.feed(data)
-        except LineTooLongError as error:
-            self._take(error.lines)
-            raise
-        self._take(lines)
-        self._hear()
+        for event in self._decoder.feed(data):
+            if self._is_closing():
+                break
+            self._handle(event)
+        self._note_heard()
         return data != b""
 
-    def _take(self, lines: list[bytes]) -> None:
-        for line in lines:
-            if self._closing():
-                return
-            try:
-                event = parse_event(decode_line(line))
-            except ProtocolError as error:
-                self._ignore(error.code)
-            else:
-                self._hand_on(event)
-
-    def _ignore(self, code: str) -> None:
-        # Once for each code: a server could fill the disk otherwise.
-        if code not in self._ignored:
-            self._ignored.add(code)
-            logger.info("ignoring what the server sends: {}", code)
-
-    def _hand_on(self, event: Event) -> None:
+    def _handle(self, event: Event) -> None:
         if not isinstance(event, Ping):
-            self._on_event(event)
-            return
-        with self._lock:
-            space = len(self._outgoing) < PONG_BYTES
-        if space:  # a server that asks and never reads must not fill the memory
+            self._callbacks.on_event(event)
+        elif len(self._buffer) < PONG_BYTES:  # a server that asks and never reads must not fill the memory
             self.send(Pong(event.token))
 
 
-def _words(error: OSError) -> str:
+def _describe(error: OSError) -> str:
     return error.strerror or str(error)

@@ -14,7 +14,7 @@ import pytest
 from loguru import logger
 
 from hubbub.client.network import connection
-from hubbub.client.network.connection import Backoff, Connection, UselessError
+from hubbub.client.network.connection import Backoff, Callbacks, Connection, UselessError
 from hubbub.client.network.dialer import AnyDialer, Dialer
 from hubbub.protocol import LINE_BYTES, Event, Exit, Hello, Me, Notice, Pong, Say, Welcome
 from testing.fake_server import WAIT_SECONDS, FakePeer, FakeServer
@@ -30,7 +30,8 @@ class Client:
         self.reasons: queue.Queue[str] = queue.Queue()
         self.waits: queue.Queue[float] = queue.Queue()
         dialer = Dialer(HOST, port)
-        self.connection = Connection(dialer.connect(), dialer, take or self.events.put, self._lose, self.reasons.put)
+        callbacks = Callbacks(take or self.events.put, self._lose, self.reasons.put)
+        self.connection = Connection(dialer.connect(), dialer, callbacks)
 
     def _lose(self, reason: str, seconds: float) -> None:
         self.reasons.put(reason)

@@ -13,7 +13,7 @@ import pytest
 from loguru import logger
 
 from hubbub.client.network import connection
-from hubbub.client.network.connection import Connection
+from hubbub.client.network.connection import Callbacks, Connection
 from hubbub.client.network.dialer import Dialer
 from hubbub.client.network.tls_trust import (
     AUTHORITIES,
@@ -309,14 +309,8 @@ class Client:
         self.refused: queue.Queue[str] = queue.Queue()
         self.lost: queue.Queue[str] = queue.Queue()
         dialer = Dialer(HOST, port, trust)
-        self.connection = Connection(
-            dialer.connect(),
-            dialer,
-            self.events.put,
-            lambda reason, _: self.lost.put(reason),
-            self.lost.put,
-            self.refused.put,
-        )
+        callbacks = Callbacks(self.events.put, lambda reason, _: self.lost.put(reason), self.lost.put, self.refused.put)
+        self.connection = Connection(dialer.connect(), dialer, callbacks)
 
 
 def test_much_goes_both_ways(server: ChatServer, identity: Identity) -> None:
