@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hubbub.client.network.identity import proof
+from hubbub.client.network.identity import make_proof
 from hubbub.protocol import Challenged
 from testing.certificates import unverified_context
 from testing.client_runs import client_on_terminal
@@ -81,7 +81,7 @@ def test_no_disk_of_the_server_opens_anything(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, "--password-file", "password") as server, WireClient(server.address) as alice:
         alice.send("/pass hunter2", "/challenge")
         _, identity, nonce = alice.read_match("/challenge").split()
-        answer = proof(SECRET, Challenged(identity, nonce))
+        answer = make_proof(SECRET, Challenged(identity, nonce))
         alice.send(f"/prove {answer.verifier} {answer.proof}", "/name alice", "/join ops swordfish", "hello")
         token = alice.read_match("/welcome").split()[3]
         alice.read_until("/say ops")

@@ -1,4 +1,4 @@
-"""Where servers listen, as people write it. Only text; any thread may call it."""
+"""Addresses of servers, as users write them. Pure functions; any thread may call them."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ PORTS = range(1, 65_536)
 
 
 class Address(NamedTuple):
-    """Where a server listens."""
+    """The host and port of a server."""
 
     host: str
     port: int
@@ -18,7 +18,7 @@ class Address(NamedTuple):
 
 
 class Addresses(tuple[Address, ...]):
-    """Where the servers of one chat listen; most chats have one."""
+    """The addresses of the servers of one chat; most chats have one."""
 
     __slots__ = ()
 
@@ -27,16 +27,16 @@ class Addresses(tuple[Address, ...]):
 
 
 def parse_addresses(text: str) -> Addresses:
-    """Return what `ADDRESS` or `ADDRESS,ADDRESS,…` means, each as `parse_address` takes it. Raises ValueError."""
+    """Parse `ADDRESS` or `ADDRESS,ADDRESS,…`, each in the form of `parse_address`. Raises ValueError."""
     return Addresses(map(parse_address, text.split(",")))
 
 
 def parse_address(text: str) -> Address:
-    """Return what `HOST`, `HOST:PORT`, `::1`, `[::1]` or `[::1]:PORT` means. Raises ValueError."""
+    """Parse `HOST`, `HOST:PORT`, `::1`, `[::1]` or `[::1]:PORT`. Raises ValueError."""
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError(f"{text!r} is no address; an IPv6 address looks like [::1]:{DEFAULT_PORT}")
+            raise ValueError(f"{text!r} is not an address; an IPv6 address looks like [::1]:{DEFAULT_PORT}")
         port = rest[1:] if rest else str(DEFAULT_PORT)
     elif text.count(":") == 1:
         host, port = text.split(":")
@@ -47,7 +47,7 @@ def parse_address(text: str) -> Address:
     try:
         host.encode("idna")
     except UnicodeError as error:
-        raise ValueError(f"{host!r} is no host name") from error
+        raise ValueError(f"{host!r} is not a host name") from error
     if not (port.isascii() and port.isdigit() and int(port) in PORTS):
-        raise ValueError(f"{port!r} is no port; use {PORTS.start} to {PORTS.stop - 1}")
+        raise ValueError(f"{port!r} is not a port; use {PORTS.start} to {PORTS.stop - 1}")
     return Address(host, int(port))

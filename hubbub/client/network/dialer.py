@@ -1,4 +1,4 @@
-"""How a connection to the server comes about, the first time and again."""
+"""Connecting to the server: addresses, TLS, and several servers of one chat."""
 
 import errno
 import os
@@ -15,8 +15,8 @@ from hubbub.client.network.tls_trust import NoTlsError, TlsTrust, TrustError
 from hubbub.client.network.transport import SocketTransport, TlsTransport
 from hubbub.tls import HANDSHAKE_SECONDS
 
-CONNECT_SECONDS = 10.0  # for one address; a server that is there answers in one
-NOT_TLS = "WRONG_VERSION_NUMBER"  # what OpenSSL takes plain text for
+CONNECT_SECONDS = 10.0  # for one address; a reachable server answers in one
+NOT_TLS = "WRONG_VERSION_NUMBER"  # what OpenSSL calls plain text
 
 _CONNECTING = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS)})
 
@@ -25,12 +25,12 @@ C = TypeVar("C", bound=SocketTransport)
 Wait = Callable[[socket.socket, int, float], None]
 """Waits until a socket is ready for events of `selectors`; raises TimeoutError at a time in monotonic seconds.
 
-What else it raises ends the dialling.
+Any other exception ends the attempt.
 """
 
 
 def wait_here(sock: socket.socket, events: int, until: float) -> None:
-    """Be the `Wait` of a thread that has nothing else to wait for."""
+    """Wait for one socket: the `Wait` of a thread that has nothing else to wait for."""
     with selectors.DefaultSelector() as selector:
         selector.register(sock, events)
         if not selector.select(max(0.0, until - time.monotonic())):
@@ -38,7 +38,7 @@ def wait_here(sock: socket.socket, events: int, until: float) -> None:
 
 
 def timed_out() -> TimeoutError:
-    """Return what a `Wait` raises, with the system's own words."""
+    """Return the error that a `Wait` raises, with the system's message."""
     return TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
 
 
@@ -53,14 +53,14 @@ class Dialer:
         """Return a transport to the server.
 
         Raises OSError, within CONNECT_SECONDS for each address of the host and tls.HANDSHAKE_SECONDS for the server;
-        and TrustError where another answers.
+        and TrustError where the server is not trusted.
         """
         if self._trust is None:
             return self._open(SocketTransport, wait)
-        return self._trust.admit(lambda context: self._open(partial(self._secure, context, wait), wait))
+        return self._trust.open_trusted(lambda context: self._open(partial(self._secure, context, wait), wait))
 
     def _open(self, make: Callable[[socket.socket], C], wait: Wait) -> C:
-        """Return what `make` makes of the first socket that gets through."""
+        """Return what `make` returns for the first socket that connects."""
         failure = OSError("no address")
         for family, kind, number, _, address in socket.getaddrinfo(*self._address, type=socket.SOCK_STREAM):
             sock = socket.socket(family, kind, number)
@@ -75,7 +75,7 @@ class Dialer:
         raise failure
 
     def _secure(self, context: ssl.SSLContext, wait: Wait, sock: socket.socket) -> TlsTransport:
-        """Shake hands. Raises TrustError where there is no TLS."""
+        """Do the TLS handshake. Raises TrustError where the server does not speak TLS."""
         transport = TlsTransport(sock, context, self._address[0])
         until = time.monotonic() + HANDSHAKE_SECONDS
         try:
@@ -83,25 +83,27 @@ class Dialer:
         except ssl.SSLCertVerificationError:
             raise
         except ssl.SSLEOFError as error:
-            raise ConnectionAbortedError("the server ended the handshake; it may be full") from error
+            raise ConnectionAbortedError(
+                "the server closed the connection during the handshake; it may be full"
+            ) from error
         except ssl.SSLError as error:
             if error.reason == NOT_TLS:
                 raise NoTlsError from error
             reason = (error.reason or str(error)).replace("_", " ").lower()
-            raise TrustError(f"the server does not speak TLS as we do, and nothing was sent: {reason}") from error
+            raise TrustError(f"the TLS handshake failed, and nothing was sent: {reason}") from error
         return transport
 
 
 class AnyDialer(Dialer):
-    """Connects to one of several servers that are one chat: to the first, and then each time to the next."""
+    """Connects to one of several servers of one chat: to the first, and each time to the next."""
 
     def __init__(self, dialers: Sequence[Dialer]) -> None:
         self._dialers = deque(dialers)
 
     def connect(self, wait: Wait = wait_here) -> SocketTransport:
-        """Return a transport to the first server that answers, as `Dialer.connect` does; where none does, raise that.
+        """Return a transport to the first server that answers, as `Dialer.connect` does, or raise the last error.
 
-        Another server than the one we know is no reason to go on to the next.
+        A server that is not trusted ends the attempt: the next one is not tried.
         """
         failure: OSError = OSError("no address")
         for _ in range(len(self._dialers)):

@@ -1,9 +1,9 @@
-"""Who the person is to a server: a secret that never leaves this machine, and what is proven with it.
+"""The user's identity: a secret that never leaves this machine, and the proofs made with it.
 
-A server keeps a name for whoever proves the same secret again. The scheme is that of SCRAM (RFC 5802) and stands in the
-docstring of protocol.py: each server gets a proof made with a key of its own, so that what one of them knows opens no
-other. A server could still claim to be another and pass on what it is asked to have proven; so the client remembers
-under which address it met each server, and proves nothing to one that it knows from elsewhere.
+A server reserves a name for the user who proves the same secret again. The scheme is SCRAM (RFC 5802); hubbub.protocol
+describes it. Each proof is made with a key for one server, so that what one server stores is useless at another. A
+malicious server could still relay the challenge of another server. Therefore the client stores the address of each
+server that it has proven something to, and proves nothing to a known server at an unknown address.
 """
 
 import hashlib
@@ -20,47 +20,46 @@ from hubbub.protocol import Challenged, Prove
 SECRET_FILE = "secret"  # noqa: S105  # the name of a file
 SECRET_BYTES = 32  # 256 random bits; in the file as hexadecimal digits and an end of line
 SERVERS_FILE = "server_ids"
-SERVERS = 1_000  # that are remembered; beyond that the one first met is forgotten
-SERVERS_BYTES = 512 * SERVERS  # of their file, whose lines have at most 300 and 33; a larger one is not ours
+SERVERS = 1_000  # stored; beyond that the oldest is dropped
+SERVERS_BYTES = 512 * SERVERS  # of their file, whose lines have at most 300 and 33; a larger file is not ours
 
 _SECRET = re.compile(rb"[0-9a-f]{64}\n?")
 _ID = re.compile(r"[0-9a-f]{32}")
-UNPROVEN = "so you prove to nobody who you are, and own no name"
+UNPROVEN = "so your identity is not proven, and you own no name"
 RELAY = (
-    "{address} says that it is the server which you know as {known}. If it is not, it could use what you prove to it "
-    "there, so nothing is proven, and names that you own may be taken for you. If it is the same server, "
-    "add this line to {path}: {address} {server}"
+    "{address} claims to be the server that you know as {known}. It could use your proof there, so nothing is proven, "
+    "and you may not get the names that you own. If it is the same server, add this line to {path}: {address} {server}"
 )
 
 
 class IdentityError(Exception):
-    """Nothing can be proven; the text says why, and what can be done."""
+    """The identity cannot be proven; the text says why and what to do."""
 
 
 class Identity:
-    """The person, to the server at one address. For one thread at a time."""
+    """The user's identity towards the server at one address. For one thread at a time."""
 
     def __init__(self, folder: Path, address: str, tell: Callable[[str], None]) -> None:
-        """Keep what must be remembered in `folder`; `tell` shows the person, once, why something is not proven."""
+        """Store the files in `folder`; `tell` shows the user, once, why the identity is not proven."""
         self._folder = folder
         self._address = address.lower()
         self._tell = tell
         self._told: set[str] = set()
 
     def prove(self, challenge: Challenged) -> Prove | None:
-        """Return the answer to a server's challenge, or None where nothing is proven. Never raises."""
+        """Return the proof for a challenge, or None where nothing is proven. Never raises."""
         if not (_ID.fullmatch(challenge.server) and _ID.fullmatch(challenge.nonce)):
-            return None  # a later way to prove something, of which we know nothing
-        with suppress(OSError):  # writing tells
+            return None  # a scheme of a later version
+        with suppress(OSError):  # writing reports it
             make_folder(self._folder)
         try:
             with locked(self._folder):
-                self._meet(challenge.server)
+                self._check_server(challenge.server)
                 secret = self._secret()
         except IdentityError as error:
             self._tell_once(str(error))
             return None
-        return proof(secret, challenge)
+        return make_proof(secret, challenge)
 
     def _tell_once(self, text: str) -> None:
         if text not in self._told:
@@ -70,7 +69,7 @@ class Identity:
     # ------------------------------------------------------------------------------------------------- the secret
 
     def _secret(self) -> bytes:
-        """Return the person's secret, made the first time. Raises IdentityError."""
+        """Return the user's secret, created the first time. Raises IdentityError."""
         path = self._folder / SECRET_FILE
         try:
             with open_private(path) as file:
@@ -80,7 +79,7 @@ class Identity:
         except OSError as error:
             raise IdentityError(f"your secret in {path} cannot be read: {error.strerror}; {UNPROVEN}") from error
         if not _SECRET.fullmatch(text):
-            raise IdentityError(f"the secret in {path} is broken; {UNPROVEN}. Mend it, or remove it to begin anew")
+            raise IdentityError(f"the secret in {path} is broken; {UNPROVEN}. Remove it to get a new one")
         return bytes.fromhex(text.decode())
 
     def _new_secret(self, path: Path) -> bytes:
@@ -96,8 +95,8 @@ class Identity:
 
     # ------------------------------------------------------------------------------------------------ the servers
 
-    def _meet(self, server: str) -> None:
-        """Remember under which address this server is met. Raises IdentityError where it is known from elsewhere."""
+    def _check_server(self, server: str) -> None:
+        """Store the address of this server. Raises IdentityError for a server known at another address."""
         path = self._folder / SERVERS_FILE
         lines = self._servers(path)
         here = f"{self._address} {server}"
@@ -122,12 +121,12 @@ class Identity:
         except UnicodeError:
             data, lines = b"", [""]
         if len(data) > SERVERS_BYTES or not all(_ID.fullmatch(line.partition(" ")[2]) for line in lines):
-            raise IdentityError(f"{path} has a line that is not ADDRESS and the id of a server; {UNPROVEN}. Mend it")
+            raise IdentityError(f"{path} has a line that is not ADDRESS and the id of a server; {UNPROVEN}. Correct it")
         return lines
 
 
-def proof(secret: bytes, challenge: Challenged) -> Prove:
-    """Return the proof of who has `secret`, for one challenge of one server."""
+def make_proof(secret: bytes, challenge: Challenged) -> Prove:
+    """Return the proof that the user has `secret`, for one challenge of one server."""
     key = hmac.digest(secret, b"chat-room name key" + challenge.server.encode(), "sha256")
     verifier = hashlib.sha256(key).digest()
     mask = hmac.digest(verifier, (challenge.nonce + challenge.server).encode(), "sha256")

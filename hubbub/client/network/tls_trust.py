@@ -1,6 +1,6 @@
-"""Which server's certificate is the right one: that of an authority, one that was told, or the one seen first.
+"""How a server's certificate is verified: by authorities, by a pinned fingerprint, or by trust on first use.
 
-Nothing is sent to a server whose certificate is refused.
+Nothing is sent to a server whose certificate is not trusted.
 """
 
 import re
@@ -20,71 +20,76 @@ Open = Callable[[ssl.SSLContext], TlsTransport]
 """Opens a new connection; raises ssl.SSLCertVerificationError if the context refuses the certificate, NoTlsError where
 there is none at all, and OSError."""
 
+FIRST_VISIT = "First visit to {}. Compare this fingerprint with the one the server printed: {}"
+INTERCEPTION = "Someone may be intercepting this connection."
+
 _FINGERPRINT = re.compile(r"[0-9A-F]{2}(:[0-9A-F]{2}){31}")
 
 
 class TrustError(Exception):
-    """Another server answers than the one we look for, or there is no telling; the text says why and what to do."""
+    """The server that answers cannot be trusted; the text says why and what to do."""
 
 
 class NoTlsError(TrustError):
-    """What answers does not speak TLS at all."""
+    """The server does not speak TLS."""
 
     def __init__(self, advice: str = "") -> None:
         super().__init__("this server does not speak TLS, and nothing was sent" + advice)
 
 
 class TlsTrust(Protocol):
-    """A way to know a server. For one thread at a time."""
+    """A way to verify a server. For one thread at a time."""
 
-    def admit(self, connect: Open) -> TlsTransport:
-        """Return a transport to the right server. Raises TrustError, and what `connect` raises."""
+    def open_trusted(self, connect: Open) -> TlsTransport:
+        """Return a transport to the verified server. Raises TrustError, and what `connect` raises."""
 
 
 class Authorities:
-    """Verifies by the authorities in a PEM file."""
+    """Trusts the certificates that the authorities in a PEM file verify."""
 
     def __init__(self, path: Path) -> None:
         """Read the file. Raises TrustError."""
         try:
             self._context = _verifying(path)
         except OSError as error:
-            reason = "there is no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
-            raise TrustError(f"cannot use the authorities in {path}: {reason}") from error
+            reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+            raise TrustError(f"cannot read the authorities in {path}: {reason}") from error
 
-    def admit(self, connect: Open) -> TlsTransport:
-        """Return a transport to a server that they verify, under the name that we call it."""
+    def open_trusted(self, connect: Open) -> TlsTransport:
+        """Return a transport to a server that they verify, under the host name of its address."""
         try:
             return connect(self._context)
         except ssl.SSLCertVerificationError as error:
-            raise TrustError(f"the server's certificate is refused: {error.verify_message}") from error
+            raise TrustError(
+                f"the server's certificate is not trusted: {error.verify_message}; nothing was sent"
+            ) from error
 
 
 class Pin:
-    """Knows the fingerprint beforehand."""
+    """Trusts the certificate with a known fingerprint."""
 
     def __init__(self, pin: str) -> None:
-        """Take what `parse_fingerprint` returns."""
+        """`pin` is what `parse_fingerprint` returns."""
         self._pin = pin
 
-    def admit(self, connect: Open) -> TlsTransport:
+    def open_trusted(self, connect: Open) -> TlsTransport:
         """Return a transport to the server with that certificate."""
         transport = connect(_unverified())
         shown = fingerprint(transport.certificate)
         if shown != self._pin:
             transport.close()
-            raise TrustError(f"the server's certificate has SHA-256 {shown}, and not {self._pin}; nothing was sent")
+            raise TrustError(f"the server's certificate has SHA-256 {shown}, not {self._pin}; nothing was sent")
         return transport
 
 
 class KnownServers:
-    """A small file that remembers servers: a line for each, its address and its fingerprint, or AUTHORITIES."""
+    """The file of known servers: a line for each, with its address and its fingerprint, or AUTHORITIES."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def load(self) -> dict[str, str]:
-        """Return what is known of each address. Raises TrustError: what cannot be read must not count as nothing."""
+        """Return what is known of each address. Raises TrustError: an unreadable file must not count as empty."""
         try:
             lines = self.path.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -95,49 +100,49 @@ class KnownServers:
         for line in lines:
             server, _, value = line.partition(" ")
             if value != AUTHORITIES and not _FINGERPRINT.fullmatch(value):
-                raise TrustError(f"{self.path} has a line that is none of a known server: {line!r}; mend or remove it")
+                raise TrustError(f"{self.path} has a bad line: {line!r}; correct or remove it")
             known[server] = value
         return known
 
     def is_known(self, server: str) -> bool:
-        """Say whether this server, as its address is written, spoke TLS before. Raises TrustError."""
+        """Say whether the server at this address spoke TLS before. Raises TrustError."""
         return server.lower() in self.load()
 
     def save(self, known: dict[str, str]) -> None:
         """Write the file, whole or not at all. Raises TrustError.
 
-        Of two clients that meet new servers in the same moment, one may forget; it then shows its server again.
+        Of two clients that store new servers in the same moment, one entry may be lost; it is then shown again.
         """
         text = "".join(f"{server} {value}\n" for server, value in sorted(known.items()))
         try:
             make_folder(self.path.parent)
             replace_private(self.path, text.encode())
         except OSError as error:
-            raise TrustError(f"cannot remember the server in {self.path}: {error.strerror}") from error
+            raise TrustError(f"cannot store the server in {self.path}: {error.strerror}") from error
 
 
 class FirstUse:
-    """Takes a server that the system's authorities verify, and else the one that was seen first under its address."""
+    """Trusts a server that the system's authorities verify, and else the first one seen at its address."""
 
     def __init__(self, servers: KnownServers, server: str, tell: Callable[[str], None]) -> None:
-        """`server` is how its address is written; `tell` shows the person a fingerprint, the first time."""
+        """`server` is its address as text; `tell` shows the user the fingerprint, the first time."""
         self._servers = servers
         self._server = server.lower()
         self._tell = tell
-        self._known: str | None = None  # what we hold to as long as we live, whatever becomes of the file
+        self._known: str | None = None  # for as long as this run lasts, whatever happens to the file
 
-    def admit(self, connect: Open) -> TlsTransport:
-        """Return a transport to the server that was here before, or to a new one, which is remembered."""
+    def open_trusted(self, connect: Open) -> TlsTransport:
+        """Return a transport to the server that was seen before, or to a new one, which is stored."""
         if self._known is None:
             self._known = self._servers.load().get(self._server, "")
         try:
-            return self._admit(connect)
+            return self._open(connect)
         except NoTlsError as error:
-            if self._known:  # to go on without it is just what somebody in between would want
-                raise NoTlsError(self._spoke_it) from error
-            raise NoTlsError("; leave out --tls to speak with it in the clear") from error
+            if self._known:  # to go on without TLS is what an interceptor would want
+                raise NoTlsError(self._tls_lost) from error
+            raise NoTlsError("; leave out --tls to connect without encryption") from error
 
-    def _admit(self, connect: Open) -> TlsTransport:
+    def _open(self, connect: Open) -> TlsTransport:
         shown = ""
         if self._known not in ("", AUTHORITIES):
             transport = connect(_unverified())
@@ -150,18 +155,18 @@ class FirstUse:
         except ssl.SSLCertVerificationError as error:
             if self._known:
                 raise TrustError(self._changed(shown or error.verify_message)) from error
-            return self._meet(connect(_unverified()))
-        self._remember(AUTHORITIES, transport)
+            return self._trust_new(connect(_unverified()))
+        self._store(AUTHORITIES, transport)
         return transport
 
-    def _meet(self, transport: TlsTransport) -> TlsTransport:
+    def _trust_new(self, transport: TlsTransport) -> TlsTransport:
         shown = fingerprint(transport.certificate)
-        self._remember(shown, transport)
-        self._tell(f"{self._server} is new here; its certificate has SHA-256 {shown}: compare that with its owner's")
+        self._store(shown, transport)
+        self._tell(FIRST_VISIT.format(self._server, shown))
         return transport
 
-    def _remember(self, value: str, transport: TlsTransport) -> None:
-        """Remember `value` for all future. Where that fails, `transport` is closed."""
+    def _store(self, value: str, transport: TlsTransport) -> None:
+        """Store `value` for all later connections. Where that fails, `transport` is closed."""
         try:
             if self._known != value:
                 self._servers.save({**self._servers.load(), self._server: value})
@@ -171,41 +176,40 @@ class FirstUse:
         self._known = value
 
     @property
-    def _spoke_it(self) -> str:
+    def _tls_lost(self) -> str:
         return (
-            f"; {self._server} spoke it before, so somebody may be in between. If its owner says that this is right, "
+            f", although it did before. {INTERCEPTION} If the owner of {self._server} confirms this, "
             f"remove its line from {self._servers.path}"
         )
 
     def _changed(self, shown: str) -> str:
         before = "verified by authorities" if self._known == AUTHORITIES else self._known
         return (
-            f"THE CERTIFICATE OF {self._server} HAS CHANGED; somebody may be in between, and nothing was sent. "
-            f"Before: {before}. Now: {shown}. If its owner says that this is right, "
-            f"remove its line from {self._servers.path}"
+            f"the certificate of {self._server} has changed, and nothing was sent. Before: {before}. Now: {shown}. "
+            f"{INTERCEPTION} If the owner of {self._server} confirms this, remove its line from {self._servers.path}"
         )
 
 
 def parse_fingerprint(text: str) -> str:
-    """Return a SHA-256 fingerprint, with or without colons, in our spelling. Raises ValueError."""
+    """Return a SHA-256 fingerprint, typed with or without colons, in its normal form. Raises ValueError."""
     try:
         digest = bytes.fromhex(text.replace(":", ""))
     except ValueError:
         digest = b""
     if len(digest) != 32:
-        raise ValueError(f"{text!r} is no SHA-256 fingerprint; it has 64 hexadecimal digits, as the server prints it")
+        raise ValueError(f"{text!r} is not a SHA-256 fingerprint; use the 64 hexadecimal digits that the server prints")
     return digest.hex(":").upper()
 
 
 def _verifying(path: Path | None = None) -> ssl.SSLContext:
-    """Return a context that verifies a server and its name, by the authorities in `path` or those of the system."""
+    """Return a context that verifies a server and its host name, by the authorities in `path` or the system's."""
     context = ssl.create_default_context(cafile=str(path) if path else None)
     context.minimum_version = MIN_TLS_VERSION
     return context
 
 
 def _unverified() -> ssl.SSLContext:
-    """Return a context for a server whose certificate its caller will look at."""
+    """Return a context for a server whose certificate the caller checks."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = MIN_TLS_VERSION
     context.check_hostname = False

@@ -1,4 +1,4 @@
-"""The bytes of the connection to the server. A transport is for one thread at a time, and never waits."""
+"""The transports of the client: a socket, with or without TLS. They never wait, and are for one thread at a time."""
 
 import socket
 import ssl
@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from hubbub.tls import TlsConnection
 
-CHUNK_BYTES = 65_536  # of one receive or send: more brings nothing on loopback
+CHUNK_BYTES = 65_536  # of one receive or send: more is no faster on loopback
 
 
 class SocketTransport:
@@ -27,32 +27,32 @@ class SocketTransport:
         return self._sock.recv(CHUNK_BYTES)
 
     def send(self, data: bytes) -> int:
-        """Return how many bytes were taken; the others must come first in the next call. Raises OSError."""
+        """Send some of `data`; return how many bytes. The rest must come first in the next call. Raises OSError."""
         with suppress(BlockingIOError):
             return self._sock.send(data)
         return 0
 
     def end_writing(self) -> None:
-        """Tell the server that nothing more comes. Raises OSError."""
+        """End our side of the connection. Raises OSError."""
         self._sock.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Give the socket back. Idempotent."""
+        """Close the socket. Idempotent."""
         self._sock.close()
 
 
 class TlsTransport(SocketTransport):
-    """A connected socket with TLS on it: the same promises. A certificate is for its opener to judge."""
+    """A connected socket with TLS. The caller of `open` checks the certificate."""
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext, host: str) -> None:
         super().__init__(sock)
         self._tls = TlsConnection(context, sock.send, server_hostname=host)
-        self._goodbye = False  # we said it; what still comes counts for nothing
+        self._goodbye_sent = False  # it is sent; what still arrives is dropped
 
     def open(self, wait: Callable[[], None]) -> None:
-        """Shake hands; `wait` waits until there is something to read, and what it raises goes on. Raises OSError.
+        """Do the handshake; `wait` waits until the socket is readable, and may raise. Raises OSError.
 
-        The server's first words may come with its last of the handshake: read once before waiting for more.
+        The server's first line may come with its last bytes of the handshake: read once before waiting for more.
         """
         while not self._tls.do_handshake():
             wait()
@@ -65,7 +65,7 @@ class TlsTransport(SocketTransport):
 
     def recv(self) -> bytes:
         """Return what has arrived; ``b""`` is the end. Raises BlockingIOError for nothing yet, and OSError."""
-        if self._goodbye:
+        if self._goodbye_sent:
             while super().recv():
                 pass
             return b""
@@ -81,25 +81,25 @@ class TlsTransport(SocketTransport):
         try:
             return self._tls.read()
         except ssl.SSLEOFError as error:
-            raise ConnectionAbortedError("it was cut off") from error
+            raise ConnectionAbortedError("it was cut off without a TLS goodbye") from error
 
     def send(self, data: bytes) -> int:
-        """Return how many bytes were taken; the others must come first in the next call. Raises OSError."""
+        """Send some of `data`; return how many bytes. The rest must come first in the next call. Raises OSError."""
         return self._tls.write(data)
 
     def end_writing(self) -> None:
-        """Tell the server that nothing more comes. Raises OSError."""
-        self._say_goodbye()
+        """End our side of the connection. Raises OSError."""
+        self._send_goodbye()
         super().end_writing()
 
     def close(self) -> None:
-        """Give the socket back. Idempotent."""
+        """Close the socket. Idempotent."""
         if self.fileno() != -1:
             with suppress(OSError):  # it may be broken
-                self._say_goodbye()
+                self._send_goodbye()
         super().close()
 
-    def _say_goodbye(self) -> None:
-        if not self._goodbye:
-            self._goodbye = True
+    def _send_goodbye(self) -> None:
+        if not self._goodbye_sent:
+            self._goodbye_sent = True
             self._tls.unwrap()

@@ -117,7 +117,7 @@ def test_a_broken_secret(person: Person, text: str) -> None:
     identity = person.at()
     assert [identity.prove(CHALLENGE) for _ in range(2)] == [None, None]
     assert len(person.told) == 1
-    assert f"the secret in {path} is broken; so you prove to nobody who you are" in person.told[0]
+    assert f"the secret in {path} is broken; so your identity is not proven" in person.told[0]
     assert path.read_text() == text
 
 
@@ -158,7 +158,7 @@ def test_a_server_that_claims_to_be_another_gets_no_proof(known: Person) -> None
     path = known.folder / SERVERS_FILE
     line = f"bad.example:1 {SERVER}"
     assert len(known.told) == 1
-    assert "bad.example:1 says that it is the server which you know as good.example:4242" in known.told[0]
+    assert "bad.example:1 claims to be the server that you know as good.example:4242" in known.told[0]
     assert known.told[0].endswith(f"add this line to {path}: {line}")
     with path.open("a") as file:
         file.write(line + "\n")
@@ -374,4 +374,4 @@ def test_somebody_in_between_gets_no_proof(tmp_path: Path) -> None:
                 assert peer.receive() == "/name bot"
                 peer.send("/error name-taken no")
                 output, asides = process.communicate(timeout=WAIT_SECONDS)
-    assert f"says that it is the server which you know as {address}" in output + asides
+    assert f"claims to be the server that you know as {address}" in output + asides

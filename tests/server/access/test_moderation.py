@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hubbub.client.network.identity import proof
+from hubbub.client.network.identity import make_proof
 from hubbub.protocol import Challenged, ProtocolError, check_duration
 from hubbub.server.access import moderation as order_module
 from hubbub.server.access.moderation import MAX_REASON_CHARS, Moderation, parse_subnet
@@ -203,7 +203,7 @@ def come_as(wire: WireClient, name: str, secret: bytes) -> None:
     """Come in with a proof."""
     wire.send("/challenge")
     _, identity, nonce = wire.read_match("/challenge").split()
-    answer = proof(secret, Challenged(identity, nonce))
+    answer = make_proof(secret, Challenged(identity, nonce))
     wire.send(f"/prove {answer.verifier} {answer.proof}", f"/name {name}")
     wire.read_until("/entered")
 
