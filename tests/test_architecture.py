@@ -10,11 +10,12 @@ from testing.waiting import ROOT
 
 MAY_IMPORT = {
     "protocol": {"protocol"},
+    "options": {"protocol"},
     "color": set(),
     "log": set(),
     "tls": set(),
-    "server": {"protocol", "log", "server", "tls"},
-    "client": {"protocol", "color", "log", "client", "tls"},
+    "server": {"protocol", "options", "log", "server", "tls"},
+    "client": {"protocol", "options", "color", "log", "client", "tls"},
 }
 SCRIPTS = {
     "chat_server.py": {"hubbub.server.cli"},

@@ -11,7 +11,7 @@ from enum import Enum, IntEnum
 from hubbub.client.commands import parse_line
 from hubbub.client.input import InputHandler
 from hubbub.client.login import NameRefusedError, PasswordRefusedError, SignInError
-from hubbub.client.network.address import DEFAULT_HOST, DEFAULT_PORT, Address, Addresses, parse_addresses
+from hubbub.client.network.address import DEFAULT_HOST, Address, Addresses, parse_addresses
 from hubbub.client.network.dialer import AnyDialer, Dialer
 from hubbub.client.network.identity import Identity
 from hubbub.client.network.tls_trust import (
@@ -24,12 +24,11 @@ from hubbub.client.network.tls_trust import (
     TrustError,
 )
 from hubbub.client.network.transport import SocketTransport
-from hubbub.client.options import BAD_OPTION, PROGRAM
+from hubbub.client.options import PROGRAM
 from hubbub.client.output.json_lines import to_json
 from hubbub.client.output.plain import PlainUi
 from hubbub.client.output.render import render_notice
 from hubbub.client.output.ui import StoppedError, Ui
-from hubbub.client.password import PasswordError, find_password
 from hubbub.client.progress import NotSentError
 from hubbub.client.prompts import Prompts
 from hubbub.client.session import Session
@@ -39,6 +38,7 @@ from hubbub.client.state.settings import Settings, SettingsError, SettingsFile
 from hubbub.client.terminal.history import LineHistory
 from hubbub.client.terminal.screen import Screen
 from hubbub.color import Palette
+from hubbub.options import BAD_OPTION, DEFAULT_PORT, PasswordError, find_password
 from hubbub.protocol import Join, Name, ProtocolError
 
 
@@ -142,7 +142,7 @@ class ClientApp:
 
     def _chat(self) -> ExitCode:
         self._load_settings()
-        self._password = find_password(self._options.password_file)
+        self._password = self._load_password()
         self._dialer = AnyDialer([Dialer(*address, self._trust(address)) for address in self._addresses])
         if self._mode is not Mode.TAIL:  # its name is arbitrary, and it owns none
             self._identity = Identity(self._options.config, str(self._addresses), self._tell)
@@ -155,6 +155,14 @@ class ClientApp:
         settings = self._settings.load()
         self._addresses = self._options.address or parse_addresses(settings.server or DEFAULT_HOST)
         self._highlights = Highlights(settings.ignored, settings.notify)
+
+    def _load_password(self) -> str:
+        """Return the server's password; empty where none is configured. Raises PasswordError."""
+        path = self._options.password_file
+        found = find_password(path, os.environ)
+        if path is not None and found is not None and not found.text:
+            raise PasswordError(f"the first line of {path} is empty; write the password of the server there")
+        return found.text if found is not None else ""
 
     def _trust(self, address: Address) -> TlsTrust | None:
         """Return how to verify the server at an address; None without TLS. Raises TrustError."""

@@ -4,18 +4,18 @@ import argparse
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
-from hubbub.client.network.address import DEFAULT_HOST, DEFAULT_PORT, parse_addresses
+from hubbub.client.network.address import DEFAULT_HOST, parse_addresses
 from hubbub.client.network.tls_trust import parse_fingerprint
 from hubbub.client.prompts import choose_color
 from hubbub.client.state.backlog import parse_since
 from hubbub.client.state.private_files import config_folder, state_folder
-from hubbub.protocol import ProtocolError, __version__, check_room, clean
+from hubbub.options import DEFAULT_PORT, OptionParser
+from hubbub.protocol import ProtocolError, check_room
 
 PROGRAM = "chat_client.py"
 TIMEOUT_SECONDS = 60.0  # as long as a server that is gone takes to be noticed, and one that starts again to be there
-BAD_OPTION = 2  # the exit code
 
 T = TypeVar("T")
 
@@ -26,12 +26,6 @@ def parse_seconds(text: str) -> float:
     if not 0 < seconds < threading.TIMEOUT_MAX:
         raise ValueError(f"{text!r} is no time to wait; use seconds, more than 0")
     return seconds
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line, and exit."""
-        self.exit(BAD_OPTION, f"{self.prog}: {clean(message)}; see {self.prog} --help\n")
 
 
 def _checked(check: Callable[[str], T]) -> Callable[[str], T]:
@@ -48,10 +42,9 @@ def _checked(check: Callable[[str], T]) -> Callable[[str], T]:
 
 def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the options. Raises SystemExit after one line on standard error if one is bad, and after `--help`."""
-    parser = _Parser(prog=PROGRAM, description="Enter a chat room.", allow_abbrev=False)
+    parser = OptionParser(PROGRAM, "Join a chat.")
     for add in (_add_who_and_where, _add_ways_to_show, _add_trust, _add_places):
         add(parser)
-    parser.add_argument("--version", action="version", version=f"hubbub {__version__}")
     return parser.parse_args(argv)
 
 

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from loguru import logger
 
 from hubbub.log import LogFileError, configure_log
-from hubbub.server.access.passwords import PasswordError, load_password, prompt_and_hash
+from hubbub.options import PasswordError
+from hubbub.server.access.passwords import load_password, prompt_and_hash
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.network.certificate import Certificate, CertificateError
 from hubbub.server.options import limits_of, open_backend, open_certificate, parser

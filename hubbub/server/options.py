@@ -4,9 +4,9 @@ import argparse
 import contextlib
 import re
 from pathlib import Path
-from typing import NoReturn
 
-from hubbub.protocol import ProtocolError, __version__, check_name, clean
+from hubbub.options import DEFAULT_PORT, OptionParser
+from hubbub.protocol import ProtocolError, check_name
 from hubbub.server.access.limits import (
     BURST,
     GRACE_SECONDS,
@@ -24,33 +24,26 @@ from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.network.certificate import Certificate, CertificateError, load_or_create_self_signed
 
 HOST = "127.0.0.1"  # nobody else's machine, until its owner says so
-PORT = 4242
 JOURNAL = "chat_journal.db"  # beside the log
 NO_JOURNAL = "none"
 CLUSTER_NAME = "chat"
 CERTIFICATE = "chat_tls.pem"  # beside the journal
-BAD_OPTION = 2  # the exit code
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line, and exit."""
-        self.exit(BAD_OPTION, f"{self.prog}: {clean(message)}; see {self.prog} --help\n")
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    options = _Parser(prog="chat_server.py", description="Start a chat room.", allow_abbrev=False)
+    options = OptionParser("chat_server.py", "Start a chat room.")
     for add in (_add_place, _add_limits, _add_keeping, _add_access):
         add(options)
-    options.add_argument("--version", action="version", version=f"chat-room {__version__}")
     return options
 
 
 def _add_place(options: argparse.ArgumentParser) -> None:
     # Where it listens, and logs.
     options.add_argument("--host", default=HOST, help=f"address to listen on ({HOST}; 0.0.0.0 opens it to the network)")
-    options.add_argument("--port", type=_port, default=PORT, help=f"port to listen on ({PORT}; 0 picks a free one)")
+    options.add_argument(
+        "--port", type=_port, default=DEFAULT_PORT, help=f"port to listen on ({DEFAULT_PORT}; 0 picks a free one)"
+    )
     options.add_argument(
         "--reuse-port", action="store_true", help="share the port with other servers on this machine, one for each core"
     )

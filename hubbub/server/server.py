@@ -17,6 +17,7 @@ from typing import Self
 
 from loguru import logger
 
+from hubbub.options import DEFAULT_PORT
 from hubbub.protocol import Bye, Error, ProtocolError
 from hubbub.server.access.limits import Limits
 from hubbub.server.access.passwords import ServerPassword
@@ -26,7 +27,7 @@ from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.network.admission import Admission
 from hubbub.server.network.certificate import Certificate
 from hubbub.server.network.transport import SocketTransport
-from hubbub.server.options import HOST, PORT
+from hubbub.server.options import HOST
 from hubbub.server.session import Session
 
 BACKLOG = 1_024  # connections that wait for accept
@@ -41,7 +42,7 @@ class ChatServer:
     def __init__(
         self,
         host: str = HOST,
-        port: int = PORT,
+        port: int = DEFAULT_PORT,
         *,
         limits: Limits | None = None,
         backend: Callable[[], Backend] = lambda: LocalBackend(MemoryJournal()),

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from hubbub.client.password import PasswordError, find_password
 from hubbub.client.state.outbox import Outbox
 from hubbub.protocol import Join, Ping, Post, Say
 from testing.client_runs import PIPE_SECONDS, client_in_pipe, client_on_terminal
@@ -20,21 +19,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "password"
     path.write_text(f"{SECRET} \r\nmore\n")
     return path
-
-
-def test_where_the_password_comes_from(file: Path) -> None:
-    """The first line of the file, else the environment, else nowhere."""
-    assert find_password(file, {"CHAT_PASSWORD": "other"}) == SECRET
-    assert find_password(None, {"CHAT_PASSWORD": "other"}) == "other"
-    assert find_password(None, {}) == ""
-
-
-def test_a_file_without_a_password(tmp_path: Path) -> None:
-    """The error names the file."""
-    (tmp_path / "empty").write_text("\n")
-    for name in ("empty", "missing"):
-        with pytest.raises(PasswordError, match=name):
-            find_password(tmp_path / name, {})
 
 
 def test_the_password_goes_first_each_time(tmp_path: Path, file: Path) -> None:

@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
+from hubbub.options import DEFAULT_PORT
+
 DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 4242
 PORTS = range(1, 65_536)
 
 

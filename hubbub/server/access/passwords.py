@@ -5,17 +5,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from hubbub.options import PasswordError, find_password
 from hubbub.protocol import ProtocolError, tidy_password
 from hubbub.server.access.scrypt import SCHEME, HashedSecret, HashError, ScryptHash
 from hubbub.server.network.admission import AttemptLimiter
 
-VARIABLE = "CHAT_PASSWORD"
-MAX_FILE_BYTES = 4_096  # that are read; a hash takes 150
 HASH_COMMAND = "python3 chat_server.py --hash-password"
-
-
-class PasswordError(Exception):
-    """A configured password is missing or unusable; the text says why and what to do."""
 
 
 class ServerPassword:
@@ -47,25 +42,10 @@ def load_password(path: Path | None, environment: Mapping[str, str]) -> ServerPa
 
     Raises PasswordError.
     """
-    if path is not None:
-        return _parse_password(_read_first_line(path), str(path))
-    if VARIABLE in environment:
-        return _parse_password(environment[VARIABLE], VARIABLE)
-    return None
-
-
-def _read_first_line(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES)
-    except OSError as error:
-        reason = error.strerror or error
-        raise PasswordError(f"cannot read the password file {path}: {reason}; create it, or name another") from error
-    return data.decode("utf-8", "replace").partition("\n")[0]
-
-
-def _parse_password(line: str, source: str) -> ServerPassword:
-    text = tidy_password(line)
+    found = find_password(path, environment)
+    if found is None:
+        return None
+    text, source = found
     if not text:
         raise PasswordError(f"there is no password in {source}; write the output of {HASH_COMMAND} there")
     if not text.startswith(f"{SCHEME}:"):

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from hubbub.options import PasswordError
 from hubbub.protocol import ProtocolError
 from hubbub.server import cli as chat_server
 from hubbub.server.access import scrypt
-from hubbub.server.access.passwords import PasswordError, ServerPassword, load_password
+from hubbub.server.access.passwords import ServerPassword, load_password
 from hubbub.server.access.scrypt import HashedSecret, HashError, ScryptHash
 from testing.server import ServerProcess, captured_log, serving
 from testing.waiting import ROOT
