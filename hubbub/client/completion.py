@@ -1,4 +1,4 @@
-"""How a line that is being typed may go on."""
+"""Completion of the line that is being typed."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -11,21 +11,21 @@ from hubbub.client.output.render import count_people
 from hubbub.client.state.roster import Member
 from hubbub.protocol import CHARS_IN_A_COLUMN, COLORS, ROOM_COLUMNS, Name, RoomRow, same_key
 
-CANDIDATES = 100  # at most: more than anybody walks through, and soon made while a key is pressed
-GHOST_CHARS = 2  # of a name in what is said, before it is completed unasked: many words start with one letter
-WORD_CHARS = ROOM_COLUMNS * CHARS_IN_A_COLUMN  # nothing that can be completed is longer, and folding it would be slow
+CANDIDATES = 100  # at most: more than a user walks through, and few enough to compute at each key
+GHOST_CHARS = 2  # of a name in a message, before it is suggested: too many words start with one letter
+WORD_CHARS = ROOM_COLUMNS * CHARS_IN_A_COLUMN  # nothing longer can be completed, and case folding it would be slow
 
-# What is typed is of a kind: an argument as the usages of the command table have it, the `WORD` of the command itself,
-# or a `LINE` that is said.
+# What is typed is of a kind: a placeholder in the usages of the command table, the `WORD` of the command itself, or a
+# `LINE` of text.
 _TO_THE_END = frozenset({"TEXT", "COLOR"})  # these may hold spaces; `light blue` does
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One way to go on: `text` replaces what was typed of the word."""
+    """One completion: `text` replaces what was typed of the word."""
 
     text: str
-    label: str  # as it is listed
+    label: str  # in the menu
     help: str = ""  # one line, beside it
     style: str = ""  # of the label; one of color.COLORS, or empty
 
@@ -36,45 +36,45 @@ class Completion:
 
     length: int = 0
     candidates: tuple[Candidate, ...] = ()
-    unasked: bool = False  # it helps while one types; otherwise only who asks (Tab) wants to see it
+    unasked: bool = False  # shown while the user types; otherwise only after Tab
 
 
 def complete(before: str, names: Sequence[Member], rooms: Sequence[RoomRow]) -> Completion:
-    """Return how a line may go on after `before`, for somebody who knows of `names` and `rooms`, in their order."""
+    """Return the completions of a line after `before`, with these members and rooms in their order."""
     kind, typed = _being_typed(before)
     if kind in ("LINE", "TEXT"):
-        return _complete_said(before, names, alone=kind == "LINE")
+        return _complete_text(before, names, alone=kind == "LINE")
     if len(typed) > WORD_CHARS:
         return Completion()
     if kind == "COMMAND":
         typed = typed.removeprefix("/")
     key = _key(typed)
     candidates = tuple(islice(_candidates(kind, key, names, rooms), CANDIDATES))
-    # A command's word that waits for its arguments is not whole: their names still help.
+    # The word of a command is not whole while its arguments are missing: their names still help.
     whole = _is_whole(key, candidates, end="" if kind == "WORD" else " ")
     return _completion(typed, candidates, unasked=not whole)
 
 
 def needs_rooms(before: str) -> bool:
-    """Say whether a room is being typed at the end of `before`, so that `complete` has use for the rooms."""
+    """Say whether a room is being typed at the end of `before`, so that `complete` needs the rooms."""
     return _being_typed(before)[0] == "ROOM"
 
 
-def _complete_said(before: str, names: Sequence[Member], *, alone: bool) -> Completion:
-    """Complete a name in a text, which may stand `alone` in the line or follow a command."""
+def _complete_text(before: str, names: Sequence[Member], *, alone: bool) -> Completion:
+    """Complete a name in a text that stands `alone` in the line, or follows a command."""
     word = re.split(r"\s", before)[-1]
     if not 0 < len(word) <= WORD_CHARS:
         return Completion()
     typed = word.removeprefix("@")
     key = same_key(typed)
     end = ": " if alone and typed == before else " "
-    candidates = tuple(islice(_people(key, names, end), CANDIDATES))
+    candidates = tuple(islice(_members(key, names, end), CANDIDATES))
     ghost = len(typed) >= GHOST_CHARS and bool(candidates) and candidates[0].text.startswith(typed)
     return _completion(typed, candidates, unasked=alone and ghost and not _is_whole(key, candidates))
 
 
 def _being_typed(before: str) -> tuple[str, str]:
-    """Return what kind of thing is typed at the end of `before`, empty for no known one, and what there is of it."""
+    """Return the kind of what is typed at the end of `before`, empty if unknown, and what is typed of it."""
     if not before.startswith("/") or before.startswith("//"):
         return "LINE", before
     word, space, rest = before.partition(" ")
@@ -94,11 +94,11 @@ def _arguments(word: str) -> list[str]:
     if row is None:
         return []
     kinds = [argument.strip("[]") for argument in row.arguments.split()]
-    return ["", *kinds[1:]] if row.kind is Name else kinds  # a new name is not one that somebody has
+    return ["", *kinds[1:]] if row.kind is Name else kinds  # a new name is not a member's
 
 
 def _key(typed: str) -> str:
-    """Return what candidates for `typed` start with; `light blue` is `light-blue`, and nothing else holds a space."""
+    """Return what the candidates for `typed` start with; only a colour may hold a space: `light blue`."""
     return same_key("-".join(typed.split()))
 
 
@@ -107,7 +107,7 @@ def _completion(typed: str, candidates: tuple[Candidate, ...], *, unasked: bool)
 
 
 def _is_whole(key: str, candidates: Iterable[Candidate], end: str = " ") -> bool:
-    """Say whether one of the candidates adds nothing to what was typed, or no more than `end`."""
+    """Say whether a candidate adds nothing to what is typed, or no more than `end`."""
     return any(same_key(candidate.text.removesuffix(end)) == key for candidate in candidates)
 
 
@@ -116,7 +116,7 @@ def _candidates(kind: str, key: str, names: Iterable[Member], rooms: Iterable[Ro
         case "WORD":
             return _command_words(key)
         case "NAME" | "NAME|ADDRESS":
-            return _people(key, names, " ")
+            return _members(key, names, " ")
         case "ROOM":
             return _rooms(key, rooms)
         case "COLOR":
@@ -133,7 +133,7 @@ def _command_words(key: str) -> Iterable[Candidate]:
             yield Candidate(f"/{word} " if row.arguments else f"/{word}", row.usage, row.help)
 
 
-def _people(key: str, names: Iterable[Member], end: str) -> Iterable[Candidate]:
+def _members(key: str, names: Iterable[Member], end: str) -> Iterable[Candidate]:
     for person in names:
         if same_key(person.name).startswith(key):
             yield Candidate(person.name + end, person.name, style=person.color)
@@ -146,6 +146,6 @@ def _rooms(key: str, rooms: Iterable[RoomRow]) -> Iterable[Candidate]:
 
 
 def _about(row: RoomRow) -> str:
-    """Return what a person may want to know of a room before going there."""
-    inside = count_people(row.people) if row.people else ""  # 0 may be unknown to the roster
+    """Return what the menu says about a room."""
+    inside = count_people(row.people) if row.people else ""  # 0 if unknown
     return " · ".join(filter(None, (inside, "locked" if row.locked else "")))

@@ -1,4 +1,4 @@
-"""The command line of the client. Only text; any thread may call it."""
+"""The command line of the client."""
 
 import argparse
 import threading
@@ -15,21 +15,21 @@ from hubbub.options import DEFAULT_PORT, OptionParser
 from hubbub.protocol import ProtocolError, check_room
 
 PROGRAM = "chat_client.py"
-TIMEOUT_SECONDS = 60.0  # as long as a server that is gone takes to be noticed, and one that starts again to be there
+TIMEOUT_SECONDS = 60.0  # to notice that a server is gone, and to reconnect to one that restarts
 
 T = TypeVar("T")
 
 
 def parse_seconds(text: str) -> float:
-    """Return a time of more than 0 seconds. Raises ValueError."""
+    """Parse a time of more than 0 seconds. Raises ValueError."""
     seconds = float(text)
     if not 0 < seconds < threading.TIMEOUT_MAX:
-        raise ValueError(f"{text!r} is no time to wait; use seconds, more than 0")
+        raise ValueError(f"{text!r} is not a time to wait; use seconds, more than 0")
     return seconds
 
 
 def _checked(check: Callable[[str], T]) -> Callable[[str], T]:
-    """Make `check` tell argparse, in its own words, why it raises ValueError or ProtocolError."""
+    """Return `check` with its ValueError or ProtocolError turned into the error of argparse, with the same text."""
 
     def checked(text: str) -> T:
         try:
@@ -41,37 +41,36 @@ def _checked(check: Callable[[str], T]) -> Callable[[str], T]:
 
 
 def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Return the options. Raises SystemExit after one line on standard error if one is bad, and after `--help`."""
+    """Return the options. Raises SystemExit after `--help`, and after one line on standard error for a bad option."""
     parser = OptionParser(PROGRAM, "Join a chat.")
-    for add in (_add_who_and_where, _add_ways_to_show, _add_trust, _add_places):
+    for add in (_add_user_and_server, _add_input_and_output, _add_security, _add_files):
         add(parser)
     return parser.parse_args(argv)
 
 
-def _add_who_and_where(parser: argparse.ArgumentParser) -> None:
+def _add_user_and_server(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "address",
         nargs="?",
         type=_checked(parse_addresses),
         metavar="HOST[:PORT][,…]",
-        help=f"where the server listens (the last one, else {DEFAULT_HOST}:{DEFAULT_PORT}); IPv6 as [::1]:4242; "
-        "several, with commas between, where they are one chat",
+        help=f"the server (the last one, else {DEFAULT_HOST}:{DEFAULT_PORT}); IPv6 as [::1]:4242; "
+        "several servers of one chat with commas between",
     )
     parser.add_argument("--name", help="your name (the last one, else you are asked)")
     parser.add_argument("--color", type=_checked(choose_color), help="the name or number of your colour")
     parser.add_argument("--room", type=_checked(check_room), help="a room to join at once")
 
 
-def _add_ways_to_show(parser: argparse.ArgumentParser) -> None:
-    # And in which lines come in.
-    parser.add_argument("--plain", action="store_true", help="in a terminal: a line for each event, and no editor")
-    parser.add_argument("--tail", action="store_true", help="read no input; show what happens, for ever")
-    parser.add_argument("--json", action="store_true", help="show each event as a JSON object in a line")
+def _add_input_and_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plain", action="store_true", help="in a terminal: a line for each event, and no line editor")
+    parser.add_argument("--tail", action="store_true", help="read no input; show events until interrupted")
+    parser.add_argument("--json", action="store_true", help="show each event as a JSON object on a line")
     parser.add_argument(
         "--since",
         type=_checked(parse_since),
         metavar="SEQ|TIME",
-        help="show first what was said after line SEQ of the room, or in the last TIME: 90s, 30m, 2h, 7d",
+        help="show first the lines after line SEQ of the room, or of the last TIME: 90s, 30m, 2h, 7d",
     )
     parser.add_argument("--commands", action="store_true", help="in a pipe: lines that begin with / are commands")
     parser.add_argument(
@@ -79,47 +78,45 @@ def _add_ways_to_show(parser: argparse.ArgumentParser) -> None:
         type=_checked(parse_seconds),
         default=TIMEOUT_SECONDS,
         metavar="SECONDS",
-        help="how long a pipe's lines may wait while the server takes none (%(default)g)",
+        help="how long the lines of a pipe may wait while the server accepts none (%(default)g)",
     )
 
 
-def _add_trust(parser: argparse.ArgumentParser) -> None:
-    # Which server it may be, and what it wants to know.
+def _add_security(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tls",
         action="store_true",
-        help="speak TLS; a server that this system's authorities do not verify is remembered, and must not change",
+        help="use TLS; a certificate that the authorities of this system do not verify is stored, and must not change",
     )
     known = parser.add_mutually_exclusive_group()
-    known.add_argument("--ca", type=Path, metavar="FILE", help="speak TLS with a server that these authorities verify")
+    known.add_argument("--ca", type=Path, metavar="FILE", help="use TLS with a server that these authorities verify")
     known.add_argument(
         "--pin",
         type=_checked(parse_fingerprint),
         metavar="FINGERPRINT",
-        help="speak TLS with the server that has this certificate, by its SHA-256",
+        help="use TLS with the server whose certificate has this SHA-256",
     )
     parser.add_argument(
         "--password-file",
         type=Path,
         metavar="FILE",
-        help="the server's password is its first line (CHAT_PASSWORD, else you are asked)",
+        help="the server's password is its first line (else CHAT_PASSWORD, else you are asked)",
     )
 
 
-def _add_places(parser: argparse.ArgumentParser) -> None:
-    # Of what is kept on this machine.
+def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         type=Path,
         default=config_folder(),
         metavar="FOLDER",
-        help="where your settings and the lines that you typed are kept (%(default)s)",
+        help="where your settings and the lines that you typed are stored (%(default)s)",
     )
-    # None by default: only a log that somebody asked for is a reason not to start.
+    # None by default: only a log that was asked for is a reason not to start.
     log = str(default_log()).replace("%", "%%")
     parser.add_argument("--log-file", type=Path, help=f"where to log ({log})")
 
 
 def default_log() -> Path:
-    """Return the log's place in the folder that this system has for a user's logs and histories."""
+    """Return the path of the log, in the folder that this system has for the logs of a user."""
     return state_folder() / "chat_client.log"

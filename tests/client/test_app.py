@@ -144,7 +144,7 @@ def test_broken_settings_are_kept_aside_and_told_once(tmp_path: Path, server: Fa
     (config / "settings.json").write_text("{broken", encoding="utf-8")
     for times in (1, 0):
         with client_in_lobby(tmp_path, server, "--config", str(config)) as (terminal, peer):
-            assert terminal.text.count("were broken") == times
+            assert terminal.text.count("was broken") == times
             terminal.type(CTRL_D)
             peer.expect_exit()
             assert terminal.wait_for_exit() == 0
@@ -157,7 +157,7 @@ def test_settings_that_break_meanwhile_are_kept_aside_and_told(tmp_path: Path, s
     with client_in_lobby(tmp_path, server, "--config", str(settings.parent)) as (terminal, _):
         settings.write_text("{broken", encoding="utf-8")
         terminal.type("/ignore bob" + ENTER)
-        terminal.wait_for("were broken")
+        terminal.wait_for("was broken")
     assert settings.with_name("settings.json.broken").read_text(encoding="utf-8") == "{broken"
     assert json.loads(settings.read_text(encoding="utf-8"))["ignored"] == ["bob"]
 
@@ -699,9 +699,9 @@ def test_no_server_is_one_line_that_says_how_to_start_one(tmp_path: Path) -> Non
         (["--name", "bot", "--color", "mauve"], "argument --color: choose a colour of black, white"),
         (["--name", "bot", "--room", "a b"], "argument --room: a room has only letters"),
         (["--name", "bot", "::1:x:"], "no server at"),
-        (["--name", "bot", "host:x"], "'x' is no port; use 1 to 65535"),
-        (["--name", "bot", "host:0"], "'0' is no port"),
-        (["--name", "bot", "a..b:1"], "'a..b' is no host name"),
+        (["--name", "bot", "host:x"], "'x' is not a port; use 1 to 65535"),
+        (["--name", "bot", "host:0"], "'0' is not a port"),
+        (["--name", "bot", "a..b:1"], "'a..b' is not a host name"),
         (["--name", "bot", "--since", "yesterday"], "argument --since: 'yesterday' is neither"),
         (["--colour"], "unrecognized arguments: --colour"),
         ([], "you cannot be asked for a name; give one with --name"),
@@ -798,7 +798,7 @@ def test_address_is_understood(text: str, address: Address) -> None:
 @pytest.mark.parametrize("text", ["", ":80", "[::1", "[::1]80", "host:", "host:-1", "host:65536", "[]:80"])
 def test_no_address_is_refused(text: str) -> None:
     """With a ValueError, which says what is missing."""
-    with pytest.raises(ValueError, match=r"is no|has no"):
+    with pytest.raises(ValueError, match=r"is not|has no"):
         parse_address(text)
 
 

@@ -724,7 +724,7 @@ def test_settings_that_cannot_be_written_hold_for_this_time() -> None:
     with inside() as (session, peer, console):
         (Path(session.folder.name) / "settings.json").mkdir()
         session.input.handle_line("/ignore bob")
-        assert "this is not remembered" in console.next()
+        assert "this holds only until you leave" in console.next()
         assert console.next().startswith("--- messages from bob are hidden")
         peer.send(said(1, "one"), f"/say lobby 2 {NOON} carol red two")
         assert console.next().endswith("carol: two")

@@ -1,11 +1,10 @@
-"""What was said before, from a line or a time on: asked of the server page by page, and then all that follows.
+"""The history that the user asked for with `--since`: fetched page by page, and followed by the live lines.
 
-    begin -> next_command -> take … take, answered -> next_command -> … -> done
+    begin -> next_command -> receive … receive, complete_page -> next_command -> … -> is_done
 
-Where the past begins at a time, or where lines are no longer kept, the first line wanted is searched first, by halves.
-Lines that are said meanwhile and do not follow the last one handed out are dropped, and fetched in their turn; so
-nothing is held here, however long the past and however busy the room. Nothing is read or written here; whoever shares a
-replay brings the lock.
+Where the history begins at a time, or where lines are no longer stored, the first wanted line is found by bisection.
+Live lines that do not follow the last one handed out are dropped, and fetched later. So no lines are held here, however
+long the history and however busy the room. Nothing is sent or received here. The caller holds the session's lock.
 """
 
 import time
@@ -25,68 +24,68 @@ from hubbub.protocol import (
     same_key,
 )
 
-PATIENCE = 3  # pages in a row without the line that is known to be there; it may be purged as we ask, but not so fast
+PATIENCE = 3  # pages in a row without the line that should be there; a purge while we ask explains one or two
 
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """What is wanted: the lines behind line `seq`, or what was said in the last `seconds` if those are given."""
+    """The start of the history: after line `seq`, or the last `seconds` if those are given."""
 
     seq: int = 0
     seconds: int | None = None
 
 
 def parse_since(text: str) -> Since:
-    """Return what `1200`, `90s`, `30m`, `2h` or `7d` means. Raises ValueError, saying what is allowed."""
+    """Parse `1200`, `90s`, `30m`, `2h` or `7d`. Raises ValueError, saying what is allowed."""
     if is_number(text):
         return Since(seq=int(text))
     try:
         return Since(seconds=parse_duration(text))
     except ValueError:
-        raise ValueError(f"{text!r} is neither the number of a line nor a time like 90s, 30m, 2h or 7d") from None
+        raise ValueError(f"{text!r} is neither a line number nor a time like 90s, 30m, 2h or 7d") from None
 
 
 class _Search:
-    """Looks among the lines from `low` to before `high` for the first that is wanted; if none is, it is `high`."""
+    """A bisection of the lines from `low` to before `high` for the first wanted one; `high` if there is none."""
 
     def __init__(self, low: int, high: int) -> None:
         self.low = low
         self.high = high
-        self.probe = low  # the line to ask for: the first one, for often all are wanted
+        self.probe = low  # the line to ask for: the first, because often all are wanted
 
     @property
-    def over(self) -> bool:
-        """Whether `low` is what was looked for."""
+    def is_over(self) -> bool:
+        """Whether `low` is the line looked for."""
         return self.low >= self.high
 
     def note(self, seq: int, *, wanted: bool) -> None:
-        """Take note of a line that there is."""
+        """Note an existing line."""
         if wanted and self.low <= seq < self.high:
             self.high = seq
         elif self.low <= seq < self.high:
             self.low = seq + 1
 
-    def answered(self) -> None:
-        """Halve what is left. That no line up to the probe was noted as wanted means that there is none."""
+    def complete_page(self) -> None:
+        """Halve the range: no line up to the probe is wanted unless it was noted."""
         if self.probe < self.high:
             self.low = max(self.low, self.probe + 1)
         self.probe = (self.low + self.high) // 2
 
 
 class Backlog:
-    """Hands out the lines of one room that are wanted, old and new, in order, each once.
+    """Hands out the wanted lines of one room, past and live, in order, each once.
 
-    Lines that are no longer kept are handed out as a Gap, except before the first one of a time. When it is `done` it
-    passes on whatever comes; which lines come twice after another lost connection is not its business any more.
+    Lines that are no longer stored are handed out as a Gap, except before the first one of a time. When it `is_done`,
+    it passes on every line; repeated lines after another lost connection are then left to ReadPosition.
     """
 
     def __init__(self, since: Since, clock: Callable[[], float] = time.time) -> None:
-        """Want the lines of `since`; `clock` tells the seconds since 1970."""
-        self._next = since.seq + 1  # the first line that is neither handed out nor given up
+        """Start with the lines of `since`; `clock` returns the seconds since 1970."""
+        self._next = since.seq + 1  # the first line neither handed out nor given up
         # Milliseconds since 1970; None as soon as every line from `_next` on is wanted.
         self._oldest = None if since.seconds is None else int((clock() - since.seconds) * 1000)
         self._room = ""
-        self._end = 0  # the last line of the room that we know of
+        self._end = 0  # the last known line of the room
         self._search: _Search | None = None
         self._page: History | None = None
         self._fruitless = 0  # pages in a row
@@ -94,13 +93,13 @@ class Backlog:
 
     @property
     def is_done(self) -> bool:
-        """Whether all that is wanted of the past was handed out; every line that comes now follows."""
+        """Whether all of the history is handed out, so that only live lines follow."""
         return self._done
 
     def begin(self, entered: Entered) -> None:
-        """Be in the room, for the first time or again. In another one than before it is `done`.
+        """Start in the room entered, for the first time or again; entering another room ends the backlog.
 
-        A room that has fewer lines than we have of it was begun anew: all its lines are wanted.
+        A room with fewer lines than were handed out was created again: all its lines are wanted.
         """
         if self._room and same_key(entered.room) != same_key(self._room):
             self._finish()
@@ -112,7 +111,7 @@ class Backlog:
             self._search = _Search(self._next, self._end + 1) if self._oldest is not None else None
 
     def next_command(self) -> History | None:
-        """Return what to ask the server now, and count it as asked; None while it answers, and when `done`."""
+        """Return what to ask the server now, and note it as asked; None while it answers, and at the end."""
         if self._page is not None or self._done or not self._room:
             return None
         if self._search is not None:
@@ -126,7 +125,7 @@ class Backlog:
         """Return what to show now that `event` has come, asked for or not."""
         if self._done:
             return [event]
-        # What the server says of holes is not needed: they show.
+        # A Gap is not needed: missing lines are noticed here.
         if isinstance(event, Gap) or same_key(event.room) != same_key(self._room):
             return []
         self._end = max(self._end, event.seq)
@@ -139,34 +138,34 @@ class Backlog:
         return []
 
     def complete_page(self) -> list[Event]:
-        """Note that the answer to what was asked is complete; return what to show now: nothing, or a Gap."""
+        """Note that a page is complete; return what to show now: nothing, or a Gap."""
         asked, self._page = self._page, None
         if asked is None:
             return []
-        events = self._searched(self._search) if self._search is not None else self._paged(asked)
+        events = self._continue_search(self._search) if self._search is not None else self._continue_paging(asked)
         if self._next > self._end:
             self._finish()
         return events
 
     def refuse_page(self) -> list[Event]:
-        """Note that the server does not answer what was asked: it is `done`. Return what to show now, as `answered`."""
+        """Note that the server refuses a page, which ends the backlog; return what to show now, as `complete_page`."""
         return self._give_up() if self._page is not None else []
 
     def lose_connection(self) -> None:
-        """Note that the connection is lost: what is asked is asked again after the next `begin`."""
+        """Note that the connection is lost: the page is asked for again after the next `begin`."""
         self._page = None
 
-    def _searched(self, search: _Search) -> list[Event]:
-        """Go on behind the answer to a probe."""
-        search.answered()
-        if not search.over:
+    def _continue_search(self, search: _Search) -> list[Event]:
+        """Continue after the answer to a probe."""
+        search.complete_page()
+        if not search.is_over:
             return []
         events = self._skip_to(search.low)
         self._search = self._oldest = None
         return events
 
-    def _paged(self, asked: History) -> list[Event]:
-        """Go on behind a page; where it did not bring all its lines, with the next one that there is."""
+    def _continue_paging(self, asked: History) -> list[Event]:
+        """Continue after a page; if lines of it are missing, search for the next stored one."""
         if self._next >= asked.before:
             return []
         self._fruitless += 1
@@ -176,7 +175,7 @@ class Backlog:
         return []
 
     def _skip_to(self, seq: int) -> list[Event]:
-        """Do without the lines before `seq`."""
+        """Give up the lines before `seq`."""
         first, self._next = self._next, seq
         return [Gap(self._room, first, seq - 1)] if first < seq and self._oldest is None else []
 

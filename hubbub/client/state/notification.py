@@ -1,4 +1,4 @@
-"""What a console is given to show: an event, and what it means to the person. Made by the session, read by consoles."""
+"""What a user interface shows: an event, and what it means to the user."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -7,11 +7,11 @@ from hubbub.protocol import Event
 
 
 class Age(Enum):
-    """When it happened, as the person sees it."""
+    """When an event happened, as the user sees it."""
 
     LIVE = "live"  # now
     MISSED = "missed"  # while the connection was lost
-    PAST = "past"  # before the person came; or it is shown again, for that was asked for
+    PAST = "past"  # before the user joined, or shown again on request
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Notification:
     """An event that is to be shown."""
 
     event: Event
-    me: str = ""  # the person's own name when it came; empty before there is one
+    me: str = ""  # the user's name when it came; empty before the sign-in
     age: Age = Age.LIVE
-    mention: bool = False  # it says the person's name, or is told to the person alone
-    alert: bool = False  # the person wants to be called to the terminal for it; only ever true for what is live
+    mention: bool = False  # it has the user's name, or is a private message
+    alert: bool = False  # the terminal rings for it; only if it is live

@@ -1,7 +1,6 @@
-"""The folder in which the client keeps what is the person's own, and files that nobody else can read. Any thread.
+"""The folders of the client, and files that only their owner can read. Any thread.
 
-Two clients of one person may run at once, so what is read and written again is done behind a lock, where the system
-has one.
+Two clients of one user may run at once, so files are read and rewritten under a file lock, where the system has one.
 """
 
 import errno
@@ -25,8 +24,8 @@ APP_NAME = "hubbub"
 OLD_APP_NAME = "chat-room"  # up to version 0.1.0
 LOCK_FILE = "lock"
 FOLDER_MODE = 0o700
-MODE = 0o600  # the files tell whom the person knows, and what they said
-LOCK_SECONDS = 1.0  # for another client to finish, which takes milliseconds unless somebody stopped it
+MODE = 0o600  # the files say whom the user knows, and what they wrote
+LOCK_SECONDS = 1.0  # for another client to finish, which takes milliseconds unless it is suspended
 LOCK_POLL_SECONDS = 0.005
 
 
@@ -54,19 +53,19 @@ def log_old_folders() -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make `folder` for its owner alone, if it is not there. Raises OSError."""
+    """Create `folder` for its owner alone, if it does not exist. Raises OSError."""
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep the person's other clients out of `folder` meanwhile. Never raises, and waits at most LOCK_SECONDS.
+    """Lock `folder` against the user's other clients. Never raises, and waits at most LOCK_SECONDS.
 
-    Without a lock two changes at the same moment may become one; that is better than none for ever.
+    Without the lock, one of two changes at the same moment may be lost; that is better than to wait for ever.
     """
     try:
         handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, MODE)
-    except OSError:  # there is no folder, or it is not ours to write in
+    except OSError:  # there is no folder, or no permission to write
         yield
         return
     try:
@@ -85,33 +84,33 @@ def _lock(handle: int) -> None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             time.sleep(LOCK_POLL_SECONDS)
-        except OSError:  # a network's file system may have no locks
+        except OSError:  # a network file system may have no locks
             return
         else:
             return
 
 
 def open_private(path: Path) -> BinaryIO:
-    """Open a file to read it, and let nobody but its owner do so from now on.
+    """Open a file for reading, and make it readable for its owner alone.
 
-    Raises OSError, also for what is no file.
+    Raises OSError, also for what is not a regular file.
     """
     mode = _mode_of_file(path)
     if mode & ~MODE:
-        with suppress(OSError):  # it is somebody else's, or on a disk that cannot be written
+        with suppress(OSError):  # another user owns it, or the disk is read-only
             path.chmod(mode & MODE)
     return path.open("rb")
 
 
 def replace_private(path: Path, data: bytes) -> None:
-    """Make `data` the whole of a file that its owner alone can read, or raise OSError and leave it as it was.
+    """Replace the content of a file, which only its owner can read; or raise OSError and leave it unchanged.
 
-    A link to a file stays one.
+    A link to a file stays a link.
     """
-    target = behind_links(path)
+    target = resolve_links(path)
     with suppress(FileNotFoundError):
         _mode_of_file(target)
-    handle, name = tempfile.mkstemp(prefix=f"{target.name}.", dir=target.parent)  # for its owner alone
+    handle, name = tempfile.mkstemp(prefix=f"{target.name}.", dir=target.parent)  # only its owner can read it
     new = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -122,18 +121,18 @@ def replace_private(path: Path, data: bytes) -> None:
 
 
 def _mode_of_file(path: Path) -> int:
-    """Return who may do what with a file. Raises OSError, also for what is no file.
+    """Return the permissions of a file. Raises OSError, also for what is not a regular file.
 
-    A pipe may have no beginning and a device no end, and root could replace either.
+    Reading a pipe may wait for ever, a device may have no end, and root could replace either.
     """
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "not a file")
+        raise OSError(errno.EINVAL, "not a regular file")
     return stat.S_IMODE(mode)
 
 
-def behind_links(path: Path) -> Path:
-    """Return the path of the file itself, if `path` leads to it through links."""
-    return Path(os.path.realpath(path))  # unlike Path.resolve, it takes a link that leads to itself
+def resolve_links(path: Path) -> Path:
+    """Return the path of the file to which `path` leads through links."""
+    return Path(os.path.realpath(path))  # unlike Path.resolve, it accepts a link to itself

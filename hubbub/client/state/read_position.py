@@ -1,13 +1,13 @@
-"""Which lines of which room we have, so that none is shown twice and the server is asked for exactly the others.
+"""Which lines of each room were received, so that none is shown twice and exactly the others are asked for.
 
-Nothing is read or written here; one thread uses it.
+Nothing is sent or received here. The caller holds the session's lock.
 """
 
 from typing import NamedTuple
 
 from hubbub.protocol import HISTORY_LINES, Acted, Entered, Gap, Said, same_key
 
-ROOMS = 1_000  # of which that is known; of the one that was not heard of for longest it is forgotten
+ROOMS = 1_000  # that are known; beyond that the one without lines for longest is dropped
 
 
 class _Last(NamedTuple):
@@ -16,46 +16,46 @@ class _Last(NamedTuple):
 
 
 class ReadPosition:
-    """The last line that we have of each room."""
+    """The last line that was received of each room."""
 
     def __init__(self) -> None:
         self._rooms: dict[str, _Last] = {}
 
     def last(self, room: str) -> int:
-        """Return the number of the last line that we have of `room`; 0 for none."""
-        return self._of(room).seq
+        """Return the number of the last line received of `room`; 0 for none."""
+        return self._last_of(room).seq
 
     def enter(self, event: Entered, *, resumed: bool) -> None:
-        """Expect the lines that follow `event`: exactly those that we do not have if we `resumed`, else the last few.
+        """Expect the lines that follow `event`: exactly the missing ones if `resumed`, else the last few.
 
-        A room that has fewer lines than we have of it was begun anew.
+        A room with fewer lines than were received of it was created again.
         """
-        seq, time = self._of(event.room)
+        seq, time = self._last_of(event.room)
         if not resumed or event.seq < seq:
             start = max(0, event.seq - HISTORY_LINES)
             seq = start if event.seq < seq else max(start, seq)
-        self._keep(event.room, _Last(seq, time))
+        self._set(event.room, _Last(seq, time))
 
-    def take(self, event: Said | Acted) -> bool:
-        """Count a line as shown; return False for one that we have.
+    def advance(self, event: Said | Acted) -> bool:
+        """Note a line; return False if it was received before.
 
-        One that is later than all that we have is new, whatever its number: the room was begun anew.
+        A line later than all others is new, whatever its number: the room was created again.
         """
-        seq, time = self._of(event.room)
+        seq, time = self._last_of(event.room)
         if event.seq <= seq and event.time <= time:
             return False
-        self._keep(event.room, _Last(event.seq, max(event.time, time)))
+        self._set(event.room, _Last(event.seq, max(event.time, time)))
         return True
 
     def skip(self, event: Gap) -> None:
-        """Expect no more the lines that there are no more."""
-        seq, time = self._of(event.room)
-        self._keep(event.room, _Last(max(seq, event.last), time))
+        """Skip lines that are no longer stored."""
+        seq, time = self._last_of(event.room)
+        self._set(event.room, _Last(max(seq, event.last), time))
 
-    def _of(self, room: str) -> _Last:
+    def _last_of(self, room: str) -> _Last:
         return self._rooms.get(same_key(room), _Last(0, 0))
 
-    def _keep(self, room: str, last: _Last) -> None:
+    def _set(self, room: str, last: _Last) -> None:
         key = same_key(room)
         self._rooms.pop(key, None)
         self._rooms[key] = last

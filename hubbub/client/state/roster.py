@@ -1,91 +1,91 @@
-"""Who is in the room and which rooms there are, as far as the client has heard."""
+"""The members of the room, and the rooms, as far as the client knows them. Used to complete names."""
 
 from dataclasses import dataclass
 
 from hubbub.protocol import NO_FLAGS, Acted, End, Event, Joined, Left, PersonRow, Renamed, RoomRow, Said, Told, same_key
 
-PEOPLE_MAX = 1_000  # known at once: names to complete, for which a person looks through far fewer
-ROOMS_MAX = 10_000  # known at once: as many as a server lets in people, about 2 MB
+PEOPLE_MAX = 1_000  # names to complete; a user looks through far fewer
+ROOMS_MAX = 10_000  # as many as a server admits clients; about 2 MB
 
-SILENT = 0  # the time of somebody who has not spoken
+SILENT = 0  # the time of a member who has not spoken
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Somebody's name and the colour it is shown in."""
+    """The name and colour of a user."""
 
     name: str
     color: str
 
 
 class Roster:
-    """The people of one room, and the rooms; whoever shares it brings the lock.
+    """The members of one room, and the rooms. The caller holds the session's lock.
 
-    Who told us something alone counts among the people until we leave the room, wherever they are.
+    The sender of a private message counts as a member until the user leaves the room.
     """
 
     def __init__(self) -> None:
         self._room = ""
-        self._people: dict[str, Member] = {}
+        self._members: dict[str, Member] = {}
         self._spoke: dict[str, int] = {}  # milliseconds since 1970, of the same people
         self._rooms: dict[str, RoomRow] = {}
-        self._listed: dict[str, RoomRow] = {}  # of an answer to `/list` that is not complete
+        self._listed: dict[str, RoomRow] = {}  # by an answer to `/list` that is not complete yet
 
     def enter(self, room: str) -> None:
-        """Be in `room`, which is known from now on, and forget the people of another one."""
+        """Move to `room`, and forget the members of the one before."""
         if same_key(room) != same_key(self._room):
-            self._people.clear()
+            self._members.clear()
             self._spoke.clear()
         self._room = room
-        self._listed.clear()  # a lost connection may have cut an answer off
-        self._know_own_room()
+        self._listed.clear()  # a lost connection may have cut off an answer
+        self._add_own_room()
 
     def update(self, event: Event) -> None:
-        """Learn what `event` tells of people and rooms."""
+        """Note the members and rooms in `event`."""
         match event:
             case Told():
-                self._spoke_at(event.time, Member(event.name, event.color))
+                self._note_member(event.time, Member(event.name, event.color))
             case Said() | Acted() if self._is_here(event.room):
-                self._spoke_at(event.time, Member(event.name, event.color))
+                self._note_member(event.time, Member(event.name, event.color))
             case Joined() | PersonRow() if self._is_here(event.room):
-                self._spoke_at(SILENT, Member(event.name, event.color))
+                self._note_member(SILENT, Member(event.name, event.color))
             case Left() if self._is_here(event.room):
-                self._forget(same_key(event.name))
+                self._drop(same_key(event.name))
             case Renamed() if self._is_here(event.room):
-                self._spoke_at(self._forget(same_key(event.old)), Member(event.new, event.color))
+                self._note_member(self._drop(same_key(event.old)), Member(event.new, event.color))
             case RoomRow():
                 _add_room(self._rooms, event)
                 _add_room(self._listed, event)
             case End("list"):
                 self._rooms, self._listed = self._listed, {}
-                self._know_own_room()
+                self._add_own_room()
 
     def others(self, me: str) -> tuple[Member, ...]:
-        """Return everybody but `me`: who spoke last comes first, and who did not speak last, by name."""
-        keys = self._people.keys() - {same_key(me)}
-        return tuple(self._people[key] for key in sorted(keys, key=lambda key: (-self._spoke[key], key)))
+        """Return all members but `me`: the last speaker first, those who have not spoken last, by name."""
+        keys = self._members.keys() - {same_key(me)}
+        return tuple(self._members[key] for key in sorted(keys, key=lambda key: (-self._spoke[key], key)))
 
     def rooms(self) -> tuple[RoomRow, ...]:
-        """Return the rooms in the order in which the server told them; with 0 people where it did not tell how many."""
+        """Return the rooms in the order in which the server lists them; with 0 people if their number is unknown."""
         return tuple(self._rooms.values())
 
     def _is_here(self, room: str) -> bool:
         return same_key(room) == same_key(self._room)
 
-    def _spoke_at(self, time: int, person: Member) -> None:
-        """Know `person`, who spoke at `time` for one; of too many people, the one who has been silent longest goes."""
-        key = same_key(person.name)
-        self._people[key] = person
-        self._spoke[key] = max(time, self._spoke.get(key, SILENT))  # lines of the past come late
-        if len(self._people) > PEOPLE_MAX:
-            self._forget(min(self._spoke, key=self._spoke.__getitem__))
+    def _note_member(self, time: int, member: Member) -> None:
+        """Note a member who spoke at `time`; of too many, the one who has been silent for longest is dropped."""
+        key = same_key(member.name)
+        self._members[key] = member
+        self._spoke[key] = max(time, self._spoke.get(key, SILENT))  # past lines may come late
+        if len(self._members) > PEOPLE_MAX:
+            self._drop(min(self._spoke, key=self._spoke.__getitem__))
 
-    def _forget(self, key: str) -> int:
-        """Know nobody called `key`, and return when they last spoke."""
-        self._people.pop(key, None)
+    def _drop(self, key: str) -> int:
+        """Drop a member, and return when they last spoke."""
+        self._members.pop(key, None)
         return self._spoke.pop(key, SILENT)
 
-    def _know_own_room(self) -> None:
+    def _add_own_room(self) -> None:
         if self._room and same_key(self._room) not in self._rooms:
             _add_room(self._rooms, RoomRow(self._room, 0, NO_FLAGS))
 

@@ -1,7 +1,7 @@
-"""What the client remembers from one run to the next, in a folder of the person's own. For the main thread.
+"""The settings that the client stores from one run to the next. For the main thread.
 
-Two clients of one person may run at once. Each reads the settings again before it changes them, and changes no more
-than it means to, behind a lock where the system has one. What cannot be read or understood is never overwritten.
+Two clients of one user may run at once. Each reads the settings again before it changes them, under a file lock where
+the system has one, and changes only its own part. A file that cannot be read or parsed is never overwritten.
 """
 
 import dataclasses
@@ -15,24 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from hubbub.client.network.address import parse_addresses
-from hubbub.client.state.private_files import behind_links, locked, make_folder, open_private, replace_private
+from hubbub.client.state.private_files import locked, make_folder, open_private, replace_private, resolve_links
 from hubbub.protocol import CHARS_IN_A_COLUMN, ROOM_COLUMNS, ProtocolError, check_color, check_name, clean, same_key
 
 SETTINGS_FILE = "settings.json"
-SETTINGS_BYTES = 1_048_576  # many times what all the limits below allow; a larger file is not ours
-IGNORED_MAX = 1_000  # names: more than anybody ignores by hand
-NOTIFY_MAX = 1_000  # rooms: more than anybody visits; the one that was chosen for first is forgotten
-ROOM_KEY_CHARS = 3 * ROOM_COLUMNS * CHARS_IN_A_COLUMN  # case folding makes up to three of a letter
-SERVER_CHARS = 300  # a host's name has at most 253, and a port 5
-LEVELS = ("all", "mention", "off")  # of what is said in a room: what calls the person
+SETTINGS_BYTES = 1_048_576  # far more than the limits below allow; a larger file is not ours
+IGNORED_MAX = 1_000  # names: more than a user ignores by hand
+NOTIFY_MAX = 1_000  # rooms: more than a user visits; beyond that the oldest choice is dropped
+ROOM_KEY_CHARS = 3 * ROOM_COLUMNS * CHARS_IN_A_COLUMN  # case folding makes up to three letters of one
+SERVER_CHARS = 300  # a host name has at most 253, and a port 5
+LEVELS = ("all", "mention", "off")  # which lines of a room ring
 
 
 class SettingsError(Exception):
-    """Something is not remembered; the text says what, where and why."""
+    """Something is not stored; the text says what, where and why."""
 
 
 class _BrokenError(Exception):
-    """Settings that nobody can use; the text says why."""
+    """Unusable settings; the text says why."""
 
 
 # -------------------------------------------------------------------------------------------------------- the settings
@@ -40,27 +40,27 @@ class _BrokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is remembered; an empty text means that nothing was chosen."""
+    """The settings of a user; an empty text means that nothing was chosen."""
 
     name: str = ""
     color: str = ""
     server: str = ""  # HOST:PORT
     ignored: tuple[str, ...] = ()  # names
-    notify: Mapping[str, str] = field(default_factory=dict)  # one of LEVELS for each room's key, the latest last
+    notify: Mapping[str, str] = field(default_factory=dict)  # LEVELS by the `same_key` of the room, latest last
 
     def with_ignored(self, name: str) -> "Settings":
-        """Return these settings with one more name ignored, or the same if it is."""
+        """Return these settings with `name` ignored."""
         if same_key(name) in map(same_key, self.ignored):
             return self
         return dataclasses.replace(self, ignored=(*self.ignored, name))
 
     def without_ignored(self, name: str) -> "Settings":
-        """Return these settings without `name` among those that are ignored."""
+        """Return these settings with `name` not ignored."""
         left = tuple(each for each in self.ignored if same_key(each) != same_key(name))
         return dataclasses.replace(self, ignored=left)
 
     def with_level(self, room: str, level: str) -> "Settings":
-        """Return these settings with another level for `room`; of more than NOTIFY_MAX rooms the first is forgotten."""
+        """Return these settings with `level` for `room`; of more than NOTIFY_MAX rooms the oldest is dropped."""
         key = same_key(room)
         others = [(each, chosen) for each, chosen in self.notify.items() if each != key]
         return dataclasses.replace(self, notify=dict([*others, (key, level)][-NOTIFY_MAX:]))
@@ -68,7 +68,7 @@ class Settings:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise _BrokenError("it should be a text")
+        raise _BrokenError("it must be a text")
     return value
 
 
@@ -97,23 +97,23 @@ def _server(value: object) -> str:
 
 def _ignored(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
-        raise _BrokenError("it should be a list of names")
+        raise _BrokenError("it must be a list of names")
     names: dict[str, str] = {}
     for each in value:
         name = check_name(_text(each))
         names.setdefault(same_key(name), name)
     if len(names) > IGNORED_MAX:
-        raise _BrokenError(f"at most {IGNORED_MAX} people can be ignored; /unignore one first")
+        raise _BrokenError(f"at most {IGNORED_MAX} names can be ignored; /unignore one first")
     return tuple(names.values())
 
 
 def _notify(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise _BrokenError("it should have a level for each room")
+        raise _BrokenError("it must have a level for each room")
     for room, level in value.items():
         # The key of a room may be wider than a room's name, so this cannot be protocol.check_room.
         if not 0 < len(room) <= ROOM_KEY_CHARS or " " in room or clean(room) != room:
-            raise _BrokenError("there is no such room")
+            raise _BrokenError("this is not the name of a room")
         if level not in LEVELS:
             raise _BrokenError(f"a level is one of {', '.join(LEVELS)}")
     return dict([(same_key(room), level) for room, level in value.items()][-NOTIFY_MAX:])
@@ -160,57 +160,57 @@ def _parsed(data: bytes) -> dict[str, object]:
 
 
 class SettingsFile:
-    """The settings in `folder`. `settings` are those of this run, remembered or not."""
+    """The settings file in `folder`. `settings` are those of this run, stored or not."""
 
     def __init__(self, folder: Path, tell: Callable[[str], None]) -> None:
-        """`tell` shows the person, once, what became of a file that cannot be used, whenever that is found."""
+        """`tell` shows the user, once, what happened to an unusable file."""
         self.settings = Settings()
         self._tell = tell
         self._folder = folder
         self._path = folder / SETTINGS_FILE
-        self._document: dict[str, object] = {}  # as last read: a later version may know more of it than we do
-        self._barred = ""  # why this run must not write the file: nobody knows what is in it
-        self._aside = ""  # what became of a broken file, until it is told
-        # The file lacks something that was changed here, so it is not read again before it is written. What another
-        # client of the person remembers meanwhile is then lost.
-        self._behind = False
+        self._document: dict[str, object] = {}  # as last read: a later version may have more fields
+        self._unwritable = ""  # why this run must not write the file, whose content is unknown
+        self._set_aside_text = ""  # what happened to a broken file, until the user is told
+        # The file lacks a change of this run, so it is not read again before it is written. What another client of the
+        # user stores meanwhile is then lost.
+        self._has_unstored = False
 
     def load(self) -> Settings:
-        """Read the settings, or go on without and tell why. Raises nothing of its own."""
+        """Read the settings, or use the defaults and tell the user why. Never raises."""
         with locked(self._folder):
             self._read()
-        if self._barred:
-            self._tell(f"your settings are not used, and nothing is remembered: {self._barred}")
-        self._tell_aside()
+        if self._unwritable:
+            self._tell(f"your settings are neither used nor stored: {self._unwritable}")
+        self._report_set_aside()
         return self.settings
 
     def change(self, how: Callable[[Settings], Settings]) -> Settings:
-        """Let the settings be what `how` makes of those in the file, and remember that.
+        """Replace the settings by what `how` returns for those in the file, and store them.
 
-        Raises SettingsError: after the change if it holds for this run only, and without a change if it is refused.
+        Raises SettingsError: after the change if it cannot be stored, and before it if it is not valid.
         """
-        with suppress(OSError):  # writing tells
+        with suppress(OSError):  # writing reports it
             make_folder(self._folder)
         try:
             with locked(self._folder):
                 self._change(how)
-        finally:  # only now, for to show something may take a while, and another client may wait for the lock
-            self._tell_aside()
+        finally:  # not under the lock: showing may take a while, and another client may wait for it
+            self._report_set_aside()
         return self.settings
 
     def _change(self, how: Callable[[Settings], Settings]) -> None:
-        if not (self._behind or self._barred):
+        if not (self._has_unstored or self._unwritable):
             self._read()
         try:
             self.settings = _checked(_fields(how(self.settings)))
         except _BrokenError as error:
-            raise SettingsError(f"that cannot be remembered: {error}") from error
-        self._behind = True
+            raise SettingsError(f"not changed: {error}") from error
+        self._has_unstored = True
         self._write()
-        self._behind = False
+        self._has_unstored = False
 
     def _read(self) -> None:
-        """Take the settings from the file, if it is there and good."""
+        """Read the settings from the file, if it exists and is valid."""
         try:
             with open_private(self._path) as file:
                 document = _parsed(file.read(SETTINGS_BYTES + 1))
@@ -219,34 +219,34 @@ class SettingsFile:
         except FileNotFoundError:
             return
         except OSError as error:
-            self._barred = f"{self._path} cannot be read: {error.strerror}"
+            self._unwritable = f"{self._path} cannot be read: {error.strerror}"
         except _BrokenError as error:
-            self._put_aside(str(error))
+            self._set_aside(str(error))
 
-    def _put_aside(self, why: str) -> None:
-        path = behind_links(self._path)
+    def _set_aside(self, why: str) -> None:
+        path = resolve_links(self._path)
         names = itertools.chain(["broken"], (f"broken-{number}" for number in itertools.count(2)))
         free = next(aside for name in names if not os.path.lexists(aside := path.with_name(f"{path.name}.{name}")))
         try:
             path.rename(free)
         except OSError as error:
-            self._barred = f"{self._path} is broken ({why}) and cannot be put aside: {error.strerror}"
+            self._unwritable = f"{self._path} is broken ({why}) and cannot be set aside: {error.strerror}"
         else:
-            self._aside = f"the settings in {self._path} were broken ({why}) and are not used; they are in {free} now"
+            self._set_aside_text = f"{self._path} was broken ({why}) and is not used; {free} has its content now"
 
-    def _tell_aside(self) -> None:
-        text, self._aside = self._aside, ""
+    def _report_set_aside(self) -> None:
+        text, self._set_aside_text = self._set_aside_text, ""
         if text:
             self._tell(text)
 
     def _write(self) -> None:
-        """Put the settings of this run into the file. Raises SettingsError."""
-        if self._barred:
-            raise SettingsError(f"this is not remembered when you leave: {self._barred}")
+        """Write the settings of this run to the file. Raises SettingsError."""
+        if self._unwritable:
+            raise SettingsError(f"this holds only until you leave: {self._unwritable}")
         text = json.dumps({**self._document, **_fields(self.settings)}, ensure_ascii=False, indent=2) + "\n"
         try:
             # Half a surrogate pair has no UTF-8, but with a backslash it is what JSON writes for it.
             replace_private(self._path, text.encode("utf-8", "backslashreplace"))
         except OSError as error:
             reason = f"{self._path} cannot be written: {error.strerror}"
-            raise SettingsError(f"this is not remembered when you leave: {reason}") from error
+            raise SettingsError(f"this holds only until you leave: {reason}") from error

@@ -1,11 +1,11 @@
-"""What stands around the input line: where we are, whether we are connected, and what is not sent yet. Only text."""
+"""The status around the input line: the room, the connection, and the unsent lines. Only text."""
 
 from dataclasses import dataclass
 
 from hubbub.client.output.render import count_people
 
-UNSENT_ROWS = 5  # shown of the lines that are not sent; the others are counted
-DELAY_SECONDS = 0.5  # from which on the server's delay is worth telling
+UNSENT_ROWS = 5  # of unsent lines that are shown; the others are counted
+DELAY_SECONDS = 0.5  # from which the server's delay is shown
 
 CONNECTED = "connected"
 RECONNECTING = "reconnecting"
@@ -14,18 +14,18 @@ NOT_SIGNED_IN = "not signed in: type /name NAME"
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the person should know; `unsent` are the first UNSENT_ROWS of `unsent_count` lines."""
+    """What the status line shows; `unsent` are the first UNSENT_ROWS of `unsent_count` lines."""
 
     room: str
-    people: int | None  # in the room; None where the server does not tell
-    connection: str  # what there is of a connection
+    people: int | None  # in the room; None in a room too large for the server to say
+    connection: str  # its state
     unsent: tuple[str, ...]
     unsent_count: int
-    delay: float = 0.0  # seconds that the server took to answer last, or has not answered for
+    delay: float = 0.0  # seconds that the server took for its last answer, or has taken so far for the next
 
     @property
     def prompt(self) -> str:
-        """What stands before the line being typed."""
+        """The prompt of the input line."""
         return f"{self.room}> "
 
     def line(self, mentions: int = 0) -> str:
@@ -44,12 +44,12 @@ class Status:
 
     @property
     def unsent_lines(self) -> list[str]:
-        """The lines that are not sent, for above the input line."""
+        """The rows above the input line, with the unsent lines."""
         rows = [f"… {line}" for line in self.unsent]
         more = self.unsent_count - len(self.unsent)
         return [*rows, f"… and {more} more"] if more else rows
 
 
 def reconnecting_in(seconds: int) -> str:
-    """Return what there is of a connection that is tried again in `seconds`."""
+    """Return the state of a connection with `seconds` to the next attempt."""
     return f"{RECONNECTING} in {seconds} s" if seconds > 0 else RECONNECTING

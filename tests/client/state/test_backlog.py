@@ -157,7 +157,7 @@ def test_what_can_be_wanted(text: str, since: Since) -> None:
 @pytest.mark.parametrize("text", ["", "h", "-1", "2 h", "1.5h", "2w", "2hh", "٣", "²", "9" * 16, "yesterday"])
 def test_what_cannot_be_wanted(text: str) -> None:
     """The refusal says what is allowed."""
-    with pytest.raises(ValueError, match="neither the number of a line nor a time like 90s, 30m, 2h or 7d"):
+    with pytest.raises(ValueError, match="neither a line number nor a time like 90s, 30m, 2h or 7d"):
         parse_since(text)
 
 

@@ -18,8 +18,8 @@ def line(seq: int, room: str = "lobby", time: int = 0) -> Said:
 def test_line_is_new_once() -> None:
     """In each room for itself, however its name is written."""
     seen = ReadPosition()
-    assert [seen.take(line(1)), seen.take(line(1)), seen.take(line(1, "Lobby"))] == [True, False, False]
-    assert seen.take(line(1, "ops"))
+    assert [seen.advance(line(1)), seen.advance(line(1)), seen.advance(line(1, "Lobby"))] == [True, False, False]
+    assert seen.advance(line(1, "ops"))
     assert seen.last("LOBBY") == 1
 
 
@@ -46,7 +46,7 @@ def test_lines_that_follow_an_entry(have: int, resumed: bool, last: int, expecte
     """They are what a client has yet to get."""
     seen = ReadPosition()
     if have:
-        seen.take(line(have))
+        seen.advance(line(have))
     seen.enter(Entered("lobby", last, 1, "-"), resumed=resumed)
     assert seen.last("lobby") == expected
 
@@ -56,7 +56,7 @@ def test_rooms_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seen, "ROOMS", 2)
     rooms = ReadPosition()
     for room in ("a", "b", "a", "c"):
-        rooms.take(line(rooms.last(room) + 1, room))
+        rooms.advance(line(rooms.last(room) + 1, room))
     assert [rooms.last(room) for room in "abc"] == [2, 0, 1]
 
 

@@ -191,7 +191,7 @@ def test_no_more_people_can_be_ignored(folder: Path) -> None:
     file = loaded(folder)
     names = tuple(f"p{number}" for number in range(IGNORED_MAX))
     file.change(lambda settings: dataclasses.replace(settings, ignored=names))
-    with pytest.raises(SettingsError, match=f"at most {IGNORED_MAX} people"):
+    with pytest.raises(SettingsError, match=f"at most {IGNORED_MAX} names"):
         file.change(lambda settings: settings.with_ignored("bob"))
     assert file.settings.ignored == loaded(folder).settings.ignored == names
 
@@ -332,7 +332,7 @@ def test_a_file_that_may_not_be_read(folder: Path) -> None:
     with forbidden(path):
         assert file.load() == Settings()
     assert f"{path} cannot be read: Permission denied" in told[0]
-    with pytest.raises(SettingsError, match=r"not remembered .* Permission denied"):
+    with pytest.raises(SettingsError, match=r"only until you leave: .* Permission denied"):
         file.change(called("carol"))
     assert (file.settings.name, len(told)) == ("carol", 1)
     assert path.read_text() == '{"name": "bob"}'
@@ -378,7 +378,9 @@ def test_changes_that_cannot_be_written(folder: Path, tmp_path: Path) -> None:
     (folder / "settings.json").symlink_to(tmp_path / "gone" / "settings.json")
     file = loaded(folder)
     for name in ("alice", "bob"):
-        with pytest.raises(SettingsError, match=r"not remembered .*settings\.json cannot be written: No such file"):
+        with pytest.raises(
+            SettingsError, match=r"only until you leave: .*settings\.json cannot be written: No such file"
+        ):
             file.change(lambda settings, name=name: settings.with_ignored(name))  # type: ignore[misc]
     assert file.settings.ignored == ("alice", "bob")
     (tmp_path / "gone").mkdir()
@@ -406,7 +408,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     link.symlink_to(pipe)
     for path in (pipe, link):
-        with pytest.raises(OSError, match="not a file"):
+        with pytest.raises(OSError, match="not a regular file"):
             replace_private(path, b"text")
     assert pipe.is_fifo()
 
