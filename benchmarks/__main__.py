@@ -1,8 +1,8 @@
-"""How fast the chat server is, and beside whom: `python3 -m benchmarks [SCENE …] [--short]`.
+"""Measure the chat server beside other servers: `python3 -m benchmarks [SCENE …] [--short]`.
 
-Each scene is played with our server, with a bare loop that moves the same bytes (the floor), and with the peers that
-are installed, in turns, each time with a server of its own on a free port of this machine. The medians are printed, and
-which goals they meet. Nothing is left running.
+Each scene runs with our server, with the baseline (a bare loop that moves the same bytes), and with the peers that are
+installed, in turns, each time with a new server on a free port of this machine. The medians are printed, and which
+goals they meet. All processes are stopped at the end.
 """
 
 import argparse
@@ -19,48 +19,46 @@ from pathlib import Path
 from types import FrameType
 
 from benchmarks import report, scaling, soak
-from benchmarks.scenes import SCENES, WITHOUT, Scene
-from benchmarks.systems import ROOT, SYSTEMS, install_peers, last_line, raise_descriptor_limit, running
+from benchmarks.scenes import CONTROL_SUFFIX, SCENES, Scene
+from benchmarks.systems import ROOT, SYSTEMS, install_peers, last_line, raise_descriptor_limit, run_server
 
-JOB_SECONDS = 150.0  # for one server and scene, beyond the time that is measured
+JOB_SECONDS = 150.0  # for one system and scene, beyond the time that is measured
 RUNS, SECONDS = 5, 5.0
 SHORT_RUNS, SHORT_SECONDS = 3, 1.5
-SHORT_LIMIT_SECONDS = 540.0  # a scene that is behind its share of that is not played again
+SHORT_LIMIT_SECONDS = 540.0  # a scene that is behind its share of that does not run again
 SCALING = "scaling"
-OTHERS = "scaling, which is not among all; soak and connects, each alone"
-NOT_IN_JOB = ("name", "about", "beside", "systems", "only_long", "big", "goals")
+OTHER_SCENES = "scaling, which is not among all; soak and connects, each alone"
+NOT_IN_JOB = ("name", "description", "control", "systems", "only_long", "one_short_run", "goals")
+
+Entry = tuple[str, report.Result, list[str]]  # the list of the document that it belongs to, the summary, its lines
 
 
-def play(scene: Scene, name: str, seconds: float) -> report.Result:
-    """Play a scene once with the server `name`."""
+def run_scene(scene: Scene, name: str, seconds: float) -> report.Result:
+    """Run a scene once with the system `name`."""
     system = SYSTEMS[name]
-    if not system.program():
+    if not system.find_program():
         return {"note": "not installed"}
-    if system.one_room and scene.rooms > 1:
+    if system.single_room and scene.rooms > 1:
         return {"note": "has one room only"}
     try:
-        with running(system) as server:
+        with run_server(system) as server:
             job = {key: value for key, value in asdict(scene).items() if key not in NOT_IN_JOB}
-            job |= {"address": server.address, "pid": server.pid, "seconds": seconds}
-            job |= {
-                "dialect": system.dialect,
-                "in_flight": system.in_flight,
-                "prod": system.prod.decode(),
-                "tls": system.tls,
-            }
-            return load(job, seconds + JOB_SECONDS)
+            job |= {"address": server.address, "pid": server.pid, "seconds": seconds, "tls": system.tls}
+            job |= {"wire_format": system.wire_format, "max_pending": system.max_pending}
+            job |= {"keep_awake": system.keep_awake.decode()}
+            return run_load_generator(job, seconds + JOB_SECONDS)
     except RuntimeError as error:
         return {"note": str(error)}
 
 
-def load(job: dict[str, object], seconds: float) -> report.Result:
-    """Have the load generator do a job, and return its result. Raises RuntimeError if it has none in time."""
+def run_load_generator(job: dict[str, object], seconds: float) -> report.Result:
+    """Run a job in the load generator and return its result. Raises RuntimeError if there is none in time."""
     command = [sys.executable, "-m", "benchmarks.load", json.dumps(job)]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        told, errors = process.communicate(timeout=seconds)
+        output, errors = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         raise RuntimeError(f"no result within {seconds:.0f} s") from None
     finally:
@@ -68,132 +66,136 @@ def load(job: dict[str, object], seconds: float) -> report.Result:
         process.wait()
     if process.returncode:
         raise RuntimeError(f"the load generator failed: {last_line(errors)}")
-    result: report.Result = json.loads(told)
+    result: report.Result = json.loads(output)
     return result
 
 
-def play_all(scene: Scene, names: list[str], runs: int, seconds: float, until: float = math.inf) -> report.Results:
-    """Play a scene so many times with each server, in turns; once, and again only `until` a monotonic time."""
+def run_in_turns(scene: Scene, names: list[str], runs: int, seconds: float, until: float = math.inf) -> report.Results:
+    """Run a scene `runs` times with each system, in turns; no new turn starts after the monotonic time `until`."""
     turns = [(name, scene, name) for name in names]
-    if scene.beside:
-        turns += [(name + WITHOUT, SCENES[scene.beside], name) for name in names]
+    if scene.control:
+        turns += [(name + CONTROL_SUFFIX, SCENES[scene.control], name) for name in names]
     results: report.Results = {label: [] for label, _, _ in turns}
     for run in range(runs):
         if run and time.monotonic() > until:
             break
-        for label, played, name in turns:
+        for label, scene_of_turn, name in turns:
             if sys.stderr.isatty():
                 sys.stderr.write(f"\r\033[K{scene.name}, run {run + 1} of {runs}: {label}")
-            results[label].append(play(played, name, seconds))
+            results[label].append(run_scene(scene_of_turn, name, seconds))
     if sys.stderr.isatty():
         sys.stderr.write("\r\033[K")
     return results
 
 
-Told = tuple[str, report.Result, list[str]]  # where in the document it belongs, what, and as lines
+def measure_scene(scene: Scene, options: argparse.Namespace, until: float) -> Entry:
+    """Run a scene with all systems and return its entry."""
+    runs = 1 if options.short and scene.one_short_run else options.runs
+    results = run_in_turns(scene, systems_for(scene, options), runs, options.seconds, until)
+    summary = report.summarize(scene, results)
+    return "scenes", summary, report.format_table(summary)
 
 
-def play_scene(scene: Scene, given: argparse.Namespace, until: float) -> Told:
-    """Play a scene and tell what it came to."""
-    runs = 1 if given.short and scene.big else given.runs
-    told = report.summary(scene, play_all(scene, names_for(scene, given), runs, given.seconds, until))
-    return "scenes", told, report.lines(told)
+def systems_for(scene: Scene, options: argparse.Namespace) -> list[str]:
+    """Return the systems that a scene runs with."""
+    return options.systems or [name for name in scene.systems if not options.short or name not in scene.only_long]
 
 
-def names_for(scene: Scene, given: argparse.Namespace) -> list[str]:
-    """Return with which servers a scene is played."""
-    return given.systems or [name for name in scene.systems if not given.short or name not in scene.only_long]
-
-
-def time_limits(scenes: list[Scene], given: argparse.Namespace) -> list[float]:
-    """Return until when each scene may be played again: for ever, in the short form as its share of the time allows."""
-    if not given.short:
+def time_limits(scenes: list[Scene], options: argparse.Namespace) -> list[float]:
+    """Return the time up to which each scene may start again: with --short its share of the time, else no limit."""
+    if not options.short:
         return [math.inf] * len(scenes)
-    turns = [len(names_for(scene, given)) * (2 if scene.beside else 1) * (1 if scene.big else 3) for scene in scenes]
+    turns = [
+        len(systems_for(scene, options)) * (2 if scene.control else 1) * (1 if scene.one_short_run else 3)
+        for scene in scenes
+    ]
     shares = itertools.accumulate(turns)
     return [time.monotonic() + SHORT_LIMIT_SECONDS * share / sum(turns) for share in shares]
 
 
-def play_series(systems: list[str], runs: int, seconds: float) -> Iterator[Told]:
-    """Play every series and tell what each came to."""
+def measure_series(systems: list[str], runs: int, seconds: float) -> Iterator[Entry]:
+    """Run every scaling series and yield its entry."""
     for series in scaling.SERIES:
-        played = {
-            number: play_all(scene, [name for name in systems if scaling.may_play(name, scene)], runs, seconds)
+        results = {
+            number: run_in_turns(scene, [name for name in systems if scaling.can_run(name, scene)], runs, seconds)
             for number, scene in series.scenes
         }
-        told = scaling.summary(series, played)
-        yield "series", told, scaling.lines(told)
+        summary = scaling.summarize(series, results)
+        yield "series", summary, scaling.format_table(summary)
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    options = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="python3 -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("scenes", nargs="*", metavar="SCENE", help=f"all, or of: {' '.join(SCENES)}; {OTHERS}")
-    options.add_argument("--systems", help="names with commas between, of: " + " ".join(SYSTEMS))
-    options.add_argument("--runs", type=int, help=f"of each scene and server ({RUNS})")
-    options.add_argument("--seconds", type=float, help=f"that each run is measured ({SECONDS:g})")
-    options.add_argument(
+    parser.add_argument("scenes", nargs="*", metavar="SCENE", help=f"all, or of: {' '.join(SCENES)}; {OTHER_SCENES}")
+    parser.add_argument("--systems", help="names with commas between, of: " + " ".join(SYSTEMS))
+    parser.add_argument("--runs", type=int, help=f"of each scene and system ({RUNS})")
+    parser.add_argument("--seconds", type=float, help=f"measured in each run ({SECONDS:g})")
+    parser.add_argument(
         "--short", action="store_true", help=f"up to {SHORT_RUNS} runs of {SHORT_SECONDS:g} s, in less than 10 minutes"
     )
-    options.add_argument("--json", type=Path, metavar="FILE", help="write everything there, too")
-    options.add_argument("--hours", type=float, default=1.0, help="that the scene soak lasts (1)")
-    options.add_argument("--visits", type=int, default=soak.VISITS, help=f"of the scene connects ({soak.VISITS:,})")
-    options.add_argument("--install-peers", action="store_true", help="install the peers that are on PyPI, and end")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to FILE, too")
+    parser.add_argument("--hours", type=float, default=1.0, help="duration of the scene soak (1)")
+    parser.add_argument("--visits", type=int, default=soak.VISITS, help=f"of the scene connects ({soak.VISITS:,})")
+    parser.add_argument("--install-peers", action="store_true", help="install the peers from PyPI, and exit")
+    return parser
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return the arguments with their defaults; exit with an error if a scene or a system does not exist."""
+    parser = make_parser()
+    options = parser.parse_args()
+    alone = options.scenes in (["soak"], ["connects"])
+    options.scenes = options.scenes or list(SCENES)
+    if unknown := [name for name in options.scenes if name not in (*SCENES, SCALING) and not alone]:
+        parser.error(f"there is no scene {unknown[0]}")
+    options.systems = options.systems.split(",") if options.systems else []
+    if unknown := [name for name in options.systems if name not in SYSTEMS]:
+        parser.error(f"there is no system {unknown[0]}")
+    options.runs = options.runs or (SHORT_RUNS if options.short else RUNS)
+    options.seconds = options.seconds or (SHORT_SECONDS if options.short else SECONDS)
     return options
 
 
-def asked_for() -> argparse.Namespace:
-    """Return what is asked for, complete and possible."""
-    options = parser()
-    given = options.parse_args()
-    alone = given.scenes in (["soak"], ["connects"])
-    given.scenes = given.scenes or list(SCENES)
-    if unknown := [name for name in given.scenes if name not in (*SCENES, SCALING) and not alone]:
-        options.error(f"there is no scene {unknown[0]}")
-    given.systems = given.systems.split(",") if given.systems else []
-    if unknown := [name for name in given.systems if name not in SYSTEMS]:
-        options.error(f"there is no server {unknown[0]}")
-    given.runs = given.runs or (SHORT_RUNS if given.short else RUNS)
-    given.seconds = given.seconds or (SHORT_SECONDS if given.short else SECONDS)
-    return given
-
-
-def play_scenes(given: argparse.Namespace) -> None:
-    """Play scenes and series, and print and write what they came to."""
-    document = report.document(given.runs, given.seconds)
-    scenes = [SCENES[name] for name in given.scenes if name != SCALING]
-    limits = time_limits(scenes, given)
-    tell: Iterator[Told] = (play_scene(scene, given, until) for scene, until in zip(scenes, limits, strict=True))
-    if SCALING in given.scenes:
-        tell = itertools.chain(tell, play_series(given.systems or list(scaling.SYSTEMS), given.runs, given.seconds))
-    for key, told, lines in tell:
-        document[key].append(told)
+def measure_all(options: argparse.Namespace) -> None:
+    """Run scenes and series; print each result, and write it to the JSON file, when it is there."""
+    document = report.new_document(options.runs, options.seconds)
+    scenes = [SCENES[name] for name in options.scenes if name != SCALING]
+    limits = time_limits(scenes, options)
+    entries: Iterator[Entry] = (
+        measure_scene(scene, options, until) for scene, until in zip(scenes, limits, strict=True)
+    )
+    if SCALING in options.scenes:
+        systems = options.systems or list(scaling.SYSTEMS)
+        entries = itertools.chain(entries, measure_series(systems, options.runs, options.seconds))
+    for key, summary, lines in entries:
+        document[key].append(summary)
         print("\n".join(lines), flush=True)
-        if given.json:
-            given.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        if options.json:
+            options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
-def _end(number: int, _: FrameType | None) -> None:
+def _exit_on_signal(number: int, _: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
 def main() -> int:
-    """Do what is asked for; return the exit code."""
-    given = asked_for()
-    signal.signal(signal.SIGTERM, _end)
+    """Run what the arguments ask for; return the exit code."""
+    options = parse_arguments()
+    signal.signal(signal.SIGTERM, _exit_on_signal)
     raise_descriptor_limit()
-    if given.install_peers:
+    if options.install_peers:
         if failure := install_peers():
             print(failure)
         return 1 if failure else 0
     try:
-        if given.scenes == ["soak"]:
-            return soak.soak(given.hours)
-        if given.scenes == ["connects"]:
-            return soak.connects(given.visits)
-        play_scenes(given)
+        if options.scenes == ["soak"]:
+            return soak.run_soak(options.hours)
+        if options.scenes == ["connects"]:
+            return soak.run_connects(options.visits)
+        measure_all(options)
     except KeyboardInterrupt:
         return 130
     return 0

@@ -1,8 +1,8 @@
-"""The floor: what sending the same bytes to the same sockets costs without a chat. `python3 -m benchmarks.baseline`.
+"""The baseline: what sending the same bytes to the same sockets costs without a chat. `python3 -m benchmarks.baseline`.
 
-A bare epoll loop of Python. It knows who is in which room, and puts before each line that comes the very bytes that our
-server puts there; it parses nothing, numbers nothing, keeps nothing. What arrives for a room in one round goes out with
-one send a member, as in our server.
+A bare epoll loop in Python. It knows which client is in which room and puts the same prefix before each line as our
+server. It parses, numbers and stores nothing. What arrives for a room in one round goes out with one send a member, as
+in our server.
 """
 
 import select
@@ -10,25 +10,25 @@ import socket
 import sys
 from collections import deque
 
-BACKLOG = 1_024
+LISTEN_BACKLOG = 1_024
 RECV_BYTES = 65_536
 IN, OUT = select.EPOLLIN, select.EPOLLOUT
 
 
 class Member:
-    """A connection: the room where it is, a line that has not ended, what its socket did not take."""
+    """A connection, its room, the line that has not ended, and what its socket did not take."""
 
-    __slots__ = ("backlog", "rest", "room", "socket")
+    __slots__ = ("backlog", "partial", "room", "socket")
 
     def __init__(self, connection: socket.socket, room: "Room") -> None:
         self.socket = connection
         self.room = room
-        self.rest = b""
+        self.partial = b""
         self.backlog: deque[memoryview] = deque()
 
 
 class Room:
-    """Who is there, and what is to be sent to all."""
+    """The members of a room, and what the next batch sends to all."""
 
     __slots__ = ("batch", "members", "prefix")
 
@@ -38,7 +38,7 @@ class Room:
         self.batch: list[bytes] = []
 
 
-class Floor:
+class BaselineServer:
     """The loop."""
 
     def __init__(self, listener: socket.socket) -> None:
@@ -47,10 +47,10 @@ class Floor:
         self._epoll.register(listener, IN)
         self._members: dict[int, Member] = {}
         self._rooms: dict[str, Room] = {}
-        self._touched: set[Room] = set()
+        self._rooms_to_flush: set[Room] = set()
 
     def run(self) -> None:
-        """Serve for ever."""
+        """Serve until the process is killed."""
         while True:
             for descriptor, event in self._epoll.poll():
                 member = self._members.get(descriptor)
@@ -58,12 +58,12 @@ class Floor:
                     self._accept()
                     continue
                 if event & OUT:
-                    self._catch_up(member)
+                    self._send_backlog(member)
                 if event & ~OUT:
-                    self._take(member)
-            for room in self._touched:
+                    self._receive(member)
+            for room in self._rooms_to_flush:
                 self._flush(room)
-            self._touched.clear()
+            self._rooms_to_flush.clear()
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
@@ -72,23 +72,23 @@ class Floor:
         self._members[connection.fileno()] = Member(connection, Room(""))
         self._epoll.register(connection, IN)
 
-    def _take(self, member: Member) -> None:
+    def _receive(self, member: Member) -> None:
         try:
             data = member.socket.recv(RECV_BYTES)
         except OSError:
             data = b""
         if not data:
-            self._let_go(member)
+            self._disconnect(member)
         elif data.startswith(b"/"):
-            self._move(member, data.decode())
+            self._run_command(member, data.decode())
         else:
-            self._repeat(member, data)
+            self._queue_lines(member, data)
 
-    def _move(self, member: Member, line: str) -> None:
-        """Bring a newcomer to the lobby, or somebody to another room; all that is asked comes as one line."""
+    def _run_command(self, member: Member, line: str) -> None:
+        """Move a client to the lobby or to another room, or disconnect it; a command arrives as one line."""
         word, argument, *_ = [*line.split(), ""]
         if word == "/exit":
-            self._let_go(member)
+            self._disconnect(member)
             return
         name = argument if word == "/join" else "lobby"
         member.room.members.discard(member)
@@ -96,14 +96,14 @@ class Floor:
         member.room.members.add(member)
         member.socket.send(f"/entered {name} 0 1 -\n".encode())
 
-    def _repeat(self, member: Member, data: bytes) -> None:
-        data = member.rest + data
+    def _queue_lines(self, member: Member, data: bytes) -> None:
+        data = member.partial + data
         end = data.rfind(b"\n")
-        member.rest = data[end + 1 :]
+        member.partial = data[end + 1 :]
         if end >= 0:
             prefix = member.room.prefix
             member.room.batch.append(prefix + data[:end].replace(b"\n", b"\n" + prefix) + b"\n")
-            self._touched.add(member.room)
+            self._rooms_to_flush.add(member.room)
 
     def _flush(self, room: Room) -> None:
         data = b"".join(room.batch)
@@ -115,7 +115,7 @@ class Floor:
                 member.backlog.append(memoryview(data)[sent:])
                 self._epoll.modify(member.socket, IN | OUT)
 
-    def _catch_up(self, member: Member) -> None:
+    def _send_backlog(self, member: Member) -> None:
         while member.backlog:
             data = member.backlog[0]
             sent = self._send(member, data)
@@ -128,21 +128,21 @@ class Floor:
     def _send(self, member: Member, data: bytes | memoryview) -> int:
         try:
             return member.socket.send(data)
-        except OSError:  # full, or gone, which reading tells
+        except OSError:  # full, or closed: the next read finds out
             return 0
 
-    def _let_go(self, member: Member) -> None:
+    def _disconnect(self, member: Member) -> None:
         member.room.members.discard(member)
         del self._members[member.socket.fileno()]
         member.socket.close()
 
 
 def main() -> None:
-    """Listen on a free port and say which."""
-    with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener:
+    """Listen on a free port and print it."""
+    with socket.create_server(("127.0.0.1", 0), backlog=LISTEN_BACKLOG) as listener:
         sys.stdout.write("listening on {}:{}\n".format(*listener.getsockname()))
         sys.stdout.flush()
-        Floor(listener).run()
+        BaselineServer(listener).run()
 
 
 if __name__ == "__main__":

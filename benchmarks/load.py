@@ -1,7 +1,7 @@
 """The load generator, a process of its own: `python3 -m benchmarks.load JOB`, JSON in and JSON out.
 
-It plays one scene against one server that runs, and measures: what arrives, and when, on its own side; CPU and memory
-of the server's process from outside.
+It runs one scene against one running server. It measures what arrives, and when, on its own side, and the CPU time and
+memory of the server's process from outside.
 """
 
 import gc
@@ -10,137 +10,150 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import connection_scenarios as mass
-from benchmarks.load_clients import Crowd, TimedCrowd
-from benchmarks.measure import Job, MissingError, Result, Usage, Window, by_room, delays, enter, hearers, losses
+from benchmarks.connection_scenarios import run_catch_up, run_idle, run_storm
+from benchmarks.load_clients import LoadClients, TimedLoadClients
+from benchmarks.measure import (
+    Job,
+    MissingError,
+    Result,
+    Usage,
+    Window,
+    delay_quantiles,
+    drops,
+    group_by_room,
+    join_all,
+    recipients_per_message,
+)
 from benchmarks.systems import raise_descriptor_limit
-from benchmarks.wire_formats import DIALECTS, text
+from benchmarks.wire_formats import WIRE_FORMATS, message_text
 
 WARM_UP_SECONDS = 1.0  # not counted
-BLOCK_LINES = 1_024  # that a flooder offers at once
-PROD_SECONDS = 0.001
-CHURN_IN_FLIGHT = 100
+BLOCK_LINES = 1_024  # that a flooding client offers at once
+KEEP_AWAKE_SECONDS = 0.001
+CHURN_MAX_PENDING = 100
 
 
 class Churn:
-    """Others who come into the first room and leave it as soon as they are in, so many a second."""
+    """Additional clients, `job.churn` a second, that join the first room and leave at once."""
 
-    def __init__(self, crowd: Crowd, job: Job) -> None:
-        self._crowd, self._rate = crowd, job.churn
-        self._residents = len(crowd.inside)
-        self._begun = 0
+    def __init__(self, clients: LoadClients, job: Job) -> None:
+        self._clients, self._rate = clients, job.churn
+        self._residents = len(clients.joined)
+        self._started = 0
         self._start = time.monotonic()
         self.left = 0
 
-    def step(self, *, over: bool = False) -> None:
-        """Have those come who are due, unless it is over, and those leave who are in."""
-        due = 0.0 if over else (time.monotonic() - self._start) * self._rate
-        while self._begun < due and self._crowd.people < self._residents + CHURN_IN_FLIGHT:
-            self._crowd.begin(f"x{self._begun}", 0)
-            self._begun += 1
-        for client in self._crowd.inside[self._residents :]:
-            self._crowd.leave(client)
+    def step(self, *, ending: bool = False) -> None:
+        """Connect the clients that are due, none if it is `ending`, and make those leave that have joined."""
+        due = 0.0 if ending else (time.monotonic() - self._start) * self._rate
+        while self._started < due and self._clients.connected < self._residents + CHURN_MAX_PENDING:
+            self._clients.sign_in(f"x{self._started}", 0)
+            self._started += 1
+        for client in self._clients.joined[self._residents :]:
+            self._clients.leave(client)
             self.left += 1
 
 
 class Flood:
-    """Some of each room say what they can, as fast as the server takes it; one keeps it awake, if it must be."""
+    """Some clients of each room send as fast as the server reads."""
 
-    def __init__(self, crowd: Crowd, job: Job) -> None:
-        self._crowd = crowd
-        crowd.go_deaf(crowd.inside[len(crowd.inside) - job.stalled :])
-        self._prod, self._prodder = job.prod.encode(), crowd.inside[-1]
-        self.churn = Churn(crowd, job)
-        self._step = PROD_SECONDS if job.prod or job.churn else 1.0
-        for number, room in enumerate(by_room(crowd, job)):
+    def __init__(self, clients: LoadClients, job: Job) -> None:
+        self._clients = clients
+        clients.stop_reading(clients.joined[len(clients.joined) - job.stalled :])
+        self._keep_awake, self._waker = job.keep_awake.encode(), clients.joined[-1]
+        self.churn = Churn(clients, job)
+        self._step = KEEP_AWAKE_SECONDS if job.keep_awake or job.churn else 1.0
+        for number, room in enumerate(group_by_room(clients, job)):
             for client in room[: job.flooders]:
-                crowd.flood(client, crowd.dialect.say(number, text()) * BLOCK_LINES)
+                clients.start_flood(client, clients.wire_format.encode_message(number, message_text()) * BLOCK_LINES)
 
-    def keep(self, seconds: float) -> None:
-        """Go on for so long."""
+    def run(self, seconds: float) -> None:
+        """Continue for `seconds`."""
         end = time.monotonic() + seconds
-        prodded = 0.0
+        woken = 0.0
         while (now := time.monotonic()) < end:
-            if self._prod and now >= prodded + PROD_SECONDS:
-                prodded = now
-                self._crowd.say(self._prodder, self._prod)
+            if self._keep_awake and now >= woken + KEEP_AWAKE_SECONDS:
+                woken = now
+                self._clients.send(self._waker, self._keep_awake)
             self.churn.step()
-            self._crowd.pump(min(self._step, end - now))
+            self._clients.poll(min(self._step, end - now))
 
 
-def flood(job: Job) -> Result:
-    """Let some of each room say what they can."""
+def run_flood(job: Job) -> Result:
+    """Measure a flood."""
     usage = Usage(job.pid)
-    with Crowd(job.address, DIALECTS[job.dialect], job.context()) as crowd:
-        result = enter(crowd, job, usage)
-        talk = Flood(crowd, job)
-        talk.keep(WARM_UP_SECONDS)
-        window, left = Window(crowd, usage), talk.churn.left
-        talk.keep(job.seconds)
-        result |= window.result(hearers(job))
-        if job.churn:  # those who come and go hear something, too
-            result |= {"messages_per_second": None, "left_per_second": (talk.churn.left - left) / job.seconds}
-        return result | losses(crowd)
+    with LoadClients(job.address, WIRE_FORMATS[job.wire_format], job.context()) as clients:
+        result = join_all(clients, job, usage)
+        flood = Flood(clients, job)
+        flood.run(WARM_UP_SECONDS)
+        window, left = Window(clients, usage), flood.churn.left
+        flood.run(job.seconds)
+        result |= window.result(recipients_per_message(job))
+        if job.churn:  # the churning clients receive messages too
+            result |= {"messages_per_second": None, "left_per_second": (flood.churn.left - left) / job.seconds}
+        return result | drops(clients)
 
 
-class Pace:
-    """Messages one at a time, evenly spread over the time, the rooms and the people in them."""
+class Pacer:
+    """Single messages, evenly spread over the time, the rooms and their members."""
 
-    def __init__(self, crowd: TimedCrowd, job: Job) -> None:
-        self._crowd, self._job = crowd, job
-        self._rooms = by_room(crowd, job)
-        self._said = 0
+    def __init__(self, clients: TimedLoadClients, job: Job) -> None:
+        self._clients, self._job = clients, job
+        self._rooms = group_by_room(clients, job)
+        self._sent = 0
         self._start = time.monotonic()
-        self.late = 0.0  # seconds, at the worst, that this process was behind itself
+        self.late = 0.0  # the most seconds that this process was behind its own schedule
 
-    def keep(self, seconds: float) -> None:
-        """Say what is due and take what arrives, for so long."""
+    def run(self, seconds: float) -> None:
+        """Send what is due and read what arrives, for `seconds`."""
         end = time.monotonic() + seconds
         while (now := time.monotonic()) < end:
-            due = self._start + self._said / self._job.per_second
+            due = self._start + self._sent / self._job.per_second
             if now >= due:
                 self.late = max(self.late, now - due)
-                self._say_next()
-                self._crowd.pump(0)
+                self._send_next()
+                self._clients.poll(0)
             else:
-                self._crowd.pump(min(due, end) - now)
+                self._clients.poll(min(due, end) - now)
 
-    def _say_next(self) -> None:
-        turn, room = divmod(self._said, self._job.rooms)
-        people = self._rooms[room]
-        self._crowd.say(people[turn % len(people)], self._crowd.dialect.say(room, text(time.time_ns())))
-        self._said += 1
+    def _send_next(self) -> None:
+        turn, room = divmod(self._sent, self._job.rooms)
+        members = self._rooms[room]
+        message = self._clients.wire_format.encode_message(room, message_text(time.time_ns()))
+        self._clients.send(members[turn % len(members)], message)
+        self._sent += 1
 
 
-def paced(job: Job) -> Result:
-    """Let all speak in turns, so many messages a second."""
+def run_paced(job: Job) -> Result:
+    """Measure messages at a fixed rate, sent by all clients in turns."""
     usage = Usage(job.pid)
-    with TimedCrowd(job.address, DIALECTS[job.dialect], job.context(), own_clock=job.own_clock) as crowd:
-        result = enter(crowd, job, usage)
-        pace = Pace(crowd, job)
-        pace.keep(WARM_UP_SECONDS)
-        del crowd.delays[:]
-        pace.late = 0.0
-        window = Window(crowd, usage)
-        pace.keep(job.seconds)
-        result |= window.result(hearers(job)) | delays(crowd.delays) | {"late_ms": pace.late * 1e3}
-        result["kept_share"] = result["messages_per_second"] / job.per_second
-        return result | losses(crowd)
+    wire_format = WIRE_FORMATS[job.wire_format]
+    with TimedLoadClients(job.address, wire_format, job.context(), own_clock=job.own_clock) as clients:
+        result = join_all(clients, job, usage)
+        pacer = Pacer(clients, job)
+        pacer.run(WARM_UP_SECONDS)
+        del clients.delays[:]
+        pacer.late = 0.0
+        window = Window(clients, usage)
+        pacer.run(job.seconds)
+        result |= window.result(recipients_per_message(job)) | delay_quantiles(clients.delays)
+        result |= {"late_ms": pacer.late * 1e3, "arrived_share": result["messages_per_second"] / job.per_second}
+        return result | drops(clients)
 
 
 KINDS: dict[str, Callable[[Job], Result]] = {
-    "flood": flood,
-    "paced": paced,
-    "storm": mass.storm,
-    "idle": mass.idle,
-    "catch-up": mass.catch_up,
+    "flood": run_flood,
+    "paced": run_paced,
+    "storm": run_storm,
+    "idle": run_idle,
+    "catch-up": run_catch_up,
 }
 
 
 def main() -> None:
-    """Do one job and print its result."""
+    """Run one job and print its result."""
     raise_descriptor_limit()
-    gc.disable()  # a process of seconds; no pauses
+    gc.disable()  # no pauses: the process lives for seconds
     job = json.loads(sys.argv[1])
     job["address"] = tuple(job["address"])
     job = Job(**job)

@@ -1,8 +1,8 @@
 """The clients of the load generator: many connections in one thread, over epoll.
 
-They receive into one big buffer and count the marks in it, so that a client costs next to nothing; with numpy (which
-matplotlib brings) the counting is ten times as fast. A `TimedCrowd` also reads each message's time stamp: the delay is
-from there to when the kernel had the message for the client, so how late this process reads it does not count.
+They receive into one big buffer and count the markers in it, so that a client costs next to nothing. With numpy (which
+matplotlib installs) counting is ten times as fast. `TimedLoadClients` also reads the time stamp of each message: the
+delay ends when the kernel has the message for the client, so it does not depend on how late this process reads it.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, Self
 
-from benchmarks.wire_formats import MARK, NOWHERE, STAMP_DIGITS, Dialect
+from benchmarks.wire_formats import MARKER, NO_ROOM, STAMP_DIGITS, WireFormat
 
 try:
     import numpy as np
@@ -25,40 +25,41 @@ except ImportError:
     np = None  # type: ignore[assignment,unused-ignore]
 
 BUFFER_BYTES = 1_048_576
-TAIL_BYTES = 512  # of what was read, kept while one enters, for a word that is cut
-SMALL_BYTES = 4_096  # below that the plain count is the faster one
-WAIT_SECONDS = 0.1
-SO_TIMESTAMPNS = 35  # Linux: with each read the kernel tells when the data arrived
+TAIL_BYTES = 512  # of earlier data, stored during sign-in because a word may arrive in two pieces
+SMALL_BYTES = 4_096  # below that the plain count is faster
+POLL_SECONDS = 0.1
+CONNECT_SECONDS = 10.0  # with TLS, for the handshake too
+SO_TIMESTAMPNS = 35  # Linux: with each read the kernel says when the data arrived
 STAMP_BYTES = 64  # room for that
 IN, OUT = select.EPOLLIN, select.EPOLLOUT
 
 
 class Stage(Enum):
-    """How far a client has come."""
+    """The stage of a client's session."""
 
-    GREETING = 1
+    SIGNING_IN = 1
     JOINING = 2
-    INSIDE = 3
+    JOINED = 3
     LEAVING = 4
 
 
-class Client:
+class LoadClient:
     """One connection."""
 
-    __slots__ = ("endless", "name", "rest", "room", "socket", "stage", "unsent")
+    __slots__ = ("flood_block", "name", "partial", "room", "socket", "stage", "unsent")
 
     def __init__(self, connection: socket.socket, name: str, room: int) -> None:
         self.socket = connection
         self.name = name
         self.room = room
-        self.stage = Stage.GREETING
-        self.rest = b""
+        self.stage = Stage.SIGNING_IN
+        self.partial = b""  # received data that is not yet parsed
         self.unsent = memoryview(b"")
-        self.endless = memoryview(b"")  # what one who floods says again and again
+        self.flood_block = memoryview(b"")  # what a flooding client sends again and again
 
 
-class Counter:
-    """A buffer that counts the marks in it."""
+class MarkerCounter:
+    """A receive buffer that counts the markers in it."""
 
     def __init__(self) -> None:
         self.buffer = bytearray(BUFFER_BYTES)
@@ -67,27 +68,29 @@ class Counter:
             self._mask: Any = np.empty(BUFFER_BYTES, dtype=bool)
 
     def count(self, size: int) -> int:
-        """Return how many there are in the first `size` bytes."""
+        """Return the number of markers in the first `size` bytes."""
         if size < SMALL_BYTES or np is None:
-            return self.buffer.count(MARK, 0, size)
-        np.equal(self._view[:size], MARK[0], out=self._mask[:size])
+            return self.buffer.count(MARKER, 0, size)
+        np.equal(self._view[:size], MARKER[0], out=self._mask[:size])
         return int(np.count_nonzero(self._mask[:size]))
 
 
-class Crowd:
-    """Clients that enter, and then count what arrives. A context manager that closes them."""
+class LoadClients:
+    """Clients that sign in and then count the messages that arrive; a context manager that closes them."""
 
-    def __init__(self, address: tuple[str, int], dialect: Dialect, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, address: tuple[str, int], wire_format: WireFormat, context: ssl.SSLContext | None = None
+    ) -> None:
         self.address = address
-        self.dialect = dialect
-        self.messages = 0  # arrived, marked
-        self.bytes = 0  # arrived
-        self.inside: list[Client] = []
-        self.dropped = 0  # whose connection the server ended
-        self.complaint = ""  # the first thing a server said against one of them
+        self.wire_format = wire_format
+        self.messages = 0  # that arrived, with a marker
+        self.bytes = 0  # that arrived
+        self.joined: list[LoadClient] = []
+        self.dropped = 0  # clients whose connection the server ended
+        self.refusal = ""  # the first error that the server sent to one of them
         self._context = context
-        self._counter = Counter()
-        self._clients: dict[int, Client] = {}
+        self._counter = MarkerCounter()
+        self._by_descriptor: dict[int, LoadClient] = {}
         self._epoll = select.epoll()
 
     def __enter__(self) -> Self:
@@ -96,48 +99,46 @@ class Crowd:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for client in self._clients.values():
+        for client in self._by_descriptor.values():
             client.socket.close()
         self._epoll.close()
 
-    # ------------------------------------------------------------------------------------------------- coming
+    @property
+    def connected(self) -> int:
+        """The number of clients that are connected, or about to be."""
+        return len(self._by_descriptor)
 
-    def enter(self, count: int, rooms: int, in_flight: int, seconds: float) -> float:
-        """Bring `count` clients in, into `rooms` in turns, at most `in_flight` at a time; return how long it took.
+    # ------------------------------------------------------------------------------------------------- sign-in
 
-        Without rooms they join none. Those who are not in after `seconds`, or were refused, are missing from `inside`.
+    def join_all(self, count: int, rooms: int, max_pending: int, seconds: float) -> float:
+        """Connect `count` clients, spread over `rooms`, at most `max_pending` at a time; return the seconds it took.
+
+        Without rooms they join none. A client that did not join within `seconds` is missing from `joined`.
         """
         start = time.monotonic()
-        wanted = iter(range(count))
-        begun = 0
-        while len(self.inside) + self.dropped < count and time.monotonic() < start + seconds:
-            while begun < count and begun - len(self.inside) - self.dropped < in_flight:
-                number = next(wanted)
-                self.begin(f"c{number}", number % rooms if rooms else NOWHERE)
-                begun += 1
-            self.pump(WAIT_SECONDS)
+        started = 0
+        while len(self.joined) + self.dropped < count and time.monotonic() < start + seconds:
+            while started < count and started - len(self.joined) - self.dropped < max_pending:
+                self.sign_in(f"c{started}", started % rooms if rooms else NO_ROOM)
+                started += 1
+            self.poll(POLL_SECONDS)
         return time.monotonic() - start
 
-    def begin(self, name: str, room: int) -> None:
-        """Have one more client connect and enter."""
-        self.connect(name, room).unsent = memoryview(self.dialect.greet(name))
+    def sign_in(self, name: str, room: int) -> None:
+        """Connect one more client, which signs in and joins `room`."""
+        self.connect(name, room).unsent = memoryview(self.wire_format.encode_sign_in(name))
 
-    def connect(self, name: str, room: int) -> Client:
-        """Have one more client connect."""
-        client = Client(self._connect(), name, room)
-        self._clients[client.socket.fileno()] = client
+    def connect(self, name: str, room: int) -> LoadClient:
+        """Connect one more client, which sends nothing."""
+        client = LoadClient(self._connect(), name, room)
+        self._by_descriptor[client.socket.fileno()] = client
         self._epoll.register(client.socket, IN | OUT)
         return client
-
-    @property
-    def people(self) -> int:
-        """How many are connected, or about to be."""
-        return len(self._clients)
 
     def _connect(self) -> socket.socket:
         connection = socket.socket()
         if self._context:
-            connection.settimeout(10)
+            connection.settimeout(CONNECT_SECONDS)
             connection.connect(self.address)
             connection = self._context.wrap_socket(connection)
         connection.setblocking(False)
@@ -146,81 +147,81 @@ class Crowd:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
-    def _go_on(self, client: Client, data: bytes) -> None:
-        """Take the next step of entering, if the server has said so."""
-        seen = client.rest + data
-        client.rest = seen[-TAIL_BYTES:]
-        if client.stage is Stage.GREETING and self.dialect.welcomed in seen:
-            self._note_complaint(seen)  # only before: what others said comes after
-            client.rest = b""
+    def _advance_sign_in(self, client: LoadClient, data: bytes) -> None:
+        """Take the next step of signing in if the server allows it."""
+        seen = client.partial + data
+        client.partial = seen[-TAIL_BYTES:]
+        if client.stage is Stage.SIGNING_IN and self.wire_format.welcome in seen:
+            self._record_refusal(seen)  # only now: later, messages of other clients may look like one
+            client.partial = b""
             client.stage = Stage.JOINING
-            if not (join := self.dialect.join(client.room)):
-                self._arrive(client)
+            if join := self.wire_format.encode_join(client.room):
+                self.send(client, join)
             else:
-                self.say(client, join)
-        elif client.stage is Stage.JOINING and self.dialect.joined(client.room) in seen:
-            self._arrive(client)
+                self._mark_joined(client)
+        elif client.stage is Stage.JOINING and self.wire_format.joined(client.room) in seen:
+            self._mark_joined(client)
         elif client.stage is not Stage.LEAVING:
-            self._note_complaint(seen)
+            self._record_refusal(seen)
 
-    def _arrive(self, client: Client) -> None:
-        client.stage = Stage.INSIDE
-        client.rest = b""
-        self.inside.append(client)
+    def _mark_joined(self, client: LoadClient) -> None:
+        client.stage = Stage.JOINED
+        client.partial = b""
+        self.joined.append(client)
 
-    def _note_complaint(self, data: bytes) -> None:
-        if not self.complaint and (found := self.dialect.refused.search(data)):
-            self.complaint = found[0].decode(errors="replace")
+    def _record_refusal(self, data: bytes) -> None:
+        if not self.refusal and (found := self.wire_format.refusal.search(data)):
+            self.refusal = found[0].decode(errors="replace")
 
-    # ------------------------------------------------------------------------------------------------- being there
+    # ------------------------------------------------------------------------------------------------- traffic
 
-    def say(self, client: Client, data: bytes) -> None:
-        """Send as much as goes at once, and the rest when it can be sent."""
+    def send(self, client: LoadClient, data: bytes) -> None:
+        """Send what the socket takes now, and the rest when it is writable."""
         if client.unsent:
             client.unsent = memoryview(bytes(client.unsent) + data)
             return
         client.unsent = memoryview(data)
-        self._send(client)
+        self._flush(client)
         if client.unsent:
             self._epoll.modify(client.socket, IN | OUT)
 
-    def flood(self, client: Client, block: bytes) -> None:
-        """Have a client say whole lines as fast as the server takes them, from here on."""
-        client.unsent = client.endless = memoryview(block)
+    def start_flood(self, client: LoadClient, block: bytes) -> None:
+        """Make a client send `block`, whole lines, again and again, as fast as the server reads it."""
+        client.unsent = client.flood_block = memoryview(block)
         self._epoll.modify(client.socket, IN | OUT)
 
-    def go_deaf(self, clients: Iterable[Client]) -> None:
-        """Have clients never read again."""
+    def stop_reading(self, clients: Iterable[LoadClient]) -> None:
+        """Make clients never read again."""
         for client in clients:
             self._epoll.unregister(client.socket)
-            self.inside.remove(client)
+            self.joined.remove(client)
 
-    def pump(self, seconds: float) -> None:
-        """Wait at most `seconds` for something to arrive or to be sendable, and take it."""
+    def poll(self, seconds: float) -> None:
+        """Wait at most `seconds` for sockets that are readable or writable, then read and send."""
         for descriptor, event in self._epoll.poll(seconds):
-            client = self._clients.get(descriptor)
+            client = self._by_descriptor.get(descriptor)
             if client is None:
                 continue
             if event & OUT:
-                self._send(client)
+                self._flush(client)
                 if not client.unsent:
-                    client.unsent = client.endless
-                    if not client.endless:
+                    client.unsent = client.flood_block
+                    if not client.flood_block:
                         self._epoll.modify(descriptor, IN)
             if event & ~OUT:
                 self._receive(client)
 
-    def _send(self, client: Client) -> None:
+    def _flush(self, client: LoadClient) -> None:
         try:
             sent = client.socket.send(client.unsent)
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             return
         except OSError:
-            client.unsent = memoryview(b"")  # reading tells that it is over
+            client.unsent = memoryview(b"")  # the next read finds that the connection has ended
             return
         client.unsent = client.unsent[sent:]
 
-    def _receive(self, client: Client) -> None:
+    def _receive(self, client: LoadClient) -> None:
         try:
             size = client.socket.recv_into(self._counter.buffer)
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -228,61 +229,66 @@ class Crowd:
         except OSError:
             size = 0
         if not size:
-            self._lose(client)
+            self._remove(client)
             return
         self.bytes += size
-        if client.stage is Stage.INSIDE:
+        if client.stage is Stage.JOINED:
             self.messages += self._counter.count(size)
         else:
-            self._go_on(client, bytes(memoryview(self._counter.buffer)[:size]))
+            self._advance_sign_in(client, bytes(memoryview(self._counter.buffer)[:size]))
 
-    def leave(self, client: Client) -> None:
-        """Have a client leave; his connection is closed when the server has closed it."""
-        if client.stage is Stage.INSIDE:
-            self.inside.remove(client)
-        client.stage = Stage.LEAVING
-        self.say(client, self.dialect.leave())
+    # ------------------------------------------------------------------------------------------------- leaving
 
-    def close(self, client: Client, *, abruptly: bool = False) -> None:
-        """Close a client's connection without a word; abruptly, with a reset."""
-        if abruptly:
+    def leave(self, client: LoadClient) -> None:
+        """Make a client leave; its connection is closed when the server has closed it."""
+        self._mark_leaving(client)
+        self.send(client, self.wire_format.encode_leave())
+
+    def close(self, client: LoadClient, *, reset: bool = False) -> None:
+        """Close a client's connection without leaving first; with `reset`, by a TCP reset."""
+        if reset:
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        if client.stage is Stage.INSIDE:
-            self.inside.remove(client)
-        client.stage = Stage.LEAVING
-        self._lose(client)
+        self._mark_leaving(client)
+        self._remove(client)
 
-    def half_close(self, client: Client) -> None:
-        """End a client's own side; his connection is closed when the server has closed it."""
-        self.inside.remove(client)
-        client.stage = Stage.LEAVING
+    def half_close(self, client: LoadClient) -> None:
+        """End the client's sending side; its connection is closed when the server has closed it."""
+        self._mark_leaving(client)
         client.socket.shutdown(socket.SHUT_WR)
 
-    def _lose(self, client: Client) -> None:
-        del self._clients[client.socket.fileno()]
+    def _mark_leaving(self, client: LoadClient) -> None:
+        if client.stage is Stage.JOINED:
+            self.joined.remove(client)
+        client.stage = Stage.LEAVING
+
+    def _remove(self, client: LoadClient) -> None:
+        del self._by_descriptor[client.socket.fileno()]
         self._epoll.unregister(client.socket)
         client.socket.close()
         if client.stage is not Stage.LEAVING:
             self.dropped += 1
             with contextlib.suppress(ValueError):
-                self.inside.remove(client)
+                self.joined.remove(client)
 
 
-class TimedCrowd(Crowd):
-    """Clients that also note each message's delay, and answer pings. With `own_clock` the reader's time is arrival."""
+class TimedLoadClients(LoadClients):
+    """Load clients that also record the delay of each message and answer pings.
+
+    A delay ends when the kernel has the message; with `own_clock` or TLS, when this process reads it.
+    """
 
     def __init__(
         self,
         address: tuple[str, int],
-        dialect: Dialect,
+        wire_format: WireFormat,
         context: ssl.SSLContext | None = None,
         *,
         own_clock: bool = False,
     ) -> None:
-        super().__init__(address, dialect, context)
+        super().__init__(address, wire_format, context)
         self.delays = array("q")  # ns
         self._own_clock = own_clock or context is not None
-        self._whole = memoryview(self._counter.buffer)
+        self._view = memoryview(self._counter.buffer)
         self._buffers = [self._counter.buffer]
 
     def _connect(self) -> socket.socket:
@@ -291,7 +297,7 @@ class TimedCrowd(Crowd):
             connection.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         return connection
 
-    def _receive(self, client: Client) -> None:
+    def _receive(self, client: LoadClient) -> None:
         try:
             data, arrived = self._read(client.socket)
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -299,34 +305,34 @@ class TimedCrowd(Crowd):
         except OSError:
             data, arrived = b"", 0
         if not data:
-            self._lose(client)
+            self._remove(client)
             return
         self.bytes += len(data)
-        if client.stage is not Stage.INSIDE:
-            self._go_on(client, data)
+        if client.stage is not Stage.JOINED:
+            self._advance_sign_in(client, data)
             return
-        lines = client.rest + data
+        lines = client.partial + data
         end = lines.rfind(b"\n") + 1
-        client.rest = lines[end:]
-        self._note_delays(lines, end, arrived)
-        for asked in self.dialect.asked.finditer(lines, 0, end):
-            self.say(client, self.dialect.pong(asked[1]))
+        client.partial = lines[end:]
+        self._record_delays(lines, end, arrived)
+        for ping in self.wire_format.ping.finditer(lines, 0, end):
+            self.send(client, self.wire_format.encode_pong(ping[1]))
 
     def _read(self, connection: socket.socket) -> tuple[bytes, int]:
-        """Return what there is, and when the last of it had arrived."""
+        """Return the data that is there, and the time in ns when the last of it arrived."""
         if self._own_clock:
             size = connection.recv_into(self._counter.buffer)
-            return bytes(self._whole[:size]), time.time_ns()
+            return bytes(self._view[:size]), time.time_ns()
         size, extra, _, _ = connection.recvmsg_into(self._buffers, STAMP_BYTES)
-        data = bytes(self._whole[:size])
+        data = bytes(self._view[:size])
         if not extra:
             return data, time.time_ns()
         stamp = extra[0][2]
         return data, int.from_bytes(stamp[:8], "little") * 1_000_000_000 + int.from_bytes(stamp[8:16], "little")
 
-    def _note_delays(self, lines: bytes, end: int, arrived: int) -> None:
-        at = lines.find(MARK, 0, end)
+    def _record_delays(self, lines: bytes, end: int, arrived: int) -> None:
+        at = lines.find(MARKER, 0, end)
         while at >= 0:
             self.messages += 1
             self.delays.append(arrived - int(lines[at + 1 : at + 1 + STAMP_DIGITS]))
-            at = lines.find(MARK, at + 1, end)
+            at = lines.find(MARKER, at + 1, end)

@@ -1,30 +1,30 @@
-"""The classic student server: a thread a client, a list, a lock, `sendall`. `python3 -m benchmarks.naive_server`."""
+"""A server as students write it: a thread a client, a dict, a lock, `sendall`. `python3 -m benchmarks.naive_server`."""
 
 import socket
 import threading
 
-people: dict[socket.socket, str] = {}
+names: dict[socket.socket, str] = {}
 lock = threading.Lock()
 
 
 def serve(connection: socket.socket) -> None:
-    """Enter one client, and pass on each line of his until he goes."""
+    """Serve one client: pass on each of its lines to all clients until it leaves."""
     with connection, connection.makefile("rb") as lines:
         name = lines.readline().split()[1].decode()
         connection.sendall(b"/entered lobby 0 1 -\n")
         with lock:
-            people[connection] = name
+            names[connection] = name
         try:
             for line in lines:
                 if line.startswith(b"/exit"):
                     break
                 with lock:
-                    for other in people:
+                    for other in names:
                         other.sendall(f"/say lobby 1234567 1763804400123 {name} red ".encode() + line)
         except OSError:
             pass
         with lock:
-            del people[connection]
+            del names[connection]
 
 
 with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:

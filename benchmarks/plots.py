@@ -1,4 +1,4 @@
-"""The pictures in media/: `python3 -m benchmarks.plots FILE`, from `python3 -m benchmarks scaling --json FILE`."""
+"""The plots in media/: `python3 -m benchmarks.plots FILE`, from `python3 -m benchmarks scaling --json FILE`."""
 
 import json
 import math
@@ -15,23 +15,23 @@ from benchmarks.systems import ROOT
 
 mpl.use("Agg")
 
-# Okabe and Ito's colours, which are told apart with any colour vision, and a mark of its own for each; the width.
+# Colour, marker and line width. The colours are Okabe and Ito's, which differ for every kind of colour vision.
 STYLES = {
     "ours": ("#0072b2", "o", 2.5),
-    "floor": ("#666666", "s", 1.5),
+    "baseline": ("#666666", "s", 1.5),
     "ngircd": ("#d55e00", "^", 1.5),
     "inspircd": ("#009e73", "D", 1.5),
     "miniircd": ("#cc79a7", "v", 1.5),
     "irc": ("#e69f00", "P", 1.5),
-    "classic": ("#56b4e9", "X", 1.5),
+    "naive": ("#56b4e9", "X", 1.5),
 }
-FEW_DECADES = 2.5  # of an axis: then 2 and 5 are marked as well
-APART = 0.055  # of the height of the axes, between two labels
+FEW_DECADES = 2.5  # of an axis with fewer, 2 and 5 are labelled as well
+LABEL_DISTANCE = 0.055  # at least, of the height of the axes
 Lines = dict[str, list[tuple[float, float]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Plot:
     """One file: a metric of a series."""
 
     file: str
@@ -40,23 +40,23 @@ class Picture:
     title: str
     x: str
     y: str
-    of_all: bool = False  # times what the series is over: the metric is for one
+    per_client: bool = False  # the metric is for one client; the plot shows all of them
     scale: float = 1.0
-    load: float = math.inf  # of a core: where the load generator uses more, what it measures is itself
+    max_load: float = math.inf  # CPU share of the load generator; points above it measure the generator itself
 
-    def lines(self, told: dict[str, Any]) -> Lines:
-        """Return the points of each server."""
-        points = {system: self._points(metrics) for system, metrics in told["points"].items()}
+    def lines(self, summary: dict[str, Any]) -> Lines:
+        """Return the points of each system."""
+        points = {system: self._points(metrics) for system, metrics in summary["points"].items()}
         return {system: pairs for system, pairs in points.items() if pairs}
 
     def _points(self, metrics: dict[str, list[tuple[float, float]]]) -> list[tuple[float, float]]:
         used = dict(metrics.get("load_cpu_share", []))
-        points = [(x, y) for x, y in metrics.get(self.metric, []) if y > 0 and used.get(x, 0.0) <= self.load]
-        return [(x, y * self.scale * (x if self.of_all else 1)) for x, y in points]
+        points = [(x, y) for x, y in metrics.get(self.metric, []) if y > 0 and used.get(x, 0.0) <= self.max_load]
+        return [(x, y * self.scale * (x if self.per_client else 1)) for x, y in points]
 
 
-PICTURES = (
-    Picture(
+PLOTS = (
+    Plot(
         "deliveries.png",
         "flood-room",
         "deliveries_per_second",
@@ -64,48 +64,48 @@ PICTURES = (
         "members of the room",
         "deliveries/s",
     ),
-    Picture(
+    Plot(
         "delay.png",
         "paced-load",
         "delay_p99_ms",
         "Delay in a room of 100, 99th percentile",
         "messages/s",
         "p99, ms",
-        load=0.97,
+        max_load=0.97,
     ),
-    Picture(
+    Plot(
         "memory.png",
         "clients",
         "memory_bytes_per_client",
-        "Memory of clients who are there and silent",
+        "Memory of silent clients",
         "clients",
         "MB",
-        of_all=True,
+        per_client=True,
         scale=1e-6,
     ),
 )
 
 
 def draw(document: dict[str, Any], folder: Path) -> list[Path]:
-    """Draw what the document has; return the files."""
-    series = {told["name"]: told for told in document["series"]}
+    """Draw the plots whose series the document has; return the files."""
+    series = {summary["name"]: summary for summary in document["series"]}
     origin = f"{document['date']}, {document['cores']} cores, Python {document['python']}: {document['command']}"
-    wanted = [picture for picture in PICTURES if picture.series in series]
-    for picture in wanted:
-        _draw(picture, picture.lines(series[picture.series]), origin, folder / picture.file)
-    return [folder / picture.file for picture in wanted]
+    wanted = [plot for plot in PLOTS if plot.series in series]
+    for plot in wanted:
+        _draw(plot, plot.lines(series[plot.series]), origin, folder / plot.file)
+    return [folder / plot.file for plot in wanted]
 
 
-def _draw(picture: Picture, lines: Lines, origin: str, path: Path) -> None:
+def _draw(plot: Plot, lines: Lines, origin: str, path: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 4.8), dpi=150)
     axes.set_xscale("log")
     axes.set_yscale("log")
     for system, points in lines.items():
         color, mark, width = STYLES[system]
         axes.plot(*zip(*points, strict=True), color=color, marker=mark, linewidth=width, markersize=6)
-    axes.set_title(picture.title, loc="left", fontsize=13, fontweight="bold")
-    axes.set_xlabel(picture.x, fontsize=11)
-    axes.set_ylabel(picture.y, fontsize=11)
+    axes.set_title(plot.title, loc="left", fontsize=13, fontweight="bold")
+    axes.set_xlabel(plot.x, fontsize=11)
+    axes.set_ylabel(plot.y, fontsize=11)
     axes.set_xticks(sorted({x for points in lines.values() for x, _ in points}))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if _decades(lines) < FEW_DECADES else (1,)))
@@ -134,13 +134,13 @@ def _short(value: float) -> str:
 
 
 def _label(axes: Any, lines: Lines) -> None:
-    """Name each line at its end, none on top of another, legible where a line runs through it."""
+    """Write the name of each line at its end; labels do not overlap and stay legible on a line."""
     to_axes = axes.transData + axes.transAxes.inverted()
     lowest = -1.0
     for (x, y), system in sorted(
         ((to_axes.transform(points[-1]), system) for system, points in lines.items()), key=_height
     ):
-        lowest = max(y, lowest + APART)
+        lowest = max(y, lowest + LABEL_DISTANCE)
         axes.annotate(
             system,
             (x + 0.02, lowest),
@@ -159,13 +159,15 @@ def _height(end: tuple[Any, str]) -> float:
 
 
 def main() -> int:
-    """Draw from the file that the argument names, into media/ or the folder that a second one names."""
+    """Draw from the file in the first argument, into media/ or the folder in the second one."""
     if len(sys.argv) not in {2, 3}:
         print("usage: python3 -m benchmarks.plots RESULTS.json [FOLDER]")
         return 2
     document = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     drawn = draw(document, Path(sys.argv[2]) if len(sys.argv) == 3 else ROOT / "media")
-    print("\n".join(map(str, drawn)) or "it has no series; python3 -m benchmarks scaling --json FILE makes them")
+    print(
+        "\n".join(map(str, drawn)) or "no series in the file; create it with: python3 -m benchmarks scaling --json FILE"
+    )
     return 0 if drawn else 1
 
 

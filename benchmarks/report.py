@@ -1,4 +1,4 @@
-"""What was measured, as medians, as goals, as a table and as JSON."""
+"""The results of scenes: medians, goals, a table, and a document for JSON."""
 
 import datetime
 import os
@@ -14,11 +14,11 @@ from benchmarks.scenes import PEERS, Goal, Scene
 Result = dict[str, Any]
 Results = dict[str, list[Result]]
 
-COLUMNS = {  # heading, unit divided by, digits
+COLUMNS = {  # heading, divisor, digits
     "deliveries_per_second": ("deliver/s", 1, 0),
     "messages_per_second": ("messages/s", 1, 0),
     "bytes_per_second": ("MB/s", 1e6, 1),
-    "kept_share": ("kept %", 0.01, 0),
+    "arrived_share": ("arrived %", 0.01, 0),
     "cpu_us_per_delivery": ("CPU µs/d", 1, 3),
     "redis_us_per_message": ("Redis µs/m", 1, 1),
     "delay_p50_ms": ("p50 ms", 1, 2),
@@ -37,90 +37,95 @@ COLUMNS = {  # heading, unit divided by, digits
     "late_ms": ("late ms", 1, 0),
 }
 WIDTH = 11
-KEPT = 0.95  # of what is said; a peer that delivers less is behind, and no measure
+MIN_ARRIVED_SHARE = 0.95  # of the messages; a peer that delivers less is overloaded and not compared with
 
 
 def median(runs: list[Result], metric: str) -> float | None:
-    """Return the median of a metric, None where no run has it."""
+    """Return the median of a metric, None if no run has it."""
     values = [run[metric] for run in runs if run.get(metric) is not None]
     return statistics.median(values) if values else None
 
 
-def note(runs: list[Result]) -> str:
-    """Return what kept a server from playing the scene, the first time; nothing if nothing did."""
+def failure_of(runs: list[Result]) -> str:
+    """Return why a system could not run the scene, empty if it could."""
     for run in runs:
         if run.get("note"):
             return str(run["note"])
         if run.get("dropped"):
-            return f"dropped {run['dropped']} clients. {run.get('complaint', '')}".strip()
+            return f"dropped {run['dropped']} clients. {run.get('refusal', '')}".strip()
         if run.get("deliveries_per_second") == 0:
-            return f"delivered nothing. {run.get('complaint', '')}".strip()
+            return f"delivered nothing. {run.get('refusal', '')}".strip()
     return ""
 
 
-def summary(scene: Scene, results: Results) -> Result:
-    """Return a scene's medians, notes and goals."""
+def summarize(scene: Scene, results: Results) -> Result:
+    """Return the medians, failures and goals of a scene."""
     medians = {name: {metric: median(runs, metric) for metric in COLUMNS} for name, runs in results.items()}
-    notes = {name: told for name, runs in results.items() if (told := note(runs))}
+    failures = {name: failure for name, runs in results.items() if (failure := failure_of(runs))}
     return {
         "scene": scene.name,
-        "about": scene.about,
+        "description": scene.description,
         "medians": medians,
-        "notes": notes,
-        "goals": [reached(goal, results, notes) for goal in scene.goals if goal.subject in results],
+        "failures": failures,
+        "goals": [evaluate_goal(goal, results, failures) for goal in scene.goals if goal.subject in results],
         "runs": results,
     }
 
 
-def reached(goal: Goal, results: Results, notes: dict[str, str]) -> Result:
-    """Return how far ours is, as a multiple of what it is held against: the median of the runs' own ratios."""
-    able = {name: runs for name, runs in results.items() if name not in notes}
-    rival = _rival(goal, able)
-    told: Result = asdict(goal) | {"against": rival or goal.against, "value": None, "met": None}
-    if goal.subject not in able or (goal.against and rival is None):
-        return told
+def evaluate_goal(goal: Goal, results: Results, failures: dict[str, str]) -> Result:
+    """Return the value of a goal, the median of the ratios of the runs, and whether it is met."""
+    measured = {name: runs for name, runs in results.items() if name not in failures}
+    rival = _rival(goal, measured)
+    evaluated: Result = asdict(goal) | {"against": rival or goal.against, "value": None, "met": None}
+    if goal.subject not in measured or (goal.against and rival is None):
+        return evaluated
     if rival is None:
-        value = median(able[goal.subject], goal.metric)
+        value = median(measured[goal.subject], goal.metric)
     else:
-        pairs = zip(able[goal.subject], able[rival], strict=True)
+        pairs = zip(measured[goal.subject], measured[rival], strict=True)
         value = statistics.median(ours[goal.metric] / other[goal.metric] for ours, other in pairs)
     if value is not None and goal.factor is not None:
-        told["met"] = value <= goal.factor if goal.at_most else value >= goal.factor
-    return told | {"value": value}
+        evaluated["met"] = value <= goal.factor if goal.at_most else value >= goal.factor
+    return evaluated | {"value": value}
 
 
-def _rival(goal: Goal, able: Results) -> str | None:
-    """Return the name of what a goal is held against, None if it is not there."""
+def _rival(goal: Goal, measured: Results) -> str | None:
+    """Return the system that a goal is compared with, the best one of the peers, None if it was not measured."""
     if goal.against != "peers":
-        return goal.against if goal.against in able else None
-    peers = {name: able[name] for name in PEERS if name in able and (median(able[name], "kept_share") or 1.0) > KEPT}
+        return goal.against if goal.against in measured else None
+    peers = {
+        name: measured[name]
+        for name in PEERS
+        if name in measured and (median(measured[name], "arrived_share") or 1.0) > MIN_ARRIVED_SHARE
+    }
     medians = {name: value for name, runs in peers.items() if (value := median(runs, goal.metric))}
     if not medians:
         return None
     return min(medians, key=medians.__getitem__) if goal.at_most else max(medians, key=medians.__getitem__)
 
 
-def lines(told: Result) -> list[str]:
-    """Return a scene's table, and its goals."""
-    columns = [metric for metric in COLUMNS if any(row[metric] is not None for row in told["medians"].values())]
+def format_table(summary: Result) -> list[str]:
+    """Return a scene's table and its goals as lines."""
+    columns = [metric for metric in COLUMNS if any(row[metric] is not None for row in summary["medians"].values())]
     head = "".join(f"{COLUMNS[metric][0]:>{WIDTH}}" for metric in columns)
-    runs = min(map(len, told["runs"].values()))
-    table = [f"\n{told['scene']}: {told['about']} ({runs} runs)", f"{'':18}{head}"]
-    for name, medians in told["medians"].items():
-        if name in told["notes"]:
-            table.append(f"{name:18} {told['notes'][name]}")
+    runs = min(map(len, summary["runs"].values()))
+    table = [f"\n{summary['scene']}: {summary['description']} ({runs} runs)", f"{'':18}{head}"]
+    for name, medians in summary["medians"].items():
+        if name in summary["failures"]:
+            table.append(f"{name:18} {summary['failures'][name]}")
         else:
-            table.append(f"{name:18}" + "".join(f"{shown(metric, medians[metric]):>{WIDTH}}" for metric in columns))
-    return table + [_goal_line(goal) for goal in told["goals"]]
+            cells = (f"{format_value(metric, medians[metric]):>{WIDTH}}" for metric in columns)
+            table.append(f"{name:18}" + "".join(cells))
+    return table + [_format_goal(goal) for goal in summary["goals"]]
 
 
-def shown(metric: str, value: float | None) -> str:
+def format_value(metric: str, value: float | None) -> str:
     """Return a value in the unit and with the digits of its column."""
     _, unit, digits = COLUMNS[metric]
     return "-" if value is None else f"{value / unit:,.{digits}f}"
 
 
-def _goal_line(goal: Result) -> str:
+def _format_goal(goal: Result) -> str:
     heading, unit, _ = COLUMNS[goal["metric"]]
     scale = 1.0 if goal["against"] else unit
     times = f" times {goal['against']}" if goal["against"] else ""
@@ -132,8 +137,8 @@ def _goal_line(goal: Result) -> str:
     return f"  goal {verdict:6}  {heading} {bound}{times}: {value}"
 
 
-def document(runs: int, seconds: float) -> Result:
-    """Return where and how it is measured, with room for what is."""
+def new_document(runs: int, seconds: float) -> Result:
+    """Return the date, the machine and the command of the measurement, with empty lists for its results."""
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": re.sub(r" --json[ =]\S+", "", " ".join(["python3 -m benchmarks", *sys.argv[1:]])),

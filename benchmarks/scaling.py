@@ -1,26 +1,26 @@
-"""How each scene grows: the same scene with more clients, more rooms, more to say; and the exponents of that."""
+"""How the costs grow: scenes with more clients, rooms or messages, and the exponents that fit the results."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks.report import COLUMNS, Result, Results, median, note, shown
-from benchmarks.scenes import CPU, DELIVERIES, MEMORY, OURS, P99, SCENES, Scene
+from benchmarks.report import COLUMNS, Result, Results, failure_of, format_value, median
+from benchmarks.scenes import BASELINE, CPU, DELIVERIES, MEMORY, OURS, P99, SCENES, Scene
 
-SHARES = ("cpu_share", "load_cpu_share")  # of a core: whose is used up is where it ends
-SYSTEMS = (OURS, "floor", "ngircd", "inspircd")
+SHARES = ("cpu_share", "load_cpu_share")  # of a core: a system has reached its limit when it uses all of it
+SYSTEMS = (OURS, BASELINE, "ngircd", "inspircd")
 SIZES = (10, 100, 1_000, 10_000)
 ROOMS = (1, 10, 100, 1_000)
 LOADS = (100, 300, 1_000, 3_000, 10_000)
-IRC_ROOM = 1_000  # clients; in a bigger channel joining takes an IRC server more than a minute
+IRC_ROOM = 1_000  # members; joining a bigger channel takes more than a minute on an IRC server
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Scenes that differ in one number, and what is read off them."""
+    """Scenes that differ in one number, and the metrics that are shown."""
 
     name: str
-    over: str  # what the number is
+    over: str  # the meaning of the number
     metrics: tuple[str, ...]
     scenes: tuple[tuple[int, Scene], ...]
 
@@ -36,12 +36,6 @@ def _of_rooms(scene: Scene) -> tuple[tuple[int, Scene], ...]:
 SERIES = (
     Series("flood-room", "members of the room", (DELIVERIES, CPU, *SHARES), _of_sizes(SCENES["flood-100"], SIZES)),
     Series("flood-rooms", "rooms of 10", (DELIVERIES, CPU, *SHARES), _of_rooms(SCENES["rooms"])),
-    Series(
-        "paced-room",
-        "members of the room, 50,000 deliveries/s",
-        (CPU, P99, *SHARES),
-        tuple((size, replace(SCENES["paced-100"], clients=size, per_second=50_000 // size)) for size in SIZES),
-    ),
     Series("paced-rooms", "rooms of 10, 2,000 messages/s", (CPU, P99, *SHARES), _of_rooms(SCENES["rooms-paced"])),
     Series(
         "paced-load",
@@ -64,19 +58,19 @@ def exponent(points: Sequence[tuple[float, float]]) -> float | None:
     return sum((x - mean_x) * (y - mean_y) for x, y in logs) / spread
 
 
-def may_play(name: str, scene: Scene) -> bool:
-    """Return whether a server gets everybody in within reasonable time."""
-    return name in {OURS, "floor"} or not scene.rooms or scene.clients // scene.rooms <= IRC_ROOM
+def can_run(name: str, scene: Scene) -> bool:
+    """Return whether all clients can join a system in reasonable time."""
+    return name in {OURS, BASELINE} or not scene.rooms or scene.clients // scene.rooms <= IRC_ROOM
 
 
-def summary(series: Series, played: dict[int, Results]) -> Result:
-    """Return what a series came to: for each server its points, notes, and the exponents."""
+def summarize(series: Series, results_by_number: dict[int, Results]) -> Result:
+    """Return the points and exponents of each system, and the failures."""
     points: dict[str, dict[str, list[tuple[int, float]]]] = {}
-    notes: list[str] = []
-    for number, results in played.items():
+    failures: list[str] = []
+    for number, results in results_by_number.items():
         for name, runs in results.items():
-            if told := note(runs):
-                notes.append(f"{name} at {number:,}: {told}")
+            if failure := failure_of(runs):
+                failures.append(f"{name} at {number:,}: {failure}")
                 continue
             for metric in series.metrics:
                 if (value := median(runs, metric)) is not None:
@@ -85,16 +79,16 @@ def summary(series: Series, played: dict[int, Results]) -> Result:
         name: {metric: exponent(pairs) for metric, pairs in metrics.items() if metric not in SHARES}
         for name, metrics in points.items()
     }
-    return {"name": series.name, "over": series.over, "points": points, "exponents": exponents, "notes": notes}
+    return {"name": series.name, "over": series.over, "points": points, "exponents": exponents, "failures": failures}
 
 
-def lines(told: Result) -> list[str]:
-    """Return a series as a table: a row for each server and metric, and the exponent at its end."""
-    table = [f"\nscaling, {told['name']}: {told['over']}"]
-    for name, metrics in told["points"].items():
+def format_table(summary: Result) -> list[str]:
+    """Return a series as lines: a row for each system and metric, which ends with the exponent."""
+    table = [f"\nscaling, {summary['name']}: {summary['over']}"]
+    for name, metrics in summary["points"].items():
         for metric, pairs in metrics.items():
-            values = "".join(f"{number:>9,}: {shown(metric, value):<11}" for number, value in pairs)
-            power = told["exponents"][name].get(metric)
+            values = "".join(f"{number:>9,}: {format_value(metric, value):<11}" for number, value in pairs)
+            power = summary["exponents"][name].get(metric)
             grows = "" if power is None else f"  ~ n^{power:.2f}"
             table.append(f"{name:10}{COLUMNS[metric][0]:>11}{values}{grows}")
-    return table + [f"  {text}" for text in told["notes"]]
+    return table + [f"  {text}" for text in summary["failures"]]

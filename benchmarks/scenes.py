@@ -1,20 +1,21 @@
-"""What is measured: each scene as a row, and the goals that it has."""
+"""The scenes that are measured, each a row, and their goals."""
 
 from dataclasses import dataclass
 
-OURS, OURS_TLS, FLOOR, CLASSIC = "ours", "ours-tls", "floor", "classic"
-PEERS = ("ngircd", "inspircd", "irc", "miniircd", CLASSIC)
-ALL = (OURS, FLOOR, *PEERS)
-_MANY = (OURS, FLOOR, "ngircd", "inspircd", CLASSIC)  # the others cannot have more than 1,000
+OURS, OURS_TLS, BASELINE, NAIVE = "ours", "ours-tls", "baseline", "naive"
+PEERS = ("ngircd", "inspircd", "irc", "miniircd", NAIVE)
+ALL = (OURS, BASELINE, *PEERS)
+_MANY_CLIENTS = (OURS, BASELINE, "ngircd", "inspircd", NAIVE)  # the others cannot serve more than 1,000
 _TLS = (OURS, OURS_TLS)
-_SLOW_JOINERS = ("ngircd", "irc", "miniircd", CLASSIC)  # 10 s for 1,000 in one channel
+_SLOW_JOINERS = ("ngircd", "irc", "miniircd", NAIVE)  # 10 s for 1,000 clients in one channel
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """`metric` of ours is at least, or at most, `factor` times that of `against`: a peer, the floor, ours WITHOUT.
+    """`metric` of `subject` is at least, or at most, `factor` times that of `against`.
 
-    Against nothing, `factor` is the goal itself, in the unit of the metric. Without a factor, the ratio is only shown.
+    `against` is a system, `peers` for the best of them, or a system with CONTROL_SUFFIX. Against nothing, `factor` is
+    the goal itself, in the unit of the metric. Without a factor, the ratio is only shown.
     """
 
     metric: str
@@ -26,30 +27,30 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Who is where, who speaks, and how."""
+    """A load on a server, and the systems and goals that it is measured with."""
 
     name: str
-    about: str
-    kind: str  # which function of the load generator plays it
+    description: str
+    kind: str  # the function of the load generator that runs it
     clients: int
     rooms: int = 1
     flooders: int = 0  # in each room
     per_second: int = 0  # messages in all, of a paced scene
-    stalled: int = 0  # of the clients, that never read
-    churn: int = 0  # others who come and leave each second
-    own_clock: bool = False  # a delay ends when the load generator reads; TLS knows no other
-    beside: str = ""  # the scene that is the same without, played in turns with it
+    stalled: int = 0  # clients that never read
+    churn: int = 0  # additional clients that join and leave each second
+    own_clock: bool = False  # a delay ends when the load generator reads; TLS has no other time
+    control: str = ""  # the same scene without what is measured; it runs in turns with this one
     systems: tuple[str, ...] = ALL
-    only_long: tuple[str, ...] = ("irc", CLASSIC)  # not in the short form
-    big: bool = False  # once in the short form
+    only_long: tuple[str, ...] = ("irc", NAIVE)  # systems left out with --short
+    one_short_run: bool = False  # --short runs it once
     goals: tuple[Goal, ...] = ()
 
 
-WITHOUT = " without"  # after the name of a server that plays the scene `beside`
+CONTROL_SUFFIX = " without"  # after the name of a system that runs the scene `control`
 MESSAGES, DELIVERIES = "messages_per_second", "deliveries_per_second"
 CPU, P99, MEMORY = "cpu_us_per_delivery", "delay_p99_ms", "memory_bytes_per_client"
 MEMORY_GOAL = Goal(MEMORY, 25_000, at_most=True)
-_FLOOD = (Goal(DELIVERIES, 4, "peers"), Goal(DELIVERIES, 0.8, FLOOR))
+_FLOOD = (Goal(DELIVERIES, 4, "peers"), Goal(DELIVERIES, 0.8, BASELINE))
 _PACED = (Goal(CPU, 1, "peers", at_most=True), Goal(P99, 1, "peers", at_most=True))
 
 SCENES = {
@@ -72,7 +73,7 @@ SCENES = {
             1_000,
             rooms=100,
             flooders=1,
-            only_long=("irc", "miniircd", CLASSIC),
+            only_long=("irc", "miniircd", NAIVE),
             goals=(Goal(DELIVERIES, 1.2, "peers"),),
         ),
         Scene("paced-100", "one room of 100, 500 messages/s", "paced", 100, per_second=500, goals=_PACED),
@@ -92,41 +93,41 @@ SCENES = {
             1_000,
             rooms=100,
             per_second=2_000,
-            only_long=("irc", "miniircd", CLASSIC),
+            only_long=("irc", "miniircd", NAIVE),
             goals=_PACED,
         ),
         Scene(
             "stalled",
-            "flood-100, and 5 of them never read",
+            "flood-100, 5 members never read",
             "flood",
             100,
             flooders=4,
             stalled=5,
-            beside="flood-100",
-            systems=(OURS, "ngircd", "inspircd", CLASSIC),
-            only_long=("ngircd", "inspircd", CLASSIC),
-            goals=(Goal(MESSAGES, 0.9, OURS + WITHOUT),),
+            control="flood-100",
+            systems=(OURS, "ngircd", "inspircd", NAIVE),
+            only_long=("ngircd", "inspircd", NAIVE),
+            goals=(Goal(MESSAGES, 0.9, OURS + CONTROL_SUFFIX),),
         ),
         Scene(
             "churn",
-            "flood-100, and 200 others come and leave each second",
+            "flood-100, 200 other clients connect and leave each second",
             "flood",
             100,
             flooders=4,
             churn=200,
-            beside="flood-100",
-            systems=(OURS, "ngircd", "inspircd", CLASSIC),
-            only_long=("ngircd", "inspircd", CLASSIC),
-            goals=(Goal(DELIVERIES, 0.9, OURS + WITHOUT),),
+            control="flood-100",
+            systems=(OURS, "ngircd", "inspircd", NAIVE),
+            only_long=("ngircd", "inspircd", NAIVE),
+            goals=(Goal(DELIVERIES, 0.9, OURS + CONTROL_SUFFIX),),
         ),
         Scene(
             "storm",
-            "10,000 come, hear one message, and leave",
+            "10,000 clients connect, receive one message, and leave",
             "storm",
             10_000,
-            systems=_MANY,
-            only_long=("ngircd", "inspircd", CLASSIC),
-            big=True,
+            systems=_MANY_CLIENTS,
+            only_long=("ngircd", "inspircd", NAIVE),
+            one_short_run=True,
             goals=(
                 Goal("join_seconds", 5, at_most=True),
                 Goal("to_all_seconds", 1, at_most=True),
@@ -135,10 +136,10 @@ SCENES = {
         ),
         Scene(
             "catch-up",
-            "1,000 come back at once, 1,000 lines behind",
+            "1,000 clients reconnect at once, 1,000 lines behind",
             "catch-up",
             1_000,
-            big=True,
+            one_short_run=True,
             systems=(OURS,),
             goals=(Goal("lines_per_second", 1e6),),
         ),
@@ -163,13 +164,13 @@ SCENES = {
         ),
         Scene(
             "idle",
-            "10,000 are there and silent, in no room of IRC",
+            "10,000 silent clients, in no room of IRC",
             "idle",
             10_000,
             rooms=0,
-            systems=_MANY,
-            only_long=("ngircd", "inspircd", CLASSIC),
-            big=True,
+            systems=_MANY_CLIENTS,
+            only_long=("ngircd", "inspircd", NAIVE),
+            one_short_run=True,
             goals=(Goal("cpu_share", 0.001, at_most=True), MEMORY_GOAL),
         ),
     )

@@ -1,4 +1,4 @@
-"""The servers under test: how each is started on a free port of this machine, and how it ends."""
+"""The systems under test: how to start each on a free port of this machine, and how to stop it."""
 
 import grp
 import os
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 PEERS = Path(__file__).with_name("peers")
 START_SECONDS = 15.0
 STOP_SECONDS = 10.0
-CHECK_SECONDS = 0.02  # between two looks whether a server listens
+POLL_SECONDS = 0.02  # between two attempts to connect to a starting server
 HOST = "127.0.0.1"
 UNLIMITED = ("--rate", "0", "--max-clients", "20000", "--max-unnamed", "20000", "--max-rooms", "20000")
 
@@ -30,32 +30,32 @@ class System:
     """A server that can be measured."""
 
     name: str
-    command: Callable[[Path, int], list[str]]  # in a folder, for a port
-    dialect: str = "ours"
-    tells_port: bool = True  # on standard output, and chooses it itself
-    in_flight: int = 500  # how many may be entering at a time; less than what the server lets wait for accept
-    program: Callable[[], str | None] = lambda: sys.executable  # None: not installed
+    command: Callable[[Path, int], list[str]]  # for a folder and a port
+    wire_format: str = "hubbub"
+    prints_port: bool = True  # it chooses a free port and prints it
+    max_pending: int = 500  # clients that sign in at a time; below the server's listen backlog
+    find_program: Callable[[], str | None] = lambda: sys.executable  # returns None if it is not installed
     tls: bool = False
-    one_room: bool = False
-    prod: bytes = b""  # what somebody says every millisecond of a flood to keep it awake
+    single_room: bool = False
+    keep_awake: bytes = b""  # what one client sends every millisecond of a flood
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """A server that runs."""
+class RunningServer:
+    """The address and process of a running server."""
 
     address: tuple[str, int]
     pid: int
 
 
 def peers_folder() -> Path:
-    """Return where the benchmark keeps the virtual environment of the peers from PyPI."""
+    """Return the folder of the virtual environment for the peers from PyPI."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "chat-room-bench"
+    return Path(cache) / "hubbub-bench"
 
 
 def install_peers() -> str:
-    """Make the virtual environment of the peers from PyPI; return why that failed, nothing if it did not."""
+    """Install the peers from PyPI into a virtual environment; return the error, empty if there is none."""
     folder = peers_folder()
     steps = [
         [sys.executable, "-m", "venv", str(folder)],
@@ -76,12 +76,12 @@ def _module(name: str) -> Callable[[Path, int], list[str]]:
     return lambda _, __: [sys.executable, "-m", f"benchmarks.{name}"]
 
 
-def _many(servers: int) -> Callable[[Path, int], list[str]]:
-    return lambda _, __: [sys.executable, "-m", "benchmarks.many_servers", str(servers)]
+def _cluster(servers: int) -> Callable[[Path, int], list[str]]:
+    return lambda _, __: [sys.executable, "-m", "benchmarks.cluster_servers", str(servers)]
 
 
 def _configured(name: str, *command: str) -> Callable[[Path, int], list[str]]:
-    """Return a command after which comes the configuration, made from its template."""
+    """Return `command` followed by a configuration file made from a template."""
 
     def fill_in(folder: Path, port: int) -> list[str]:
         user = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
@@ -110,97 +110,96 @@ def _peer_module(name: str) -> Callable[[], str | None]:
     return find
 
 
-# What some want to be told before root may start them.
+# Options without which some refuse to start as root.
 _RUN_AS_ROOT = ("--runasroot",) if os.getuid() == 0 else ()
 _SETUID = ("--setuid", "nobody") if os.getuid() == 0 else ()
 SYSTEMS = {
     system.name: system
     for system in (
         System("ours", _ours()),
-        System("ours-memory", _ours("--journal", "none")),
         System("ours-tls", _ours("--tls-self-signed"), tls=True),
-        *(System(f"cluster-{count}", _many(count), program=_daemon("redis-server")) for count in (1, 2, 4)),
-        System("floor", _module("baseline")),
+        *(System(f"cluster-{count}", _cluster(count), find_program=_daemon("redis-server")) for count in (1, 2, 4)),
+        System("baseline", _module("baseline")),
         System(
             "ngircd",
             _configured("ngircd", "ngircd", "--nodaemon", "--config"),
             "irc",
-            tells_port=False,
-            in_flight=8,  # it lets 10 wait
-            program=_daemon("ngircd"),
+            prints_port=False,
+            max_pending=8,  # its backlog is 10
+            find_program=_daemon("ngircd"),
         ),
         System(
             "inspircd",
             _configured("inspircd", "inspircd", "--nofork", "--nopid", *_RUN_AS_ROOT, "--config"),
             "irc",
-            tells_port=False,
-            program=_daemon("inspircd"),
-            prod=b"PING :prod\r\n",  # with much to read of few it sleeps for up to a second between two reads
+            prints_port=False,
+            find_program=_daemon("inspircd"),
+            keep_awake=b"PING :awake\r\n",  # with much to read from few clients it sleeps up to 1 s
         ),
         System(
             "irc",
             _in_peers("-m", "irc.server", "--address", HOST, "--port"),
             "irc",
-            tells_port=False,
-            in_flight=16,  # it lets 5 wait, and looks at each ten times a second
-            program=_peer_module("irc"),
+            prints_port=False,
+            max_pending=16,  # its backlog is 5; it polls ten times a second
+            find_program=_peer_module("irc"),
         ),
         System(
             "miniircd",
             _in_peers("-m", "miniircd", *_SETUID, "--listen", HOST, "--ports"),
             "irc",
-            tells_port=False,
-            in_flight=4,  # it lets 5 wait
-            program=_peer_module("miniircd"),
+            prints_port=False,
+            max_pending=4,  # its backlog is 5
+            find_program=_peer_module("miniircd"),
         ),
-        System("classic", _module("naive_server"), in_flight=100, one_room=True),
+        System("naive", _module("naive_server"), max_pending=100, single_room=True),
     )
 }
 
 
 def raise_descriptor_limit() -> None:
-    """Let this process and those that it starts have as many descriptors as the system allows."""
+    """Raise the descriptor limit of this process and its children to the hard limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @contextmanager
-def running(system: System, *options: str) -> Iterator[Running]:
-    """Run a server in a folder of its own and end it, whatever happens. Raises RuntimeError when it does not start."""
+def run_server(system: System, *options: str) -> Iterator[RunningServer]:
+    """Run a server in a temporary folder until the context ends. Raises RuntimeError if it does not start."""
     with tempfile.TemporaryDirectory() as name, (Path(name) / "errors").open("w+", encoding="utf-8") as errors:
         folder = Path(name)
-        port = 0 if system.tells_port else _free_port()
+        port = 0 if system.prints_port else _free_port()
         command = [*system.command(folder, port), *options]
         program = _daemon(command[0])() or command[0]
         process = subprocess.Popen(
             [program, *command[1:]],
             cwd=folder,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if system.tells_port else errors,
+            stdout=subprocess.PIPE if system.prints_port else errors,
             stderr=errors,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
-            start_new_session=True,  # Ctrl-C is for the benchmark, which ends it
+            start_new_session=True,  # Ctrl-C reaches only the benchmark, which stops it
         )
         try:
-            if system.tells_port:
-                port = _told_port(process)
-            elif not _listens(process, port):
+            if system.prints_port:
+                port = _read_port(process)
+            elif not _wait_until_listening(process, port):
                 port = 0
             if not port:
                 errors.seek(0)
                 raise RuntimeError(f"did not start: {last_line(errors.read())}")
-            yield Running((HOST, port), process.pid)
+            yield RunningServer((HOST, port), process.pid)
         finally:
             stop(process)
 
 
 def last_line(text: str) -> str:
-    """Return the last line of what a program complained of."""
-    return (text.strip().splitlines() or ["it did not say why"])[-1]
+    """Return the last line of a program's errors."""
+    return (text.strip().splitlines() or ["no error message"])[-1]
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process that was started here."""
+    """Terminate a process, or kill it after STOP_SECONDS."""
     with suppress(ProcessLookupError):
         process.terminate()
     try:
@@ -217,17 +216,17 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _told_port(process: subprocess.Popen[bytes]) -> int:
-    """Return the port that a server says it listens on; it says so or ends. 0 if it ended."""
+def _read_port(process: subprocess.Popen[bytes]) -> int:
+    """Return the port that a server prints, 0 if it ends without printing one."""
     assert process.stdout is not None
     return int(process.stdout.readline().rpartition(b":")[2] or 0)
 
 
-def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Wait until a server listens; return False if it ended, or does not."""
+def _wait_until_listening(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until a server listens; return False if it ends or does not listen within START_SECONDS."""
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         with suppress(OSError), socket.create_connection((HOST, port), 1.0):
             return True
-        time.sleep(CHECK_SECONDS)
+        time.sleep(POLL_SECONDS)
     return False

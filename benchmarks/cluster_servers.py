@@ -1,7 +1,7 @@
-"""Several servers as one, on one port: `python3 -m benchmarks.many_servers COUNT OPTIONS…`.
+"""Several servers as one chat, on one port: `python3 -m benchmarks.cluster_servers COUNT OPTIONS…`.
 
-It starts a Redis of its own, which has all that it is told on the disk before it answers, and COUNT chat servers that
-share the port; says where they listen, as one of them would, and ends all of them when it is ended.
+It starts a Redis, which writes everything to disk before it answers, and COUNT chat servers that share a port. It
+prints where they listen, as one server does, and stops all of them on SIGTERM.
 """
 
 import signal
@@ -17,21 +17,21 @@ from testing.server import ServerProcess
 
 
 def main() -> None:
-    """Run them until SIGTERM."""
+    """Run the servers until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     count, *options = sys.argv[1:]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         redis = stack.enter_context(RedisServer(folder))
-        holder = stack.enter_context(socket.socket())  # of a free port that others may share
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        holder.bind((HOST, 0))
-        port = str(holder.getsockname()[1])
+        reservation = stack.enter_context(socket.socket())  # of a free port that others may share
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reservation.bind((HOST, 0))
+        port = str(reservation.getsockname()[1])
         for number in range(int(count)):
-            own = folder / str(number)
-            own.mkdir()
+            server_folder = folder / str(number)
+            server_folder.mkdir()
             shared = ("--port", port, "--reuse-port", "--cluster", redis.url)
-            stack.enter_context(ServerProcess(own, *shared, *UNLIMITED, *options))
+            stack.enter_context(ServerProcess(server_folder, *shared, *UNLIMITED, *options))
         print(f"listening on {HOST}:{port}", flush=True)
         while True:
             signal.pause()
