@@ -1,4 +1,4 @@
-"""Whether an attack reached the server: what can be seen of the server from outside, and what has to be seen."""
+"""Evidence that an attack reached the server, sampled from outside its process."""
 
 import statistics
 from collections import Counter
@@ -10,27 +10,27 @@ import psutil
 
 Evidence = Counter[str]
 """How often something was seen: lines that the server sent to the attacker, by their first word, an error by its code;
-`alerts` of TLS; lines of the server's log, by their first word; the most `threads` and members `behind` at a time."""
+`alerts` of TLS; lines of the server's log, by their first word; the most `threads` and `lagging` members at a time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bite:
-    """What proves that an attack reached the server: at least `least` of what is counted under `what`."""
+class Threshold:
+    """The evidence that proves an attack: at least `least` of what is counted under `what`."""
 
     what: str
     least: int
 
-    def is_in(self, evidence: Evidence) -> bool:
-        """Return whether it is proven."""
+    def is_reached(self, evidence: Evidence) -> bool:
+        """Return whether the evidence is enough."""
         return evidence[self.what] >= self.least
 
-    def shown(self, rounds: Iterable[Evidence]) -> str:
+    def describe(self, rounds: Iterable[Evidence]) -> str:
         """Return how often it was seen, the median of the rounds."""
         return f"{statistics.median(evidence[self.what] for evidence in rounds):,.0f} {self.what}"
 
 
-class Watch:
-    """A look at the process of a server, from outside; Linux only."""
+class ServerMonitor:
+    """Samples the process of a server from outside; Linux only."""
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
@@ -46,25 +46,25 @@ class Watch:
 
     @property
     def threads(self) -> int:
-        """How many threads there are more than at the start."""
+        """The number of threads beyond those at the start."""
         return self._process.num_threads() - self._threads
 
-    def look(self) -> None:
-        """Note what there is now."""
+    def sample(self) -> None:
+        """Update the maxima with the current values."""
         self.most_bytes = max(self.most_bytes, self._process.memory_info().rss)
-        # A member who is behind is one whom the delivery thread's selector watches.
-        self.most |= Counter(threads=self.threads, behind=self._count_watched() - self._watched)
+        # The delivery thread's selector watches exactly the members that are lagging.
+        self.most |= Counter(threads=self.threads, lagging=self._count_watched() - self._watched)
 
     def _count_watched(self) -> int:
         return sum(selector.read_text().count("tfd:") for selector in self._selectors)
 
 
-def log_words(messages: Iterable[str]) -> Evidence:
+def count_log_words(messages: Iterable[str]) -> Evidence:
     """Count messages of a log by their first word."""
     return Counter(f"log {message.split(' ', 1)[0]}" for message in messages)
 
 
-def messages_in(folder: Path) -> list[str]:
-    """Return the messages of a server's log, put aside or not."""
+def read_log(folder: Path) -> list[str]:
+    """Return the messages of a server's log, of its rotated files too."""
     lines = [line for path in folder.glob("chat_server*.log") for line in path.read_text("utf-8").splitlines()]
     return [parts[3] for line in lines if len(parts := line.split(None, 3)) == 4]

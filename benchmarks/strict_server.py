@@ -1,4 +1,4 @@
-"""chat_server.py whose limits by address count for this machine, too: `python3 -m benchmarks.strict_server …`."""
+"""chat_server.py with its per-address limits on loopback too: `python3 -m benchmarks.strict_server OPTIONS…`."""
 
 import argparse
 import dataclasses
@@ -10,7 +10,7 @@ from hubbub.server.options import limits_of
 
 
 def strict_limits_of(options: argparse.Namespace) -> Limits:
-    """Return the limits that the options ask for, with nobody exempt."""
+    """Return the limits that the options ask for, with no address exempt."""
     return dataclasses.replace(limits_of(options), loopback_exempt=False)
 
 

@@ -1,4 +1,4 @@
-"""Each attack of benchmarks.attacks for a moment on a real server: it bites, and an honest pair does not notice."""
+"""Tests of each attack of benchmarks.attacks, for a moment: it reaches the server, and two users do not notice it."""
 
 import os
 import resource
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.attacker import TRIALS, Crowd, allow_descriptors
-from benchmarks.evidence import Watch, log_words
+from benchmarks.attacker import ATTACKS, Attacker, raise_descriptor_limit
+from benchmarks.evidence import ServerMonitor, count_log_words
 from hubbub.server.access.limits import Limits
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.network.certificate import Certificate
@@ -20,14 +20,14 @@ from testing.server import captured_log, serving
 from testing.waiting import eventually
 from testing.wire_client import WireClient
 
-LINES = 10  # of each of the pair, at least
+LINES = 10  # of each user, at least
 NAMES = ("alice", "bob")
 
 
 @pytest.fixture(autouse=True)
 def descriptors() -> Iterator[None]:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allow_descriptors()
+    raise_descriptor_limit()
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
@@ -39,56 +39,57 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 @contextmanager
-def attacking(name: str, server: ChatServer) -> Iterator[Crowd]:
+def attacking(name: str, server: ChatServer) -> Iterator[Attacker]:
     """Attack a server in a thread until the context ends."""
-    trial = TRIALS[name]
-    crowd = Crowd(server.address)
-    thread = threading.Thread(target=trial.attack, args=(crowd,))
+    attacker = Attacker(server.address)
+    thread = threading.Thread(target=ATTACKS[name].run, args=(attacker,))
     thread.start()
     try:
-        yield crowd
+        yield attacker
     finally:
-        crowd.over.set()
+        attacker.over.set()
         thread.join()
-        crowd.close()
+        attacker.close()
 
 
 def chat(pair: list[WireClient], number: int) -> None:
-    """Have each say a line, and both get both, in one order; whatever attackers say comes between."""
+    """Send a line from each user; both receive both in the same order, among the lines of attackers."""
     for wire in pair:
-        wire.send(f"honest {number}")
-    heard = [
-        [wire.read_match(rf"/say \S+ \d+ \d+ ({'|'.join(NAMES)}) \S+ honest {number}$") for _ in pair] for wire in pair
+        wire.send(f"line {number}")
+    received = [
+        [wire.read_match(rf"/say \S+ \d+ \d+ ({'|'.join(NAMES)}) \S+ line {number}$") for _ in pair] for wire in pair
     ]
-    assert heard[0] == heard[1]
-    assert {line.split()[4] for line in heard[0]} == set(NAMES)
+    assert received[0] == received[1]
+    assert {line.split()[4] for line in received[0]} == set(NAMES)
 
 
-@pytest.mark.parametrize("name", TRIALS)
-def test_an_attack(name: str, tmp_path: Path, certificate: Certificate) -> None:
-    """What proves that it bit is seen, while every line of two honest people arrives, in order."""
-    trial = TRIALS[name]
-    context = unverified_context() if trial.server == "tls" else None
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_reaches_the_server_and_users_do_not_notice(
+    name: str, tmp_path: Path, certificate: Certificate
+) -> None:
+    """The evidence reaches its threshold while every line of two users arrives in order."""
+    attack = ATTACKS[name]
+    context = unverified_context() if attack.server == "tls" else None
     with (
         captured_log() as log,
         serving(
-            limits=Limits(loopback_exempt=trial.server != "strict", grace_seconds=0),
+            limits=Limits(loopback_exempt=attack.server != "strict", grace_seconds=0),
             journal=SqliteJournal(tmp_path / "journal.db"),
-            certificate=certificate if trial.server == "tls" else None,
+            certificate=certificate if attack.server == "tls" else None,
         ) as server,
         WireClient(server.address, NAMES[0], context=context) as alice,
         WireClient(server.address, NAMES[1], context=context) as bob,
     ):
-        watch = Watch(os.getpid())
+        monitor = ServerMonitor(os.getpid())
         number = 0
 
-        def bites() -> bool:
+        def is_proven() -> bool:
             nonlocal number
             number += 1
             chat([alice, bob], number)
-            watch.look()
-            evidence = watch.most + log_words(message.rstrip("\n") for message in log)
-            return number >= LINES and trial.bite.is_in(evidence + crowd.seen)
+            monitor.sample()
+            evidence = monitor.most + count_log_words(message.rstrip("\n") for message in log)
+            return number >= LINES and attack.threshold.is_reached(evidence + attacker.evidence)
 
-        with attacking(name, server) as crowd:
-            assert eventually(bites), crowd.seen
+        with attacking(name, server) as attacker:
+            assert eventually(is_proven), attacker.evidence
