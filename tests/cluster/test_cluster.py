@@ -14,11 +14,11 @@ from hubbub.server.journal.journal import JournalError
 from hubbub.server.server import ChatServer
 from testing.cluster_server import LEASE_SECONDS
 from testing.programs import may_skip_without
+from testing.proofs import sign_in_as_owner
 from testing.redis_server import PausableRelay, RedisServer
 from testing.server import FAST_LIMITS, ServerProcess, serving
 from testing.waiting import eventually
 from testing.wire_client import WireClient
-from tests.server.access.test_moderation import come_as
 from tests.server.test_server import refused
 from tests.stories.cluster_story import ClusterStory
 
@@ -173,7 +173,7 @@ def test_a_locked_room_is_locked_everywhere(pair: tuple[WireClient, WireClient])
 def test_operators_keep_order_everywhere(url: str) -> None:
     """Kicked, muted and banned at the other server, with the same words as at one's own."""
     with cluster(url, url, operators=["op"]) as servers, WireClient(servers[0].address) as op:
-        come_as(op, "op", b"the secret of op")
+        sign_in_as_owner(op, "op", b"the secret of op")
         with came(op, servers[1].address, "bob") as bob, came(op, servers[1].address, "carl") as carl:
             op.send("/mute bob 1h")
             bob.read_until("/notice bob was muted by op until ")
@@ -194,7 +194,7 @@ def test_operators_keep_order_everywhere(url: str) -> None:
 def test_a_name_is_its_owners_everywhere(servers: list[ChatServer]) -> None:
     """Who proved himself at one server is known at all, also when he is not there."""
     with WireClient(servers[0].address) as alice, WireClient(servers[1].address, "bob") as bob:
-        come_as(alice, "alice", b"the secret of alice")
+        sign_in_as_owner(alice, "alice", b"the secret of alice")
         bob.read_until("/joined lobby .* alice")
         assert eventually(lambda: "/proven alice" in who(bob))  # the news of it are a moment later than he
         alice.send("/exit")
@@ -235,9 +235,9 @@ def test_a_name_is_had_once_beside_what_is_still_to_be_kept(
 def test_of_what_two_operators_pass_at_once_one_holds_everywhere(url: str) -> None:
     """Whichever it is."""
     with cluster(url, url, operators=["op", "po"]) as servers, WireClient(servers[0].address) as op:
-        come_as(op, "op", b"the secret of op")
+        sign_in_as_owner(op, "op", b"the secret of op")
         with WireClient(servers[1].address) as po:
-            come_as(po, "po", b"the secret of po")
+            sign_in_as_owner(po, "po", b"the secret of po")
             op.read_until("/joined .* po")
             for number in range(10):
                 op.send(f"/mute dora{number} 1h")
@@ -431,7 +431,7 @@ def test_a_server_that_was_cut_off_for_too_long_learns_what_is_kept(redis_server
         WireClient(servers[0].address) as op,
         WireClient(servers[1].address, "bob") as bob,
     ):
-        come_as(op, "op", b"the secret of op")
+        sign_in_as_owner(op, "op", b"the secret of op")
         bob.read_until("/joined .* op")
         op.send("/ban carl 1h", "/mute dora 1h")
         order = servers[1]._context.moderation

@@ -1,4 +1,4 @@
-"""Which names look the same."""
+"""Confusable names and their skeletons."""
 
 import pytest
 from hypothesis import given
@@ -8,15 +8,15 @@ from hubbub.protocol import ProtocolError, check_name, same_key
 from hubbub.server.access.confusables import ConfusableIndex, skeleton, skeletons_of
 
 
-def name_or_none(text: str) -> str | None:
-    """Return the name that `text` stands for, if it is one."""
+def parse_name(text: str) -> str | None:
+    """Return the name in `text`; None if it is not a valid name."""
     try:
         return check_name(text)
     except ProtocolError:
         return None
 
 
-names = st.text(st.characters(categories=["L", "M", "Nd"]), min_size=1, max_size=12).map(name_or_none)
+names = st.text(st.characters(categories=["L", "M", "Nd"]), min_size=1, max_size=12).map(parse_name)
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ names = st.text(st.characters(categories=["L", "M", "Nd"]), min_size=1, max_size
         ("song", "ѕоng"),
     ],
 )
-def test_look_alikes_share_a_look(one: str, other: str) -> None:
-    """What Unicode calls confusable, in any case."""
+def test_confusable_names_share_a_skeleton(one: str, other: str) -> None:
+    """Names that Unicode calls confusable, in any case."""
     assert skeletons_of(one) & skeletons_of(other)
 
 
@@ -50,41 +50,41 @@ def test_look_alikes_share_a_look(one: str, other: str) -> None:
     ("one", "other"),
     [("alice", "alina"), ("ali", "all"), ("ivan", "lvan"), ("жук", "zhuk"), ("zoe", "zoë"), ("a", "b")],
 )
-def test_what_looks_different_shares_none(one: str, other: str) -> None:
-    """Names that people can tell apart are not each other's look-alikes."""
+def test_distinct_names_share_no_skeleton(one: str, other: str) -> None:
+    """Names that readers can tell apart are not confusable."""
     assert not skeletons_of(one) & skeletons_of(other)
 
 
 @pytest.mark.parametrize(
     "text", ["al\u200bice", "alice\u200d", "\ufeffalice", "ali\u00adce", "alice\u3164", "al\u2060ice"]
 )
-def test_what_cannot_be_seen_is_in_no_name(text: str) -> None:
-    """So that a name can have no zero-width look-alike."""
-    assert name_or_none(text) is None
+def test_name_with_invisible_character_is_invalid(text: str) -> None:
+    """So a name has no zero-width twin."""
+    assert parse_name(text) is None
 
 
 @given(names.filter(bool))
-def test_a_name_looks_like_itself_in_every_spelling(name: str | None) -> None:
-    """Two names that are the same share a look."""
+def test_spellings_of_a_name_share_a_skeleton(name: str | None) -> None:
+    """In the normal form and in the other case."""
     assert name
     assert skeletons_of(name) & skeletons_of(same_key(name))
     assert skeletons_of(name) & skeletons_of(name.swapcase())
 
 
 @given(st.text(st.characters(categories=["L", "Nd"]), max_size=12))
-def test_a_skeleton_is_made_of_any_text(text: str) -> None:
-    """Nothing raises, and nothing vanishes."""
+def test_skeleton_of_any_text(text: str) -> None:
+    """No text raises an error, and only the empty text has an empty skeleton."""
     assert bool(skeleton(text)) == bool(text)
 
 
-def test_a_look_is_taken_until_it_is_freed() -> None:
-    """By its owner, who may look like himself."""
-    looks, alice, mallory = ConfusableIndex(["server"]), object(), object()
-    looks.add("alice", alice)
-    assert looks.find_confusable("аlice", mallory) == "alice"
-    assert looks.find_confusable("аlice", alice) == ""
-    assert looks.find_confusable("ѕеrver", alice) == "server"
-    looks.remove("alice", mallory)
-    assert looks.find_confusable("аlice", mallory) == "alice"
-    looks.remove("alice", alice)
-    assert looks.find_confusable("аlice", mallory) == ""
+def test_skeleton_belongs_to_its_owner_until_removed() -> None:
+    """An owner may have confusable names; others may not remove them."""
+    index, alice, mallory = ConfusableIndex(["server"]), object(), object()
+    index.add("alice", alice)
+    assert index.find_confusable("аlice", mallory) == "alice"
+    assert index.find_confusable("аlice", alice) == ""
+    assert index.find_confusable("ѕеrver", alice) == "server"
+    index.remove("alice", mallory)
+    assert index.find_confusable("аlice", mallory) == "alice"
+    index.remove("alice", alice)
+    assert index.find_confusable("аlice", mallory) == ""

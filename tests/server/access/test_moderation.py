@@ -1,4 +1,4 @@
-"""Keeping order: sentences alone, and on real sockets what they do to people."""
+"""Bans, mutes and kicks: the tables alone, and their effect on real sockets."""
 
 import json
 import threading
@@ -8,69 +8,71 @@ from pathlib import Path
 
 import pytest
 
-from hubbub.client.network.identity import make_proof
-from hubbub.protocol import Challenged, ProtocolError, check_duration
-from hubbub.server.access import moderation as order_module
+from hubbub.protocol import ProtocolError, check_duration
+from hubbub.server.access import moderation as moderation_module
 from hubbub.server.access.moderation import MAX_REASON_CHARS, Moderation, parse_subnet
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.server import ChatServer
+from testing.clock import FakeClock
+from testing.proofs import sign_in_as_owner
 from testing.server import ServerProcess, captured_log, serving
 from testing.waiting import eventually
 from testing.wire_client import WireClient
-from tests.server.access.test_limits import Clock
 
 HOUR = 3_600
 
 
-def refusal(act: Callable[[], object]) -> tuple[str, str]:
-    """Return the code and the text with which something is refused."""
+def catch_refusal(act: Callable[[], object]) -> tuple[str, str]:
+    """Return the code and the text of the refusal that `act` raises."""
     with pytest.raises(ProtocolError) as caught:
         act()
     return caught.value.code, caught.value.text
 
 
-# --------------------------------------------------------------------------------------------------------- alone
+# ------------------------------------------------------------------------------------------------------------ tables
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"), [("1s", 1), ("90s", 90), ("30m", 1_800), ("2h", 7_200), ("365d", 31_536_000)]
 )
-def test_a_duration(text: str, seconds: int) -> None:
+def test_duration(text: str, seconds: int) -> None:
     """A number and a unit."""
     assert check_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "s", "90", "0s", "-1s", "1.5h", "2H", "366d", "9" * 16 + "s", "٣s", "for ever"])
-def test_what_is_no_duration(text: str) -> None:
-    """From a second to a year, and never for ever."""
-    assert refusal(lambda: check_duration(text))[0] == "argument-invalid"
+def test_invalid_duration(text: str) -> None:
+    """A ban lasts from a second to a year."""
+    assert catch_refusal(lambda: check_duration(text))[0] == "argument-invalid"
 
 
-def test_a_banned_name_and_all_that_looks_like_it() -> None:
-    """Until the time is over, and the text says when that is."""
-    clock = Clock()
-    order = Moderation(MemoryJournal(), clock=clock)
-    order.ban("Bob", HOUR, "op", "spam")
+def test_ban_covers_confusable_names() -> None:
+    """Until it ends; the text says when."""
+    clock = FakeClock()
+    moderation = Moderation(MemoryJournal(), clock=clock)
+    moderation.ban("Bob", HOUR, "op", "spam")
     text = "BOB is banned by op until 1970-01-01 01:00:00 UTC: spam"
-    assert refusal(lambda: order.refuse_banned("BOB")) == ("not-allowed", text)
-    assert refusal(lambda: order.refuse_banned("b0b"))[1].startswith("b0b looks like Bob, which is banned by op")
-    order.refuse_banned("bobby")
+    assert catch_refusal(lambda: moderation.refuse_banned("BOB")) == ("not-allowed", text)
+    assert catch_refusal(lambda: moderation.refuse_banned("b0b"))[1].startswith(
+        "b0b looks like Bob, which is banned by op"
+    )
+    moderation.refuse_banned("bobby")
     clock.now = HOUR
-    order.refuse_banned("bob")
+    moderation.refuse_banned("bob")
 
 
-def test_two_bans_of_names_that_look_alike() -> None:
-    """When one is lifted the other holds."""
-    order = Moderation(MemoryJournal())
-    order.ban("bob", HOUR, "op")
-    order.ban("b0b", HOUR, "op")
-    assert order.unban("BOB") == "bob"
-    assert refusal(lambda: order.refuse_banned("bob"))[1].startswith("bob looks like b0b")
-    order.unban("b0b")
-    order.refuse_banned("bob")
-    assert refusal(lambda: order.unban("bob"))[0] == "no-such-person"
+def test_two_bans_of_confusable_names() -> None:
+    """If one is lifted, the other still applies."""
+    moderation = Moderation(MemoryJournal())
+    moderation.ban("bob", HOUR, "op")
+    moderation.ban("b0b", HOUR, "op")
+    assert moderation.unban("BOB") == "bob"
+    assert catch_refusal(lambda: moderation.refuse_banned("bob"))[1].startswith("bob looks like b0b")
+    moderation.unban("b0b")
+    moderation.refuse_banned("bob")
+    assert catch_refusal(lambda: moderation.unban("bob"))[0] == "no-such-person"
 
 
 @pytest.mark.parametrize(
@@ -85,39 +87,39 @@ def test_two_bans_of_names_that_look_alike() -> None:
         ("fe80::1%eth0", "fe80::2%eth1", True),
     ],
 )
-def test_a_banned_address(banned: str, address: str, same: bool) -> None:
-    """What the gate counts as one address is banned as one; unban understands every spelling of it."""
-    order = Moderation(MemoryJournal())
-    order.ban(banned, HOUR, "op")
-    assert (order.find_address_ban(address) is not None) == same
-    order.unban(parse_subnet(banned))
-    order.refuse_banned_address(address)
+def test_ban_covers_the_subnet_of_an_address(banned: str, address: str, same: bool) -> None:
+    """As ConnectionLimiter counts it; `unban` accepts every spelling of it."""
+    moderation = Moderation(MemoryJournal())
+    moderation.ban(banned, HOUR, "op")
+    assert (moderation.find_address_ban(address) is not None) == same
+    moderation.unban(parse_subnet(banned))
+    moderation.refuse_banned_address(address)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
-def test_this_machine_is_not_banned(address: str) -> None:
-    """Nobody can lock the server's owner out of it."""
-    assert refusal(lambda: Moderation(MemoryJournal()).ban(address, HOUR, "op"))[0] == "not-allowed"
+def test_loopback_cannot_be_banned(address: str) -> None:
+    """So operators cannot lock out the owner of the server."""
+    assert catch_refusal(lambda: Moderation(MemoryJournal()).ban(address, HOUR, "op"))[0] == "not-allowed"
 
 
-def test_operators_are_not_sentenced() -> None:
-    """Nor kept out by a look-alike's ban, nor by one from before they were operators."""
+def test_operators_cannot_be_banned_or_muted() -> None:
+    """Nor by the ban of a confusable name, nor by a ban from before they were operators."""
     journal = MemoryJournal()
     Moderation(journal).ban("Op", HOUR, "boss")
     Moderation(journal).mute("op", HOUR, "boss")
-    order = Moderation(journal, ["op"])
-    order.load()
-    order.refuse_banned("OP")
-    order.refuse_muted("op")
-    order.ban("0p", HOUR, "boss")
-    order.refuse_banned("op")
-    for act in (lambda: order.ban("OP", HOUR, "boss"), lambda: order.mute("op", HOUR, "boss")):
-        assert refusal(act)[0] == "not-allowed"
+    moderation = Moderation(journal, ["op"])
+    moderation.load()
+    moderation.refuse_banned("OP")
+    moderation.refuse_muted("op")
+    moderation.ban("0p", HOUR, "boss")
+    moderation.refuse_banned("op")
+    for act in (lambda: moderation.ban("OP", HOUR, "boss"), lambda: moderation.mute("op", HOUR, "boss")):
+        assert catch_refusal(act)[0] == "not-allowed"
 
 
-def test_sentences_survive_and_those_that_are_over_go() -> None:
-    """What the journal has is JSON with whom, until when in milliseconds, by whom and why."""
-    clock, journal = Clock(), MemoryJournal()
+def test_bans_and_mutes_survive_until_they_expire() -> None:
+    """The journal has JSON with the target, the end in milliseconds, the operator and the reason."""
+    clock, journal = FakeClock(), MemoryJournal()
     before = Moderation(journal, clock=clock)
     before.ban("Bob", HOUR, "op", "späm")
     before.ban("192.0.2.1", 2 * HOUR, "op")
@@ -132,80 +134,71 @@ def test_sentences_survive_and_those_that_are_over_go() -> None:
         "carl was muted by op until 1970-01-01 02:00:00 UTC",
     ]
     assert set(journal.list_facts("ban")) == {"192.0.2.1"}
-    assert (refusal(lambda: after.refuse_muted("CARL"))[0], after.find_name_ban("bob")) == ("not-allowed", None)
+    assert (catch_refusal(lambda: after.refuse_muted("CARL"))[0], after.find_name_ban("bob")) == ("not-allowed", None)
 
 
-def test_a_damaged_fact_is_an_error() -> None:
-    """The server says which, rather than let somebody in."""
+def test_damaged_fact_is_an_error() -> None:
+    """The server names it and does not start without the ban."""
     journal = MemoryJournal()
     journal.store_fact("ban", "bob", "{")
     with pytest.raises(JournalError, match="ban of 'bob'"):
         Moderation(journal).load()
 
 
-def test_a_ban_that_cannot_be_kept_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here and in the journal it is the same."""
+def test_ban_that_cannot_be_stored_does_not_apply(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory and journal stay the same."""
     journal = MemoryJournal()
-    order = Moderation(journal)
+    moderation = Moderation(journal)
 
     def fail(*_: object) -> None:
         raise JournalError("full")
 
     monkeypatch.setattr(journal, "store_fact", fail)
     with pytest.raises(JournalError):
-        order.ban("bob", HOUR, "op")
-    order.refuse_banned("bob")
+        moderation.ban("bob", HOUR, "op")
+    moderation.refuse_banned("bob")
 
 
-def test_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ban may be changed, and those that are over make room."""
-    monkeypatch.setattr(order_module, "MAX_RESTRICTIONS", 2)
-    clock = Clock()
-    order = Moderation(MemoryJournal(), clock=clock)
-    order.ban("ann", HOUR, "op")
-    order.ban("bob", 2 * HOUR, "op")
-    assert refusal(lambda: order.ban("carl", HOUR, "op"))[0] == "too-many"
-    order.ban("bob", 3 * HOUR, "op")
-    order.mute("carl", HOUR, "op")
+def test_number_of_bans_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ban can still be replaced, and expired ones make space."""
+    monkeypatch.setattr(moderation_module, "MAX_RESTRICTIONS", 2)
+    clock = FakeClock()
+    moderation = Moderation(MemoryJournal(), clock=clock)
+    moderation.ban("ann", HOUR, "op")
+    moderation.ban("bob", 2 * HOUR, "op")
+    assert catch_refusal(lambda: moderation.ban("carl", HOUR, "op"))[0] == "too-many"
+    moderation.ban("bob", 3 * HOUR, "op")
+    moderation.mute("carl", HOUR, "op")
     clock.now = HOUR
-    order.ban("carl", HOUR, "op")
+    moderation.ban("carl", HOUR, "op")
 
 
-def test_many_threads_leave_the_tables_right() -> None:
-    """Nobody stays banned whose ban was lifted, and no look is left over."""
-    order = Moderation(MemoryJournal())
+def test_tables_after_many_threads() -> None:
+    """No lifted ban and no skeleton is left."""
+    moderation = Moderation(MemoryJournal())
 
     def ban_and_unban(name: str) -> None:
         for _ in range(50):
-            order.ban(name, HOUR, "op")
-            order.refuse_banned("zoe")
-            order.unban(name)
+            moderation.ban(name, HOUR, "op")
+            moderation.refuse_banned("zoe")
+            moderation.unban(name)
 
     threads = [threading.Thread(target=ban_and_unban, args=(name,)) for name in ("bob", "b0b", "B-b", "ann")]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (order.list_restrictions(), dict(order._banned_keys)) == ([], {})
+    assert (moderation.list_restrictions(), dict(moderation._banned_keys)) == ([], {})
 
 
-# ---------------------------------------------------------------------------------------------------- on real sockets
+# ------------------------------------------------------------------------------------------------------ real sockets
 
 
-def prove(server: ChatServer, name: str) -> None:
-    """Have the name of somebody who is here be his, as a proof would."""
+def make_owner(server: ChatServer, name: str) -> None:
+    """Make a member the owner of their name, as a proof would."""
     member = server._context.membership.find(name)
     member.verifier = f"verifier of {name}"
     server._context.ownership.claim_name(name, member.verifier)
-
-
-def come_as(wire: WireClient, name: str, secret: bytes) -> None:
-    """Come in with a proof."""
-    wire.send("/challenge")
-    _, identity, nonce = wire.read_match("/challenge").split()
-    answer = make_proof(secret, Challenged(identity, nonce))
-    wire.send(f"/prove {answer.verifier} {answer.proof}", f"/name {name}")
-    wire.read_until("/entered")
 
 
 @pytest.fixture
@@ -217,7 +210,7 @@ def server() -> Iterator[ChatServer]:
 @pytest.fixture
 def op(server: ChatServer) -> Iterator[WireClient]:
     with WireClient(server.address, "op") as made:
-        prove(server, "op")
+        make_owner(server, "op")
         yield made
 
 
@@ -236,12 +229,12 @@ def carl(server: ChatServer, op: WireClient, bob: WireClient) -> Iterator[WireCl
         yield made
 
 
-def test_a_kick(server: ChatServer, op: WireClient, bob: WireClient, carl: WireClient) -> None:
-    """He is told by whom and why, the room sees it in order, and the name is free at once."""
+def test_kick(server: ChatServer, op: WireClient, bob: WireClient, carl: WireClient) -> None:
+    """The member gets the reason, the room sees it in order, and the name is free at once."""
     op.send("/kick BOB  be nice", "after")
     assert bob.read_to_end() == ["/error kicked you were kicked by op: be nice", "/bye you were kicked by op: be nice"]
-    for wire in (op, carl):
-        left, notice, after = wire.read_until("/say")
+    for client in (op, carl):
+        left, notice, after = client.read_until("/say")
         assert left.startswith("/left lobby ")
         assert left.endswith(" kicked")
         assert notice == "/notice bob was kicked by op: be nice"
@@ -249,8 +242,8 @@ def test_a_kick(server: ChatServer, op: WireClient, bob: WireClient, carl: WireC
     WireClient(server.address, "bob").socket.close()
 
 
-def test_a_kicked_session_is_over(server: ChatServer, op: WireClient) -> None:
-    """Its token is worth nothing; who was kicked may come back with /name."""
+def test_kicked_session_cannot_be_resumed(server: ChatServer, op: WireClient) -> None:
+    """The user may sign in again."""
     with WireClient(server.address) as bob, WireClient(server.address) as back:
         bob.send("/name bob")
         token = bob.read_match("/welcome").split()[3]
@@ -261,8 +254,8 @@ def test_a_kicked_session_is_over(server: ChatServer, op: WireClient) -> None:
         back.read_until("/entered")
 
 
-def test_who_is_in_another_room(op: WireClient, bob: WireClient, carl: WireClient) -> None:
-    """His room is told, the operator is, and nobody else."""
+def test_mute_of_a_member_in_another_room(op: WireClient, bob: WireClient, carl: WireClient) -> None:
+    """That room and the operator see it, and no other room."""
     bob.send("/join den")
     carl.read_until("/left")
     op.send("/mute bob 1h")
@@ -271,51 +264,59 @@ def test_who_is_in_another_room(op: WireClient, bob: WireClient, carl: WireClien
     assert carl.sync() == []
 
 
-EVERY = ["/kick carl", "/ban carl 1h", "/ban 192.0.2.1 1h", "/unban carl", "/bans", "/mute carl 1h", "/unmute carl"]
+OPERATOR_COMMANDS = [
+    "/kick carl",
+    "/ban carl 1h",
+    "/ban 192.0.2.1 1h",
+    "/unban carl",
+    "/bans",
+    "/mute carl 1h",
+    "/unmute carl",
+]
 
 
-@pytest.mark.parametrize("line", [*EVERY, "/kick nobody"])
-def test_somebody_proven_who_is_no_operator(server: ChatServer, bob: WireClient, carl: WireClient, line: str) -> None:
-    """He is told whom to ask, and nothing happens."""
-    prove(server, "bob")
+@pytest.mark.parametrize("line", [*OPERATOR_COMMANDS, "/kick nobody"])
+def test_owner_who_is_not_an_operator(server: ChatServer, bob: WireClient, carl: WireClient, line: str) -> None:
+    """They are told whom to ask, and nothing happens."""
+    make_owner(server, "bob")
     bob.send(line)
     assert bob.read_line() == "/error not-allowed that is for operators; ask one of them: op, Boss"
     assert carl.sync() == []
 
 
-@pytest.mark.parametrize("line", EVERY)
-def test_an_unproven_namesake_of_an_operator(server: ChatServer, carl: WireClient, line: str) -> None:
-    """The name alone is worth nothing."""
+@pytest.mark.parametrize("line", OPERATOR_COMMANDS)
+def test_operator_name_without_a_proof(server: ChatServer, carl: WireClient, line: str) -> None:
+    """The name alone gives no rights."""
     with WireClient(server.address, "boss") as boss:
         boss.send(line)
         assert boss.read_match("/error").startswith("/error not-allowed boss is an operator, but you have not proven")
         assert [text for text in carl.sync() if not text.startswith("/joined")] == []
 
 
-def test_a_server_without_operators() -> None:
-    """Says what to do about it."""
+def test_server_without_operators() -> None:
+    """The refusal says how to name one."""
     with serving() as server, WireClient(server.address, "op") as op:
-        prove(server, "op")
+        make_owner(server, "op")
         op.send("/bans")
         assert op.read_match("/error").endswith("--operators")
 
 
-def test_an_operator_whom_anybody_could_be(tmp_path: Path) -> None:
-    """Whoever starts the server is told whose name is still nobody's, until its owner has come."""
+def test_unowned_operator_name_is_warned_of_at_start(tmp_path: Path) -> None:
+    """Until its user has signed in once."""
     options = ("--operators", "op,Boss")
     with ServerProcess(tmp_path, *options) as server:
         with WireClient(server.address) as op:
-            come_as(op, "op", b"the secret of op")
+            sign_in_as_owner(op, "op", b"the secret of op")
         assert "nobody owns the name of op, Boss yet" in server.stop()[1]
     with ServerProcess(tmp_path, *options) as server:
         assert "nobody owns the name of Boss yet" in server.stop()[1]
 
 
-def test_operators_cannot_touch_each_other(server: ChatServer, op: WireClient) -> None:
-    """Nor themselves; an unproven namesake can be kicked."""
+def test_operators_cannot_moderate_operators(server: ChatServer, op: WireClient) -> None:
+    """Nor themselves; a member with such a name but without a proof can be kicked."""
     with WireClient(server.address, "boss") as boss:
         op.read_until("/joined")
-        prove(server, "boss")
+        make_owner(server, "boss")
         op.send("/kick boss", "/ban boss 1h", "/mute boss 1h", "/kick op")
         assert {line.partition(";")[0] for line in op.sync()} == {
             "/error not-allowed boss is an operator",
@@ -341,24 +342,24 @@ def test_operators_cannot_touch_each_other(server: ChatServer, op: WireClient) -
         ("/unmute bob", "no-such-person"),
     ],
 )
-def test_what_an_operator_is_refused(op: WireClient, bob: WireClient, line: str, code: str) -> None:
-    """Each with its code, and nobody else notices."""
+def test_invalid_operator_commands(op: WireClient, bob: WireClient, line: str, code: str) -> None:
+    """Each has its error code, and other members do not notice."""
     op.send(line)
     assert op.read_line().startswith(f"/error {code} ")
     assert bob.sync() == []
 
 
-def test_a_banned_name(server: ChatServer, op: WireClient, bob: WireClient, carl: WireClient) -> None:
-    """Who bears it goes, and nobody comes in under it: new, as a look-alike or by another name; until /unban."""
+def test_ban_of_a_name(server: ChatServer, op: WireClient, bob: WireClient, carl: WireClient) -> None:
+    """The member is disconnected, and the name and confusable names are refused until /unban."""
     op.send("/ban bob 2h spam")
     assert bob.read_to_end()[-1].startswith("/bye you were banned by op until ")
     notice = carl.read_match("/notice")
     assert notice.startswith("/notice bob was banned by op until ")
     assert notice.endswith(" UTC: spam")
-    with WireClient(server.address) as wire:
-        wire.read_line()
-        wire.send("/name bob", "/name b0b")
-        refusals = [wire.read_line(), wire.read_line()]
+    with WireClient(server.address) as client:
+        client.read_line()
+        client.send("/name bob", "/name b0b")
+        refusals = [client.read_line(), client.read_line()]
     carl.send("/name Bob")
     refusals.append(carl.read_match("/error"))
     assert [line.split(" until")[0] for line in refusals] == [
@@ -373,8 +374,8 @@ def test_a_banned_name(server: ChatServer, op: WireClient, bob: WireClient, carl
     carl.read_until("/renamed")
 
 
-def test_a_ban_survives_a_restart(tmp_path: Path) -> None:
-    """And who was seen last before it cannot resume; neither can a muted one speak."""
+def test_ban_and_mute_survive_a_restart(tmp_path: Path) -> None:
+    """A banned member cannot resume, and a muted one cannot post."""
     path = tmp_path / "journal.db"
     with serving(journal=SqliteJournal(path), operators=["op"]) as server, WireClient(server.address) as bob:
         bob.send("/name bob")
@@ -382,7 +383,7 @@ def test_a_ban_survives_a_restart(tmp_path: Path) -> None:
         with WireClient(server.address, "op") as op:
             bob.socket.close()
             op.read_until("/left")
-            prove(server, "op")
+            make_owner(server, "op")
             op.send("/ban bob 1h", "/mute carl 1h")
             op.read_until("/notice carl")
     with serving(journal=SqliteJournal(path), operators=["op"]) as server, WireClient(server.address, "carl") as carl:
@@ -395,20 +396,20 @@ def test_a_ban_survives_a_restart(tmp_path: Path) -> None:
             assert bob.read_line().startswith("/error not-allowed bob is banned by op until ")
 
 
-def test_who_comes_from_a_banned_address(
+def test_ban_of_an_address(
     server: ChatServer, op: WireClient, bob: WireClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever is connected from it goes, named or not, but an operator; newcomers are told at the gate."""
+    """Its clients are disconnected, named or not, except operators; new connections are refused."""
     monkeypatch.setattr("hubbub.server.session.parse_subnet", lambda _: "192.0.2.1")
     monkeypatch.setattr(Moderation, "find_address_ban", lambda self, _: self._find("ban", "192.0.2.1"))
-    with WireClient(server.address) as nameless:
-        nameless.read_line()
+    with WireClient(server.address) as unnamed:
+        unnamed.read_line()
         op.send("/ban 192.0.2.1 1h")
-        for wire in (bob, nameless):
-            assert wire.read_to_end()[-1].startswith("/bye you were banned by op until ")
+        for client in (bob, unnamed):
+            assert client.read_to_end()[-1].startswith("/bye you were banned by op until ")
         assert eventually(lambda: server._context.membership.count().people == 1)
-        with WireClient(server.address) as wire:
-            error, bye = wire.read_to_end()
+        with WireClient(server.address) as client:
+            error, bye = client.read_to_end()
             assert error.startswith("/error not-allowed your address is banned by op until ")
             assert bye.startswith("/bye your address is banned")
         op.send("/unban 192.0.2.1")
@@ -417,8 +418,8 @@ def test_who_comes_from_a_banned_address(
         pass
 
 
-def test_a_muted_one(server: ChatServer, op: WireClient, bob: WireClient, carl: WireClient) -> None:
-    """He can say nothing in any way, in any room or under another name; he reads, and after /unmute he speaks."""
+def test_muted_member(server: ChatServer, op: WireClient, bob: WireClient, carl: WireClient) -> None:
+    """They can post in no way, room or name; they can read, and post again after /unmute."""
     op.send("/mute Bob 1h")
     bob.read_until("/notice")
     bob.send("x", "/me x", "/post 1 x", "/post 2 /me x", "/msg carl x", "/name rob", "/color red", "/join den", "x")
@@ -436,12 +437,12 @@ def test_a_muted_one(server: ChatServer, op: WireClient, bob: WireClient, carl: 
     assert bob.read_until("/say den 1 ")
 
 
-def test_a_mute_ends_by_itself() -> None:
+def test_mute_expires() -> None:
     """When its time is over."""
     with serving(operators=["op"]) as server, WireClient(server.address, "op") as op:
-        prove(server, "op")
+        make_owner(server, "op")
         with WireClient(server.address, "bob") as bob:
-            clock = Clock()
+            clock = FakeClock()
             server._context.moderation._clock = clock
             op.send("/mute bob 1h")
             bob.read_until("/notice")
@@ -452,30 +453,32 @@ def test_a_mute_ends_by_itself() -> None:
             assert bob.read_match().endswith(" y")
 
 
-def test_the_maker_of_a_room_may_kick_in_it(
+def test_creator_of_a_locked_room_may_kick_in_it(
     server: ChatServer, op: WireClient, bob: WireClient, carl: WireClient
 ) -> None:
-    """There and nowhere else, and nothing but kick; an operator in it stays."""
-    prove(server, "bob")
+    """Only there, only kick, and no operator."""
+    make_owner(server, "bob")
     bob.send("/join den key", "/kick carl", "/ban carl 1h")
     assert [line for line in bob.sync() if line.startswith("/error not-allowed")] == [
         "/error not-allowed that is for operators; ask one of them: op, Boss"
     ] * 2
-    for wire in (carl, op):
-        wire.send("/join den key")
-        wire.read_until("/entered den")
+    for client in (carl, op):
+        client.send("/join den key")
+        client.read_until("/entered den")
     bob.send("/kick op", "/kick carl", "/list")
     bob.read_until("/error not-allowed op is an operator")
     assert carl.read_to_end()[-1] == "/bye you were kicked by bob"
     assert op.read_match("/notice") == "/notice carl was kicked by bob"
 
 
-@pytest.mark.parametrize("maker_is_proven", [False, True])
-def test_a_namesake_of_the_maker_may_not_kick(server: ChatServer, carl: WireClient, maker_is_proven: bool) -> None:
-    """The maker has gone, and whoever comes under the name, with a proof or without, learns not even who is there."""
+@pytest.mark.parametrize("creator_is_proven", [False, True])
+def test_user_with_the_name_of_the_creator_may_not_kick(
+    server: ChatServer, carl: WireClient, creator_is_proven: bool
+) -> None:
+    """With a proof or without; the refusal does not reveal who is in the room."""
     with WireClient(server.address) as dan:
-        if maker_is_proven:
-            come_as(dan, "dan", b"the secret of dan")
+        if creator_is_proven:
+            sign_in_as_owner(dan, "dan", b"the secret of dan")
         dan.send("/name dan", "/join den key")
         dan.read_until("/entered den")
         carl.send("/join den key", "/me waits")
@@ -483,20 +486,20 @@ def test_a_namesake_of_the_maker_may_not_kick(server: ChatServer, carl: WireClie
         dan.send("/exit")
         dan.read_to_end()
     server._context.ownership._clock = lambda: time.time() + 91 * 24 * HOUR
-    with WireClient(server.address) as namesake, WireClient(server.address) as proven:
-        namesake.send("/name dan", "/kick carl", "/kick nobody", "/exit")
-        refusals = [line for line in namesake.read_to_end() if line.startswith("/error")]
-        come_as(proven, "dan", b"the secret of mallory")
+    with WireClient(server.address) as unproven, WireClient(server.address) as proven:
+        unproven.send("/name dan", "/kick carl", "/kick nobody", "/exit")
+        refusals = [line for line in unproven.read_to_end() if line.startswith("/error")]
+        sign_in_as_owner(proven, "dan", b"the secret of mallory")
         proven.send("/kick carl", "/kick nobody")
         refusals += [line for line in proven.sync() if line.startswith("/error")]
     assert refusals == ["/error not-allowed that is for operators; ask one of them: op, Boss"] * 4
     assert not [line for line in carl.sync() if "kicked" in line]
 
 
-def test_a_lost_connection_is_kicked_too() -> None:
-    """Whose name is held for him is not kept in the room by that."""
+def test_kick_of_an_absent_member() -> None:
+    """Their place in the room is not held any longer."""
     with serving(operators=["op"], limits=None) as server, WireClient(server.address, "op") as op:
-        prove(server, "op")
+        make_owner(server, "op")
         with WireClient(server.address, "bob"):
             op.read_until("/joined")
         assert eventually(lambda: server._context.membership._names["bob"].away)
@@ -506,13 +509,13 @@ def test_a_lost_connection_is_kicked_too() -> None:
             pass
 
 
-def test_every_act_is_logged(server: ChatServer, op: WireClient, bob: WireClient) -> None:
-    """Who, what, whom and until when; not why."""
+def test_moderation_is_logged(server: ChatServer, op: WireClient, bob: WireClient) -> None:
+    """Operator, action, target and end, but not the reason."""
     with captured_log() as lines:
         op.send("/mute bob 1h", "/unmute bob", "/kick bob secret", "/ban bob 1h secret", "/unban bob", "/bans")
         op.read_until("/end")
-        acts = [line.strip().partition(" until")[0] for line in lines if line.startswith("'op' ")]
-    assert acts == [
+        actions = [line.strip().partition(" until")[0] for line in lines if line.startswith("'op' ")]
+    assert actions == [
         "'op' muted 'bob'",
         "'op' unmuted 'bob'",
         "'op' kicked 'bob'",
@@ -522,15 +525,15 @@ def test_every_act_is_logged(server: ChatServer, op: WireClient, bob: WireClient
     assert not any("secret" in line for line in lines)
 
 
-def test_a_flood_of_kicks_while_others_chat(server: ChatServer, op: WireClient, carl: WireClient) -> None:
-    """Everybody who comes again and again goes again and again; those who chat lose no line and no order."""
+def test_flood_of_kicks_while_others_chat(server: ChatServer, op: WireClient, carl: WireClient) -> None:
+    """The flooding client is kicked each time; other members lose no line, and the order stays."""
     rounds = 30
 
     def come_and_flood() -> None:
         for _ in range(rounds):
-            with WireClient(server.address, "flood") as wire:
-                wire.send_bytes(b"spam\n" * 200)
-                wire.read_to_end()
+            with WireClient(server.address, "flood") as client:
+                client.send_bytes(b"spam\n" * 200)
+                client.read_to_end()
 
     thread = threading.Thread(target=come_and_flood)
     thread.start()
@@ -543,4 +546,4 @@ def test_a_flood_of_kicks_while_others_chat(server: ChatServer, op: WireClient, 
     carl.send("end")
     seqs = [int(line.split()[2]) for line in carl.read_until("/say lobby .* carl .* end") if line.startswith("/say")]
     assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
-    assert server._context.membership.count().people == 3  # with bob, who never noticed
+    assert server._context.membership.count().people == 3  # with bob

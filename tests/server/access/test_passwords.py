@@ -1,4 +1,4 @@
-"""The server's password: how it is kept, and a server that has one."""
+"""The server's password: where it is read from, and a server that has one."""
 
 import subprocess
 import sys
@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from hubbub.options import PasswordError
-from hubbub.protocol import ProtocolError
 from hubbub.server import cli as chat_server
-from hubbub.server.access import scrypt
 from hubbub.server.access.passwords import ServerPassword, load_password
-from hubbub.server.access.scrypt import HashedSecret, HashError, ScryptHash
+from hubbub.server.access.scrypt import HashedSecret, ScryptHash
 from testing.server import ServerProcess, captured_log, serving
 from testing.waiting import ROOT
 from testing.wire_client import WireClient
@@ -25,77 +23,12 @@ def password() -> ServerPassword:
     return ServerPassword(HashedSecret(OPEN_SESAME))
 
 
-# ---------------------------------------------------------------------------------------------------------- the hash
-
-
-def test_a_hash_is_of_one_secret() -> None:
-    """Also after it was written and read; every hash has a salt of its own."""
-    again = ScryptHash.parse(str(OPEN_SESAME))
-    assert again == OPEN_SESAME
-    assert (again.matches("open sesame"), again.matches("open sesam"), again.matches("")) == (True, False, False)
-    assert ScryptHash.create("open sesame").salt != OPEN_SESAME.salt
-
-
-def test_how_a_keyboard_spells_it_is_all_one() -> None:
-    """An é is an é, composed or not."""
-    assert HashedSecret(ScryptHash.create("caf\u00e9")).matches("cafe\u0301")
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "scrypt:1:2",
-        "bcrypt:16384:8:1:00:" + "00" * 32,
-        "scrypt:16383:8:1:00:" + "00" * 32,
-        "scrypt:16384:8:99:00:" + "00" * 32,
-        "scrypt:1048576:8:1:00:" + "00" * 32,
-        "scrypt:16384:8:1::" + "00" * 32,
-        "scrypt:16384:8:1:00:00",
-        "scrypt:16384:8:1:00:zz",
-    ],
-)
-def test_what_is_no_hash(line: str) -> None:
-    """Bad numbers, a cost that nobody should pay, and what is cut short."""
-    with pytest.raises(HashError):
-        ScryptHash.parse(line)
-
-
-def test_the_right_one_costs_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is wrong costs a scrypt each time, so that time tells nothing."""
-    calls: list[str] = []
-    real = scrypt._scrypt
-
-    def counted(text: str, *rest: object) -> bytes:
-        calls.append(text)
-        return real(text, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(scrypt, "_scrypt", counted)
-    secret = HashedSecret(OPEN_SESAME)
-    assert [secret.matches(text) for text in ("no", "open sesame", "open sesame", "no", "")] == [False, True, True] + [
-        False
-    ] * 2
-    assert calls == ["no", "open sesame", "no", ""]
-
-
-def test_no_turn_is_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever cannot have one in time is told when to try again, and no hash is computed for him."""
-    monkeypatch.setattr(scrypt, "SLOT_SECONDS", 0.01)
-    for _ in range(scrypt.MAX_CONCURRENT):
-        scrypt._slots.acquire()
-    try:
-        with pytest.raises(ProtocolError, match="too-fast"):
-            HashedSecret(OPEN_SESAME).matches("x")
-    finally:
-        for _ in range(scrypt.MAX_CONCURRENT):
-            scrypt._slots.release()
-
-
-# ------------------------------------------------------------------------------------------------------ where it stands
+# ------------------------------------------------------------------------------------------------------ configuration
 
 
 @pytest.mark.parametrize("text", ["open sesame\nmore\n", " open sesame \r\n", f"{OPEN_SESAME}\n"])
-def test_a_file(tmp_path: Path, text: str) -> None:
-    """Its first line, hashed or not; where it is not, whoever starts the server is told."""
+def test_password_from_a_file(tmp_path: Path, text: str) -> None:
+    """From its first line, hashed or not; plain text causes a warning."""
     path = tmp_path / "password"
     path.write_text(text)
     found = load_password(path, {"CHAT_PASSWORD": "other"})
@@ -105,8 +38,8 @@ def test_a_file(tmp_path: Path, text: str) -> None:
     assert "--hash-password" in found.warning or not found.warning
 
 
-def test_the_environment() -> None:
-    """Where no file is named."""
+def test_password_from_the_environment() -> None:
+    """If no file is given."""
     found = load_password(None, {"CHAT_PASSWORD": str(OPEN_SESAME)})
     assert found is not None
     found.check("open sesame", "192.0.2.1")
@@ -114,8 +47,8 @@ def test_the_environment() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n\nx", "  \n", "scrypt:1:1\n"])
-def test_a_file_without_a_password(tmp_path: Path, text: str) -> None:
-    """The server does not start open by mistake; one line, exit code 2."""
+def test_file_without_a_password(tmp_path: Path, text: str) -> None:
+    """The server does not start; one line on standard error, exit code 2."""
     path = tmp_path / "password"
     path.write_text(text)
     with pytest.raises(PasswordError):
@@ -127,8 +60,8 @@ def test_a_file_without_a_password(tmp_path: Path, text: str) -> None:
     assert str(path) in run.stderr
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    """The line says why."""
+def test_unreadable_password(tmp_path: Path) -> None:
+    """The error says why."""
     with pytest.raises(PasswordError, match="No such file"):
         load_password(tmp_path / "missing", {})
     with pytest.raises(PasswordError, match="no password in CHAT_PASSWORD"):
@@ -136,8 +69,8 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("given", "code"), [("open sesame\n", 0), ("\n", 2), ("", 2)])
-def test_making_a_hash(tmp_path: Path, given: str, code: int) -> None:
-    """A line of standard input, and nothing else is printed or made."""
+def test_hash_password_option(tmp_path: Path, given: str, code: int) -> None:
+    """It reads a line of standard input, prints the hash and nothing else, and creates no file."""
     run = subprocess.run(
         [*COMMAND, "--hash-password"],
         cwd=tmp_path,
@@ -157,62 +90,62 @@ def test_making_a_hash(tmp_path: Path, given: str, code: int) -> None:
 # ------------------------------------------------------------------------------------------------------------ sessions
 
 
-def test_who_has_it_comes_in(password: ServerPassword) -> None:
-    """`/pass` comes first, is not answered, and everything else says what to do until then."""
-    with serving(password=password) as server, WireClient(server.address) as wire:
-        assert wire.read_line() == "/hello 1 password"
+def test_client_with_the_password_signs_in(password: ServerPassword) -> None:
+    """`/pass` comes first and has no reply; before it every command is refused with what to do."""
+    with serving(password=password) as server, WireClient(server.address) as client:
+        assert client.read_line() == "/hello 1 password"
         for line in ("/name alice", "/resume x lobby 0", "/help", "hello", "/nonsense", "/list"):
-            wire.send(line)
-            assert wire.read_line().startswith("/error password-needed ")
-        wire.send("/pass open  sesame")
-        assert wire.read_line().startswith("/error password-wrong ")
-        wire.send("/pass open sesame", "/name alice")
-        assert wire.read_line().startswith("/welcome alice")
-        wire.read_until("/entered")
-        wire.send("/pass open sesame")
-        assert wire.read_line().startswith("/error not-allowed ")
+            client.send(line)
+            assert client.read_line().startswith("/error password-needed ")
+        client.send("/pass open  sesame")
+        assert client.read_line().startswith("/error password-wrong ")
+        client.send("/pass open sesame", "/name alice")
+        assert client.read_line().startswith("/welcome alice")
+        client.read_until("/entered")
+        client.send("/pass open sesame")
+        assert client.read_line().startswith("/error not-allowed ")
 
 
-def test_five_wrong_ones_and_the_address_waits(password: ServerPassword) -> None:
-    """On whatever connections, with the right one too; this machine is no exception."""
+def test_five_wrong_passwords_block_the_address(password: ServerPassword) -> None:
+    """On all connections, for the right password too, and from the loopback address."""
     with serving(password=password) as server:
         for _ in range(5):
-            with WireClient(server.address) as wire:
-                wire.read_line()
-                wire.send("/pass x")
-                assert wire.read_line().startswith("/error password-wrong ")
-        with WireClient(server.address) as wire:
-            wire.read_line()
-            wire.send("/pass open sesame", "/name alice")
-            assert wire.read_line().startswith("/error too-fast ")
-            assert wire.read_line().startswith("/error password-needed ")
+            with WireClient(server.address) as client:
+                client.read_line()
+                client.send("/pass x")
+                assert client.read_line().startswith("/error password-wrong ")
+        with WireClient(server.address) as client:
+            client.read_line()
+            client.send("/pass open sesame", "/name alice")
+            assert client.read_line().startswith("/error too-fast ")
+            assert client.read_line().startswith("/error password-needed ")
 
 
-def test_a_server_without_one() -> None:
-    """It says so in its greeting, and to whoever brings one."""
-    with serving() as server, WireClient(server.address) as wire:
-        assert wire.read_line() == "/hello 1 -"
-        wire.send("/pass x", "/name alice")
-        assert wire.read_line().startswith("/error not-allowed ")
-        assert wire.read_line().startswith("/welcome")
+def test_server_without_a_password() -> None:
+    """Its greeting says so, and `/pass` is refused."""
+    with serving() as server, WireClient(server.address) as client:
+        assert client.read_line() == "/hello 1 -"
+        client.send("/pass x", "/name alice")
+        assert client.read_line().startswith("/error not-allowed ")
+        assert client.read_line().startswith("/welcome")
 
 
-def test_the_log_has_no_password(password: ServerPassword) -> None:
-    """However it is mistyped."""
-    with captured_log() as log, serving(password=password) as server, WireClient(server.address) as wire:
-        wire.send("/pass hunter2", "/passhunter2", "/Pass hunter2", "pass hunter2", "/name hunter2", "/exit")
-        wire.read_to_end()
-    assert any("password-wrong" in line for line in log)
-    assert not any("hunter2" in line for line in log)
+def test_password_is_not_logged(password: ServerPassword) -> None:
+    """Even if it is mistyped."""
+    with captured_log() as lines, serving(password=password) as server, WireClient(server.address) as client:
+        client.send("/pass hunter2", "/passhunter2", "/Pass hunter2", "pass hunter2", "/name hunter2", "/exit")
+        client.read_to_end()
+    assert any("password-wrong" in line for line in lines)
+    assert not any("hunter2" in line for line in lines)
 
 
-def test_a_process_with_one(tmp_path: Path) -> None:
-    """The options reach the server; a password in the clear is one line on standard error."""
+def test_server_process_with_a_password(tmp_path: Path) -> None:
+    """The option works; a password in plain text causes one line on standard error."""
     (tmp_path / "password").write_text("open sesame\n")
     with ServerProcess(tmp_path, "--password-file", "password") as server:
-        with WireClient(server.address) as wire:
-            wire.send("/pass open sesame", "/name alice")
-            wire.read_until("/entered")
+        with WireClient(server.address) as client:
+            client.send("/pass open sesame", "/name alice")
+            client.read_until("/entered")
         code, errors = server.stop()
     assert (code, errors.count("\n")) == (0, 1)
     assert "password has the password in plain text" in errors
@@ -230,15 +163,15 @@ def test_a_process_with_one(tmp_path: Path) -> None:
         ("::", False, False, ["may come in", "in the clear"]),
     ],
 )
-def test_what_an_open_port_means(host: str, encrypted: bool, guarded: bool, words: list[str]) -> None:
-    """One line for whoever starts the server, where anything but this machine reaches it."""
+def test_warning_about_an_open_port(host: str, encrypted: bool, guarded: bool, words: list[str]) -> None:
+    """One line if other machines can reach the port without a password or encryption."""
     text = chat_server.exposure(host, encrypted=encrypted, guarded=guarded)
     assert [word for word in ("may come in", "in the clear") if word in text] == words
     assert bool(text) == bool(words)
 
 
-def test_an_open_port_is_told_at_the_start(tmp_path: Path) -> None:
-    """On standard error; the first line of standard output is where it listens, as ever."""
+def test_open_port_is_warned_of_at_start(tmp_path: Path) -> None:
+    """On standard error; standard output begins with the address as always."""
     with ServerProcess(tmp_path, "--host", "0.0.0.0") as server:  # noqa: S104
         assert server.first_line.startswith("listening on 0.0.0.0:")
         assert "anybody who reaches this port may come in" in server.stop()[1]

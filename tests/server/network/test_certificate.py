@@ -1,4 +1,4 @@
-"""The server's certificate: its files, its options, and the one that it makes itself."""
+"""The server's certificate: its files, its options, and the self-signed one."""
 
 import re
 import signal
@@ -19,26 +19,26 @@ from testing.wire_client import WireClient
 from tests.server.test_server import refused
 
 
-def test_a_broken_new_certificate_changes_nothing(tmp_path: Path) -> None:
-    """The log says what is wrong with it."""
+def test_reload_of_a_broken_certificate_changes_nothing(tmp_path: Path) -> None:
+    """The log says what is wrong."""
     identity = Authority(tmp_path).issue()
-    served = Certificate(identity.path, identity.path)
-    context = served.context
+    certificate = Certificate(identity.path, identity.path)
+    context = certificate.context
     sink = logger.add(tmp_path / "log", diagnose=False)
     identity.path.write_text("nonsense")
-    served.reload()
+    certificate.reload()
     identity.path.unlink()
-    served.reload()
+    certificate.reload()
     logger.remove(sink)
-    assert served.context is context
-    assert served.fingerprint == identity.fingerprint
+    assert certificate.context is context
+    assert certificate.fingerprint == identity.fingerprint
     log = (tmp_path / "log").read_text()
     assert log.count("the old certificate stays in use: cannot load") == 2
     assert "No such file" in log
 
 
-def test_what_cannot_be_served_with(tmp_path: Path) -> None:
-    """The error names the file and the reason."""
+def test_unusable_certificate(tmp_path: Path) -> None:
+    """The error names the files and the reason."""
     authority = Authority(tmp_path)
     one, other = authority.issue(file="one.pem"), authority.issue(file="other.pem")
     with pytest.raises(CertificateError, match=r"one\.pem and .*other\.pem: key values mismatch"):
@@ -50,27 +50,27 @@ def test_what_cannot_be_served_with(tmp_path: Path) -> None:
         Certificate(one.path, encrypted)
 
 
-def test_one_of_its_own(tmp_path: Path) -> None:
-    """It is made once, for its owner's eyes, is valid for the names of this machine, and stays."""
+def test_self_signed_certificate_is_created_once(tmp_path: Path) -> None:
+    """Only its owner can read the file."""
     path = tmp_path / "chat_tls.pem"
-    made = load_or_create_self_signed(path, "chat.example")
+    created = load_or_create_self_signed(path, "chat.example")
     assert path.stat().st_mode & 0o777 == 0o600
-    assert re.fullmatch(r"([0-9A-F]{2}:){31}[0-9A-F]{2}", made.fingerprint)
-    assert load_or_create_self_signed(path, "chat.example").fingerprint == made.fingerprint
+    assert re.fullmatch(r"([0-9A-F]{2}:){31}[0-9A-F]{2}", created.fingerprint)
+    assert load_or_create_self_signed(path, "chat.example").fingerprint == created.fingerprint
     assert [file.name for file in tmp_path.iterdir()] == ["chat_tls.pem"]
 
 
-def test_one_of_its_own_needs_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error says how to install it; one that is there already needs none."""
-    load_or_create_self_signed(tmp_path / "kept.pem", "localhost")
+def test_self_signed_certificate_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says how to install it; an existing certificate needs none."""
+    load_or_create_self_signed(tmp_path / "existing.pem", "localhost")
     monkeypatch.setitem(sys.modules, "cryptography", None)
     with pytest.raises(CertificateError, match=r"pip install -e '\.\[tls\]'"):
         load_or_create_self_signed(tmp_path / "new.pem", "localhost")
-    assert load_or_create_self_signed(tmp_path / "kept.pem", "localhost")
+    assert load_or_create_self_signed(tmp_path / "existing.pem", "localhost")
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """Nothing is left behind."""
+def test_certificate_in_a_missing_folder(tmp_path: Path) -> None:
+    """The error says so."""
     with pytest.raises(CertificateError, match="cannot write the certificate"):
         load_or_create_self_signed(tmp_path / "missing" / "chat_tls.pem", "localhost")
 
@@ -86,31 +86,31 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         (["--tls-self-signed", "--tls-cert", "x.pem"], "not both"),
     ],
 )
-def test_a_bad_option(tmp_path: Path, options: list[str], reason: str) -> None:
-    """One line that names what is wrong; exit code 2."""
+def test_invalid_tls_options(tmp_path: Path, options: list[str], reason: str) -> None:
+    """One line that says what is wrong; exit code 2."""
     error = refused(*options, cwd=tmp_path)
     assert reason in error
     assert error.count("\n") == 1
 
 
-def test_it_prints_its_fingerprint(tmp_path: Path) -> None:
-    """The one that is served, also after a new start."""
-    seen = []
+def test_fingerprint_is_printed(tmp_path: Path) -> None:
+    """It is that of the certificate in use, also after a restart."""
+    printed = []
     for _ in range(2):
         with ServerProcess(tmp_path, "--tls-self-signed") as server:
             assert server.process.stdout is not None
             line = server.process.stdout.readline()
-            seen.append(line)
+            printed.append(line)
             with WireClient(server.address, context=trusting_context(tmp_path / "chat_tls.pem")) as alice:
                 assert isinstance(alice.socket, ssl.SSLSocket)
                 shown = fingerprint(alice.socket.getpeercert(binary_form=True) or b"")
                 assert line == f"certificate SHA-256 {shown}\n"
             assert server.stop() == (0, "")
-    assert seen[0] == seen[1]
+    assert printed[0] == printed[1]
 
 
-def test_sighup_reads_it_again(tmp_path: Path) -> None:
-    """Living connections go on, new ones get the new certificate, and a broken one is left aside."""
+def test_sighup_reloads_the_certificate(tmp_path: Path) -> None:
+    """Open connections stay, new ones get the new certificate, and a broken one is ignored."""
     authority = Authority(tmp_path)
     old = authority.issue()
     log = tmp_path / "chat_server.log"
