@@ -13,6 +13,8 @@ from typing import Any, Self
 import pexpect
 import pyte
 
+from hubbub.color import COLORS
+
 ROOT = Path(__file__).parents[1]
 WAIT_SECONDS = 10.0  # for anything to appear: a slow machine's start included
 POLL_SECONDS = 0.02
@@ -44,6 +46,11 @@ def environment(tmp_path: Path, **changes: str) -> dict[str, str]:
     """Return what a program started by a test sees: a colourful terminal, and no file of the person who tests."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "SYSTEMROOT", "VIRTUAL_ENV"}}
     return {**kept, "HOME": str(tmp_path), "TERM": "xterm-256color", "LANG": "C.UTF-8", "TZ": "UTC", **changes}
+
+
+def shown_color(name: str) -> str:
+    """Return one of color.COLORS as pyte shows it: hexadecimal digits."""
+    return "".join(f"{part:02x}" for part in COLORS[name].rgb)
 
 
 class _Emulator(pyte.Screen):

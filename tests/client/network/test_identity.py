@@ -20,7 +20,7 @@ from testing.client_runs import client_in_pipe, real_server, run_client_in_pipe
 from testing.fake_server import WAIT_SECONDS, FakePeer, FakeServer
 from testing.server import serving
 from testing.wire_client import WireClient
-from tests.client.test_session import FakeConsole
+from tests.client.session_driver import FakeUi
 
 # What OpenSSL makes of this secret for this server and this nonce.
 SECRET = bytes(range(32)).hex()
@@ -203,16 +203,16 @@ def test_so_many_servers_and_no_more(known: Person) -> None:
 
 
 @contextmanager
-def visiting(person: Person) -> Iterator[tuple[Session, FakeServer, FakePeer, FakeConsole]]:
+def connected(person: Person) -> Iterator[tuple[Session, FakeServer, FakePeer, FakeUi]]:
     """Connect a session of somebody who proves who they are to a server that is played."""
-    console = FakeConsole(asks=True)
+    ui = FakeUi(interactive=True)
     with FakeServer() as server:
         dialer = Dialer("127.0.0.1", server.port)
         session = Session(
-            dialer.connect(), dialer, console, Highlights(), timeout=WAIT_SECONDS, identity=person.at(server.address)
+            dialer.connect(), dialer, ui, Highlights(), timeout=WAIT_SECONDS, identity=person.at(server.address)
         )
         try:
-            yield session, server, server.accept(), console
+            yield session, server, server.accept(), ui
         finally:
             server.close_peers()
             session.close()
@@ -240,7 +240,7 @@ def come_in(peer: FakePeer) -> None:
 def test_the_client_proves_who_it_is_before_its_name(known: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first time, and after a loss before `/resume`."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
-    with visiting(known) as (session, server, peer, _):
+    with connected(known) as (session, server, peer, _):
         with signing_in(session):
             come_in(peer)
         peer.close()
@@ -256,7 +256,7 @@ def test_the_client_proves_who_it_is_before_its_name(known: Person, monkeypatch:
 def test_a_server_without_challenges(known: Person, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It lets us in as ever, and nobody is told; also after a loss."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
-    with visiting(known) as (session, server, peer, console):
+    with connected(known) as (session, server, peer, ui):
         with signing_in(session):
             peer.send("/hello 1 -")
             assert peer.receive() == "/challenge"
@@ -270,13 +270,13 @@ def test_a_server_without_challenges(known: Person, code: str, monkeypatch: pyte
         peer.send(f"/error {code} what is that?")
         assert peer.receive() == "/resume token lobby 0"
         peer.send("/welcome alice red token 0", "/entered lobby 0 1 -", "/notice here")
-        console.drain("here")
-        assert not any("what is that" in news for news in console.shown.queue)
+        ui.skip_to("here")
+        assert not any("what is that" in news for news in ui.shown.queue)
 
 
 def test_a_refusal_that_is_not_about_the_challenge(known: Person) -> None:
     """Its reason is what the person gets."""
-    with visiting(known) as (session, _, peer, _):
+    with connected(known) as (session, _, peer, _):
         peer.send("/hello 1 -", "/error server-full 10 people are here; try again later")
         with pytest.raises(SignInError, match="10 people are here; try again later"):
             session.sign_in(Name("alice", "red"))
@@ -285,14 +285,14 @@ def test_a_refusal_that_is_not_about_the_challenge(known: Person) -> None:
 def test_a_proof_that_is_wrong_is_told_and_we_are_in(known: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """For the server may be right; also after a loss."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
-    with visiting(known) as (session, server, peer, console):
+    with connected(known) as (session, server, peer, ui):
         with signing_in(session):
             peer.send("/hello 1 -")
             peer.receive()
             peer.send(f"/challenge {SERVER} {NONCE}")
             peer.receive()
             peer.send("/error proof-wrong this is not you", "/welcome alice red token 0", "/entered lobby 0 1 -")
-        console.drain("!!! this is not you")
+        ui.skip_to("!!! this is not you")
         peer.close()
         peer = server.accept()
         peer.send("/hello 1 -")
@@ -300,13 +300,13 @@ def test_a_proof_that_is_wrong_is_told_and_we_are_in(known: Person, monkeypatch:
         peer.send(f"/challenge {SERVER} {NONCE}")
         peer.receive()
         peer.send("/error proof-wrong still not you", "/welcome alice red token 0", "/entered lobby 0 1 -")
-        console.drain("!!! still not you")
+        ui.skip_to("!!! still not you")
 
 
 def test_another_name_waits_for_the_challenge(known: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who types one just then is not let in without a proof."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
-    with visiting(known) as (session, server, peer, console):
+    with connected(known) as (session, server, peer, ui):
         with signing_in(session):
             come_in(peer)
         peer.close()
@@ -315,7 +315,7 @@ def test_another_name_waits_for_the_challenge(known: Person, monkeypatch: pytest
         peer.send("/error resume-unknown nobody knows you")
         assert peer.receive() == "/name alice red"
         peer.send("/error name-taken alice is taken")
-        console.drain("type /name NAME")
+        ui.skip_to("type /name NAME")
         peer.close()
         peer = server.accept()
         peer.send("/hello 1 -")
@@ -335,9 +335,9 @@ def test_a_bot_owns_its_name(tmp_path: Path) -> None:
     with serving() as server:
         address = f"127.0.0.1:{server.address[1]}"
         assert run_client_in_pipe(tmp_path, address, "--name", "bot", *config)[0] == 0
-        code, _, asides = run_client_in_pipe(tmp_path, address, "--name", "bot", *other)
+        code, _, errors = run_client_in_pipe(tmp_path, address, "--name", "bot", *other)
         assert code == 2
-        assert "bot belongs to someone else" in asides
+        assert "bot belongs to someone else" in errors
         with WireClient(server.address) as nobody:
             nobody.send("/name bot")
             assert "name-taken" in nobody.read_match("/error")
@@ -373,5 +373,5 @@ def test_somebody_in_between_gets_no_proof(tmp_path: Path) -> None:
                 peer.send(challenge)
                 assert peer.receive() == "/name bot"
                 peer.send("/error name-taken no")
-                output, asides = process.communicate(timeout=WAIT_SECONDS)
-    assert f"claims to be the server that you know as {address}" in output + asides
+                output, errors = process.communicate(timeout=WAIT_SECONDS)
+    assert f"claims to be the server that you know as {address}" in output + errors

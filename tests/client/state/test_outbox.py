@@ -412,3 +412,32 @@ def test_every_line_is_said_once_in_its_room(steps: list[str]) -> None:
     assert wire.said == [(room, text) for room, text in wire.expected if room != "locked"]
     assert wire.given_up == [text for room, text in wire.expected if room == "locked"]
     assert wire.outbox.room == wire.room
+
+
+def test_locked_room_is_entered_again_with_its_key() -> None:
+    """What waits for it is sent there, though the server moved us to the lobby; no line shows the key."""
+    outbox = Outbox()
+    outbox.enter("lobby")
+    outbox.add(Join("Ops", "secret key"))
+    assert [line for line, _ in outbox.unsent_lines()] == ["/join Ops"]
+    assert outbox.pop_ready() == [Join("Ops", "secret key"), Ping("1")]
+    outbox.enter("ops")
+    outbox.complete("1")
+    outbox.add(Say("hi"))
+    outbox.lose_connection()
+    outbox.renumber()
+    outbox.enter("lobby")
+    assert outbox.pop_ready() == [Join("ops", "secret key"), Ping("2")]
+    outbox.enter("ops")
+    outbox.complete("2")
+    assert outbox.pop_ready() == [Post(1, "hi")]
+
+
+def test_wrong_room_key_is_not_stored() -> None:
+    """Only a key that opened a room opens it again."""
+    outbox = Outbox()
+    outbox.enter("lobby")
+    outbox.add(Join("ops", "wrong"))
+    outbox.pop_ready()
+    outbox.complete("1")
+    assert outbox._rooms._keys == {}

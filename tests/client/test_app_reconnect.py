@@ -134,9 +134,9 @@ def test_pipe_comes_back(tmp_path: Path) -> None:
         peer.acknowledge("3 three")
         peer.answer_ping()
         peer.expect_exit()
-        output, asides = process.communicate(timeout=PIPE_SECONDS)
+        output, errors = process.communicate(timeout=PIPE_SECONDS)
     lines = ["--- you are in ops: 1 person", "12:00 bot: one"]
-    assert (process.returncode, output.splitlines(), asides) == (0, lines, "")
+    assert (process.returncode, output.splitlines(), errors) == (0, lines, "")
 
 
 def test_pipe_without_a_server_tells_what_is_not_sent(tmp_path: Path) -> None:
@@ -145,9 +145,9 @@ def test_pipe_without_a_server_tells_what_is_not_sent(tmp_path: Path) -> None:
         peer = server.accept()
         peer.admit("bot")
         server.__exit__(None, None, None)
-        _, asides = process.communicate("one\ntwo\nthree\n", timeout=PIPE_SECONDS)
+        _, errors = process.communicate("one\ntwo\nthree\n", timeout=PIPE_SECONDS)
     assert process.returncode == 3
-    assert asides.splitlines() == [
+    assert errors.splitlines() == [
         "chat_client.py: the server accepted nothing for 1 s; everything was read",
         "chat_client.py: 3 lines were not sent; the first: one",
     ]

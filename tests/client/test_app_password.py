@@ -1,11 +1,9 @@
-"""The server's password and the keys of rooms, as the client has them."""
+"""The server's password, in whole runs of the client."""
 
 from pathlib import Path
 
 import pytest
 
-from hubbub.client.state.outbox import Outbox
-from hubbub.protocol import Join, Ping, Post, Say
 from testing.client_runs import PIPE_SECONDS, client_in_pipe, client_on_terminal
 from testing.fake_server import FakeServer
 from testing.server import ServerProcess
@@ -64,8 +62,8 @@ def test_a_password_that_has_changed_ends_the_stay(tmp_path: Path, file: Path) -
         peer.reset()
         peer = server.accept()
         peer.send("/hello 1 password", "/error password-wrong that is not it", "/error password-needed first")
-        _, asides = process.communicate(timeout=PIPE_SECONDS)
-    assert (process.returncode, asides) == (1, "chat_client.py: that is not it\n")
+        _, errors = process.communicate(timeout=PIPE_SECONDS)
+    assert (process.returncode, errors) == (1, "chat_client.py: that is not it\n")
 
 
 @pytest.mark.parametrize(
@@ -81,9 +79,9 @@ def test_a_pipe_without_the_password(tmp_path: Path, environment: dict[str, str]
     with ServerProcess(tmp_path, "--password-file", "secret") as server:
         address = f"127.0.0.1:{server.address[1]}"
         with client_in_pipe(tmp_path, address, "--name", "alice", **environment) as process:
-            output, asides = process.communicate(timeout=PIPE_SECONDS)
-    assert (process.returncode, output, asides.count("\n")) == (2, "", 1)
-    assert words in asides
+            output, errors = process.communicate(timeout=PIPE_SECONDS)
+    assert (process.returncode, output, errors.count("\n")) == (2, "", 1)
+    assert words in errors
 
 
 @pytest.mark.parametrize("options", [[], ["--plain"]], ids=["editor", "plain"])
@@ -119,35 +117,3 @@ def _type(terminal: Terminal, text: str) -> None:
     echo = 8  # termios.ECHO among the local modes
     terminal.wait(lambda: not terminal.settings()[3] & echo, "a terminal that hides what is typed")
     terminal.type(text)
-
-
-# -------------------------------------------------------------------------------------------------------- rooms' keys
-
-
-def test_the_way_back_into_a_locked_room_has_its_key() -> None:
-    """What waits for a room is said there, though the server put us elsewhere; no line shows the key."""
-    outbox = Outbox()
-    outbox.enter("lobby")
-    outbox.add(Join("Ops", "secret key"))
-    assert [line for line, _ in outbox.unsent_lines()] == ["/join Ops"]
-    assert outbox.pop_ready() == [Join("Ops", "secret key"), Ping("1")]
-    outbox.enter("ops")
-    outbox.complete("1")
-    outbox.add(Say("hi"))
-    outbox.lose_connection()
-    outbox.renumber()
-    outbox.enter("lobby")
-    assert outbox.pop_ready() == [Join("ops", "secret key"), Ping("2")]
-    outbox.enter("ops")
-    outbox.complete("2")
-    assert outbox.pop_ready() == [Post(1, "hi")]
-
-
-def test_a_wrong_key_is_forgotten() -> None:
-    """Only what opened a room opens it again."""
-    outbox = Outbox()
-    outbox.enter("lobby")
-    outbox.add(Join("ops", "wrong"))
-    outbox.pop_ready()
-    outbox.complete("1")
-    assert outbox._rooms._keys == {}

@@ -1,0 +1,105 @@
+"""The prompts before the chat."""
+
+from pathlib import Path
+
+import pytest
+
+from hubbub import color
+from hubbub.client.prompts import choose_color
+from hubbub.protocol import ProtocolError
+from testing.client_runs import (
+    client_on_terminal,
+)
+from testing.fake_server import FakeServer
+from testing.terminal import CTRL_C, CTRL_D, ENTER, shown_color
+
+
+def test_name_and_color_are_asked_for(tmp_path: Path, server: FakeServer) -> None:
+    """Without options, the client asks for a name and then for a colour, and only then connects."""
+    with client_on_terminal(tmp_path, server.address) as terminal:
+        server.accept_probe()
+        terminal.wait_for("Choose a name:")
+        terminal.type("alice" + ENTER)
+        terminal.wait_for("Colour (name or number")
+        terminal.type("10" + ENTER)
+        assert server.accept().greet() == "/name alice light-blue"
+
+
+def test_chart_shows_each_color_in_itself(tmp_path: Path, server: FakeServer) -> None:
+    """The twelve names are painted in their colours."""
+    with client_on_terminal(tmp_path, server.address, "--name", "alice") as terminal:
+        terminal.wait_for("Colour (name or number")
+        shown = {name: terminal.color_of(color.display_name(name)) for name in color.COLORS if name != "blue"}
+        assert shown == {name: shown_color(name) for name in color.COLORS if name != "blue"}
+        assert terminal.color_of("blue") == shown_color("light-blue")
+
+
+def test_no_color_leaves_the_choice_to_the_server(tmp_path: Path, server: FakeServer) -> None:
+    """Enter alone sends a name without a colour."""
+    with client_on_terminal(tmp_path, server.address, "--name", "alice") as terminal:
+        server.accept_probe()
+        terminal.wait_for("Colour (name or number")
+        terminal.type(ENTER)
+        assert server.accept().greet() == "/name alice"
+
+
+def test_unknown_color_is_asked_for_again(tmp_path: Path, server: FakeServer) -> None:
+    """The prompt lists the colours and comes again."""
+    with client_on_terminal(tmp_path, server.address, "--name", "alice") as terminal:
+        server.accept_probe()
+        terminal.wait_for("Colour (name or number")
+        terminal.type("13" + ENTER)
+        terminal.wait_for("choose a colour of black, white")
+        terminal.type("Light Blue" + ENTER)
+        assert server.accept().greet() == "/name alice light-blue"
+
+
+def test_taken_name_is_asked_for_again_with_the_reason(tmp_path: Path, server: FakeServer) -> None:
+    """The next name gets the same colour, and no connection waits for the answer."""
+    with client_on_terminal(tmp_path, server.address, "--name", "alice", "--color", "4") as terminal:
+        peer = server.accept()
+        assert peer.greet() == "/name alice red"
+        peer.send("/error name-taken somebody is called alice; choose another name")
+        peer.expect_exit()
+        terminal.wait_for("somebody is called alice; choose another name")
+        terminal.wait_for_input("Choose a name: ")
+        terminal.type("bob" + ENTER)
+        peer = server.accept()
+        assert peer.greet() == "/name bob red"
+        peer.send("/welcome bob red token 0", "/entered lobby 0 1 -")
+        terminal.wait_for("you are bob")
+
+
+def test_invalid_name_is_asked_for_again(tmp_path: Path, server: FakeServer) -> None:
+    """An invalid name never reaches the server."""
+    with client_on_terminal(tmp_path, server.address, "--name", "al ice", "--color", "red") as terminal:
+        terminal.wait_for("a name has only letters, digits")
+        terminal.wait_for_input("Choose a name: ")
+        terminal.type("alice" + ENTER)
+        assert server.accept().greet() == "/name alice red"
+
+
+@pytest.mark.parametrize("key", [CTRL_C, CTRL_D], ids=["ctrl-c", "ctrl-d"])
+def test_leaving_at_a_prompt(tmp_path: Path, server: FakeServer, key: str) -> None:
+    """Ctrl-C and Ctrl-D leave with exit code 0."""
+    with client_on_terminal(tmp_path, server.address) as terminal:
+        terminal.wait_for("Choose a name:")
+        terminal.type(key)
+        assert terminal.wait_for_exit() == 0
+        assert terminal.settings() == terminal.settings_before
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [("1", "black"), ("12", "purple"), (" 04 ", "red"), ("red", "red"), ("Light  Blue", "light-blue")],
+)
+def test_color_by_name_or_number(text: str, chosen: str) -> None:
+    """As the chart shows them, counted from 1."""
+    assert choose_color(text) == chosen
+
+
+@pytest.mark.parametrize("text", ["0", "00", "13", "-1", "²", "mauve", ""])
+def test_bad_color_is_refused(text: str) -> None:
+    """The error lists the colours."""
+    with pytest.raises(ProtocolError, match="choose a colour of black"):
+        choose_color(text)
