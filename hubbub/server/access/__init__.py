@@ -1,1 +1,1 @@
-"""Who may do what: passwords, name ownership, moderation, room keys and rate limits."""
+"""Access control: passwords, name ownership, moderation, room keys and rate limits."""

@@ -81,7 +81,7 @@ class Connection(Protocol):
 class Moderation:
     """The operators, the bans and the mutes. Any thread may call any method.
 
-    Methods that change something wait for the journal; the others never wait. Lock order: the membership's, `_lock`.
+    Methods that change something wait for the journal; the others never wait. Lock order: the membership lock, `_lock`.
     """
 
     def __init__(

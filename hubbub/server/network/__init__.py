@@ -1,1 +1,1 @@
-"""Connections: transports, certificates, and how many connections and attempts an address may have."""
+"""Connections: transports, the TLS certificate, and the admission of connections and attempts."""

@@ -1,4 +1,4 @@
-"""Whose a name is: the table alone, and on real sockets."""
+"""Name ownership: the table alone, and on real sockets."""
 
 import json
 import threading
@@ -23,7 +23,7 @@ from testing.wire_client import WireClient
 
 DAY = 86_400.0
 START = 1_763_812_800.0  # seconds since 1970
-WITH_GRACE = Limits(rate=0)  # a lost connection keeps its name for a minute
+WITH_GRACE = Limits(rate=0)  # a lost connection holds its name for a minute
 ALICE = bytes(range(32))  # a secret
 MALLORY = bytes(range(32, 64))
 # What OpenSSL makes of ALICE for this server and this nonce.
@@ -34,7 +34,7 @@ PROOF = "e821574e05aa6e8667da0d88b6f6529de2a17de246446032f75cf8ebf4b06394"
 
 
 class JournalOnFullDisk(MemoryJournal):
-    """Keeps no fact while it is full."""
+    """A journal that stores no fact while `is_full`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ def load_ownership(journal: MemoryJournal, clock: FakeClock) -> NameOwnership:
 
 
 def is_available(ownership: NameOwnership, name: str, verifier: str) -> bool:
-    """Say whether somebody may be called `name`."""
+    """Return whether `verifier` may use `name`."""
     try:
         ownership.check_available(name, verifier)
     except ProtocolError as error:
@@ -282,13 +282,13 @@ def test_name_changes_owner_while_it_is_stored(journal: JournalOnFullDisk, clock
     ownership = load_ownership(journal, clock)
     ownership.claim_name("alice", "a")
 
-    def keep_slowly(kind: str, key: str, fact: str | None) -> None:
+    def store_slowly(kind: str, key: str, fact: str | None) -> None:
         del journal.store_fact  # the next one goes the usual way
         clock.now += (NAME_EXPIRY_DAYS + 1) * DAY
         ownership.claim_name("alice", "b")
         journal.store_fact(kind, key, fact)
 
-    journal.store_fact = keep_slowly  # type: ignore[method-assign]
+    journal.store_fact = store_slowly  # type: ignore[method-assign]
     ownership.store_changes()
     assert json.loads(journal.list_facts("name")["alice"])["verifier"] == "b"
 
@@ -297,12 +297,12 @@ def test_concurrent_claims_have_one_owner(ownership: NameOwnership) -> None:
     """However many claim a name in the same moment."""
     barrier = threading.Barrier(8)
 
-    def use(verifier: str) -> None:
+    def claim(verifier: str) -> None:
         barrier.wait()
         ownership.claim_name("alice", verifier)
         ownership.store_changes()
 
-    threads = [threading.Thread(target=use, args=(f"v{number}",)) for number in range(8)]
+    threads = [threading.Thread(target=claim, args=(f"v{number}",)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -397,8 +397,8 @@ def test_refused_claim_creates_no_owner(server: ChatServer) -> None:
         mallory.send("/name bob")
         assert "name-taken" in mallory.read_match("/error")
         exit_chat(bob)
-        with WireClient(server.address, "bob") as restarted:
-            assert list_proven(restarted) == []
+        with WireClient(server.address, "bob") as bob_again:
+            assert list_proven(bob_again) == []
 
 
 def test_owner_is_refused_while_the_name_is_in_use(server: ChatServer) -> None:
@@ -412,8 +412,8 @@ def test_ownership_survives_a_killed_server(tmp_path: Path) -> None:
     """From the reply to `/name` on."""
     options = ("--journal", str(tmp_path / "journal.db"), "--grace", "0")
     with ServerProcess(tmp_path, *options) as first, connect_and_prove(first.address, ALICE) as client:
-        client.send("/name alice", "/ping kept")
-        client.read_until("/pong kept")
+        client.send("/name alice", "/ping stored")
+        client.read_until("/pong stored")
         first.process.kill()
         first.process.wait()
     with ServerProcess(tmp_path, *options) as second:
@@ -540,13 +540,13 @@ def test_wrong_proof_over_the_wire(server: ChatServer) -> None:
 def test_proof_cannot_be_used_again(server: ChatServer) -> None:
     """Neither on the same connection nor on another, nor at another server."""
     exit_chat(connect_as_owner(server, ALICE, "alice"))
-    with serving() as elsewhere, WireClient(server.address) as heard, WireClient(server.address) as mallory:
-        proof = make_prove_command(ALICE, *request_challenge(heard))
-        heard.send(proof, proof)
-        assert heard.read_match("/error").startswith("/error proof-wrong ")
-        request_challenge(heard)
-        heard.send(proof)
-        assert heard.read_match("/error").startswith("/error proof-wrong ")
+    with serving() as elsewhere, WireClient(server.address) as alice, WireClient(server.address) as mallory:
+        proof = make_prove_command(ALICE, *request_challenge(alice))
+        alice.send(proof, proof)
+        assert alice.read_match("/error").startswith("/error proof-wrong ")
+        request_challenge(alice)
+        alice.send(proof)
+        assert alice.read_match("/error").startswith("/error proof-wrong ")
         mallory.send(proof)
         assert mallory.read_match("/error").startswith("/error proof-wrong ")
         request_challenge(mallory)
