@@ -81,7 +81,8 @@ class Connection(Protocol):
 class Moderation:
     """The operators, the bans and the mutes. Any thread may call any method.
 
-    Methods that change something wait for the journal; the others never wait. Lock order: the membership lock, `_lock`.
+    Methods that change something wait for the journal; the others never wait. Lock order: the membership lock, then
+    `_lock`.
     """
 
     def __init__(

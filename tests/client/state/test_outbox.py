@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from hubbub.client.state.outbox import DELAY_SECONDS, FullError, Outbox
 from hubbub.protocol import LOBBY, Color, Command, History, Join, Leave, List, Me, Msg, Name, Ping, Post, Say, Who
+from testing.clock import FakeClock
 
 OPS = "ops"
 
@@ -137,19 +138,9 @@ def test_what_is_pasted_is_taken_whole_or_not_at_all(lines: int, size: int) -> N
     assert typed(outbox) == ["one", "two"]
 
 
-class Clock:
-    """Stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_delay_is_that_of_the_last_answer_or_of_what_is_not_answered() -> None:
     """A server that is slow shows at once, and no longer when it is quick again."""
-    clock = Clock()
+    clock = FakeClock()
     outbox = Outbox(clock=clock)
     outbox.enter(LOBBY)
     outbox.add(Say("one"), Say("two"))

@@ -64,9 +64,9 @@ def ownership(journal: JournalOnFullDisk, clock: FakeClock) -> NameOwnership:
 
 
 def load_ownership(journal: MemoryJournal, clock: FakeClock) -> NameOwnership:
-    made = NameOwnership(journal, clock)
-    made.load()
-    return made
+    ownership = NameOwnership(journal, clock)
+    ownership.load()
+    return ownership
 
 
 def is_available(ownership: NameOwnership, name: str, verifier: str) -> bool:
