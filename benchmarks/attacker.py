@@ -296,14 +296,14 @@ class RecordFlood:
             self.connection.close()
             raise
         self.connection.setblocking(False)
-        self._unsent = self._forger.say(f"/name {attacker.new_name()}\n".encode())
+        self._unsent = self._forger.encrypt(f"/name {attacker.new_name()}\n".encode())
 
     def step(self) -> bool:
         """Read, and send what the socket takes now; return whether the connection still exists."""
         try:
             with contextlib.suppress(BlockingIOError):
                 self._read()
-            self._unsent = self._unsent or self._forger.flood(FLOOD_RECORDS) + self._forger.say(b"/ping x\n")
+            self._unsent = self._unsent or self._forger.flood(FLOOD_RECORDS) + self._forger.encrypt(b"/ping x\n")
             with contextlib.suppress(BlockingIOError):
                 self._unsent = self._unsent[self.connection.send(self._unsent) :]
         except OSError:

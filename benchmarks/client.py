@@ -33,7 +33,8 @@ from typing import NamedTuple
 from hubbub.client.state.settings import Settings, SettingsFile
 from hubbub.color import QUERY_BACKGROUND
 from testing.fake_server import FakePeer, FakeServer
-from testing.terminal import ROOT, environment
+from testing.terminal import environment
+from testing.waiting import ROOT
 
 ROWS, COLUMNS = 24, 80
 WAIT_SECONDS = 8.0  # for anything to be written; several times what the slowest takes

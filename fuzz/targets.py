@@ -1,4 +1,4 @@
-"""What is fuzzed: each target takes any bytes and asserts what must hold for all of them."""
+"""The fuzz targets: each takes any bytes and asserts what must hold for all of them."""
 
 import contextlib
 import json
@@ -24,11 +24,11 @@ from hubbub.protocol import (
 )
 from hubbub.server.access.confusables import skeletons_of
 
-LIMIT = 64  # bytes of a line, so that short inputs reach it
+LIMIT = 64  # bytes of a line; small, so that short inputs reach it
 
 
 def decoder(data: bytes) -> None:
-    """However the bytes are cut, the same lines come out, together as one by one, and little is held."""
+    """Assert that the decoder returns the same lines however the bytes are split, and holds at most LIMIT bytes."""
     size, data = (data[0] + 1, data[1:]) if data else (1, data)
     pieces = [data[start : start + size] for start in range(0, len(data), size)]
     lines, too_long = _decoded([data])
@@ -49,19 +49,19 @@ def _decoded(pieces: list[bytes]) -> tuple[list[bytes], bool]:
 
 
 def command(data: bytes) -> None:
-    """Hold that a line is a command or a ProtocolError; what a command is written as is read as the same one."""
+    """Assert that a line is a command or a ProtocolError, and that encoding and parsing a command are inverse."""
     text = decode_line(data)
     if not text:
         return
     try:
-        read = parse_command(text)
+        parsed = parse_command(text)
     except ProtocolError:
         return
-    assert parse_command(decode_line(read.encode().removesuffix(b"\n"))) == read
+    assert parse_command(decode_line(parsed.encode().removesuffix(b"\n"))) == parsed
 
 
 def text(data: bytes) -> None:
-    """Nothing of what is cleaned is left, and a word that is allowed stays as it is."""
+    """Assert that cleaning is complete and idempotent, and that an allowed word stays unchanged."""
     cleaned = decode_line(data)
     assert clean(cleaned) == cleaned
     assert not any(ord(char) < 0x20 or 0x7F <= ord(char) <= 0x9F for char in cleaned)
@@ -76,16 +76,16 @@ def text(data: bytes) -> None:
 
 
 def event(data: bytes) -> None:
-    """Hold that a line is an event or a ProtocolError, and an event is shown cleaned, in rows that fit."""
+    """Assert that a line is an event or a ProtocolError, and that an event is rendered clean, in rows that fit."""
     columns, data = (data[0], data[1:]) if data else (80, data)
     try:
-        read = parse_event(decode_line(data))
+        parsed = parse_event(decode_line(data))
     except ProtocolError:
         return
-    assert parse_event(decode_line(read.encode().removesuffix(b"\n"))) == read
-    if (told := to_json(Notification(read))) is not None:
-        json.loads(told)
-    row = render(read, "alice")
+    assert parse_event(decode_line(parsed.encode().removesuffix(b"\n"))) == parsed
+    if (line := to_json(Notification(parsed))) is not None:
+        json.loads(line)
+    row = render(parsed, "alice")
     if row is None:
         return
     assert clean(row.text) == row.text

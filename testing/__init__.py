@@ -1,1 +1,1 @@
-"""What tests and benchmarks share: servers, clients, terminals and certificates to test with."""
+"""Servers, clients, terminals and certificates that tests and benchmarks share."""

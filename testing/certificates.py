@@ -1,4 +1,4 @@
-"""Certificates that live as long as a test, and what a client trusts or does not."""
+"""Short-lived certificates, and TLS contexts for clients."""
 
 import datetime
 import ipaddress
@@ -22,30 +22,30 @@ def make_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def named(text: str) -> x509.Name:
-    """Return a name with nothing but a common name."""
+def common_name(text: str) -> x509.Name:
+    """Return a name that has only a common name."""
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A certificate and its key in one PEM file, as a server serves with it."""
+    """A certificate and its key in one PEM file, as a server uses it."""
 
     path: Path
     certificate: x509.Certificate
 
     @cached_property
     def fingerprint(self) -> str:
-        """Its SHA-256, as it is shown."""
+        """Its SHA-256 fingerprint, as it is shown."""
         return fingerprint(self.certificate.public_bytes(serialization.Encoding.DER))
 
 
 class Authority:
-    """One who signs certificates; `path` is his own, for whoever trusts him."""
+    """A certificate authority; `path` holds its own certificate."""
 
     def __init__(self, folder: Path, name: str = "authority") -> None:
         self._folder = folder
-        self._name = named(name)
+        self._name = common_name(name)
         self._key = make_key()
         self._key_id = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
         usage = x509.KeyUsage(
@@ -70,12 +70,12 @@ class Authority:
         self.path.write_bytes(certificate.public_bytes(PEM))
 
     def issue(self, *hosts: str, file: str = "server.pem") -> Identity:
-        """Return a new certificate for a server that is called `hosts`, and for no other; without any, for itself."""
+        """Return a new certificate for the names and addresses `hosts`, by default those of loopback."""
         key = make_key()
-        names = [_general(host) for host in hosts or ("localhost", "127.0.0.1")]
+        names = [_general_name(host) for host in hosts or ("localhost", "127.0.0.1")]
         authority = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(self._key_id)
         certificate = (
-            self._start(named("server"), key)
+            self._start(common_name("server"), key)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(authority, critical=False)
             .sign(self._key, hashes.SHA256())
@@ -97,7 +97,7 @@ class Authority:
         )
 
 
-def _general(host: str) -> x509.GeneralName:
+def _general_name(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
@@ -105,12 +105,12 @@ def _general(host: str) -> x509.GeneralName:
 
 
 def trusting_context(path: Path) -> ssl.SSLContext:
-    """Return what a client has who trusts the authority or the certificate in `path`."""
+    """Return a client context that trusts only the certificate in `path`."""
     return ssl.create_default_context(cafile=str(path))
 
 
 def unverified_context() -> ssl.SSLContext:
-    """Return what a client has who looks at no certificate."""
+    """Return a client context that checks no certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -1,4 +1,4 @@
-"""The whole client, and our server for it, as processes that a test starts."""
+"""The client and the server as processes that a test starts."""
 
 import subprocess
 import sys
@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from testing.fake_server import FakePeer, FakeServer
-from testing.terminal import ROOT, Terminal, environment
+from testing.terminal import Terminal, environment
+from testing.waiting import ROOT
 
-PIPE_SECONDS = 20.0  # for a whole run of the client in a pipe
-NOON = 1_763_812_800_000  # 2025-11-22 12:00 UTC, where the tests' programs live
+PIPE_SECONDS = 20.0  # for a whole run of the client
+NOON = 1_763_812_800_000  # 2025-11-22 12:00 UTC; the programs of tests use this time zone
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def client_on_terminal(tmp_path: Path, *arguments: str, **changes: str) -> Itera
 def client_in_lobby(
     tmp_path: Path, server: FakeServer, *arguments: str, **changes: str
 ) -> Iterator[tuple[Terminal, FakePeer]]:
-    """Run the client on a terminal and let `alice` in."""
+    """Run the client on a terminal and sign `alice` in."""
     with client_on_terminal(
         tmp_path, server.address, "--name", "alice", "--color", "red", *arguments, **changes
     ) as terminal:
@@ -50,15 +51,15 @@ def client_in_pipe(tmp_path: Path, *arguments: str, **changes: str) -> Iterator[
 
 
 def run_client_in_pipe(tmp_path: Path, *arguments: str) -> tuple[int, str, str]:
-    """Run the client without input; return its exit code, what it wrote and what it complained of."""
+    """Run the client without input; return its exit code, output and errors."""
     with client_in_pipe(tmp_path, *arguments) as process:
-        output, asides = process.communicate(timeout=PIPE_SECONDS)
-    return process.returncode, output, asides
+        output, errors = process.communicate(timeout=PIPE_SECONDS)
+    return process.returncode, output, errors
 
 
 @contextmanager
 def real_server(tmp_path: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run our server, on a free port by default; yield its process and its address."""
+    """Run the server, on a free port by default; yield its process and its address."""
     options = ["--port", str(port), "--rate", "0", "--log-file", str(tmp_path / "server.log")]
     command = [sys.executable, str(ROOT / "chat_server.py"), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:

@@ -1,4 +1,4 @@
-"""The chat server with leases as short as a test: `python3 -m testing.cluster_server OPTIONS…`."""
+"""The chat server with short leases: `python3 -m testing.cluster_server OPTIONS…`."""
 
 import sys
 from functools import partial

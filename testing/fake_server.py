@@ -1,15 +1,15 @@
-"""A server that does what a test tells it, line by line, on a real loopback socket."""
+"""A server that a test plays line by line, on a loopback socket."""
 
 import socket
 import struct
 from types import TracebackType
 from typing import Self
 
-WAIT_SECONDS = 10.0  # for anything that the client owes: a slow machine's start included
+WAIT_SECONDS = 10.0  # for a line of the client, on a slow machine with its start
 
 
 class FakePeer:
-    """The server's end of one connection. Whatever does not come within WAIT_SECONDS raises TimeoutError."""
+    """The server's end of one connection. Every wait raises TimeoutError after WAIT_SECONDS."""
 
     def __init__(self, sock: socket.socket) -> None:
         sock.settimeout(WAIT_SECONDS)
@@ -17,7 +17,7 @@ class FakePeer:
         self._file = sock.makefile("rb")
 
     def send(self, *lines: str | bytes) -> None:
-        """Send lines; one in bytes is sent as it is."""
+        """Send lines; bytes are sent unchanged."""
         self.sock.sendall(b"".join(line if isinstance(line, bytes) else f"{line}\n".encode() for line in lines))
 
     def receive(self) -> str:
@@ -25,17 +25,17 @@ class FakePeer:
         return self._file.readline().decode().removesuffix("\n")
 
     def admit(self, name: str = "alice", color: str = "red") -> None:
-        """Play a whole sign-in, and show the lobby."""
+        """Sign the client in and put it into the lobby."""
         assert self.greet().startswith("/name ")
         self.send(f"/welcome {name} {color} token 0", "/entered lobby 0 1 -")
 
     def greet(self) -> str:
-        """Say hello, and return what the client answers; a server that knows no challenges says so before."""
+        """Send /hello, refuse a challenge, and return the client's next line."""
         self.send("/hello 1 -")
         return self.receive_after_challenge()
 
     def receive_after_challenge(self) -> str:
-        """Return the client's next line; if it asks for a challenge, say that there is none, and return the next."""
+        """Return the client's next line; if it is /challenge, refuse it and return the one after it."""
         line = self.receive()
         if line != "/challenge":
             return line
@@ -43,46 +43,46 @@ class FakePeer:
         return self.receive()
 
     def admit_resumed(self, resume: str, accepted: int, *lines: str) -> None:
-        """See that the client comes back with the line `resume`; let it in, and send it `lines`."""
+        """Check that the client resumes with the line `resume`; sign it in and send `lines`."""
         assert self.greet() == resume
         self.send(f"/welcome alice red token {accepted}", *lines)
 
     def acknowledge(self, *posts: str) -> None:
-        """See that the next lines are `posts`, each `N LINE`, and acknowledge them."""
+        """Check that the next lines are `posts`, each `N LINE`, and acknowledge them."""
         assert [self.receive() for _ in posts] == [f"/post {post}" for post in posts]
         self.send(f"/ack {posts[-1].partition(' ')[0]}")
 
     def answer_command(self, command: str, *answers: str) -> None:
-        """See that the next line is `command`, send `answers`, and say that it is carried out."""
+        """Check that the next line is `command`, send `answers`, and answer the ping that follows."""
         received = self.receive()
         assert received == command, received
         self.send(*answers)
         self.answer_ping()
 
     def answer_ping(self) -> None:
-        """See that the client asks whether we are there, and say so."""
+        """Check that the next line is a ping, and answer it."""
         word, _, token = self.receive().partition(" ")
         assert word == "/ping"
         self.send(f"/pong {token}")
 
     def expect_exit(self) -> None:
-        """See that the client leaves, and close."""
+        """Check that the client leaves, and close the connection."""
         assert self.receive() == "/exit"
         self.close()
 
     def close(self) -> None:
-        """Close in order."""
+        """Close the connection."""
         self._file.close()
         self.sock.close()
 
     def reset(self) -> None:
-        """Close as a machine does that lost its power and came back."""
+        """Reset the connection, as a machine that restarted does."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
 
 class FakeServer:
-    """Listens on a port of 127.0.0.1, a free one by default; a context manager that closes whatever it accepted."""
+    """Listens on 127.0.0.1, on a free port by default; a context manager that closes all connections."""
 
     def __init__(self, port: int = 0) -> None:
         self._listener = socket.create_server(("127.0.0.1", port))
@@ -101,7 +101,7 @@ class FakeServer:
         self._listener.close()
 
     def close_peers(self) -> None:
-        """Close whatever was accepted."""
+        """Close all accepted connections."""
         for peer in self._peers:
             peer.close()
 
@@ -112,5 +112,5 @@ class FakeServer:
         return peer
 
     def accept_probe(self) -> None:
-        """Take a connection on which the client only looks whether we are there."""
+        """Accept a connection that the client closes at once: it only checks whether a server listens."""
         assert self.accept().receive() == ""

@@ -1,6 +1,6 @@
-"""The chat server, killing itself at a point on a line's way: `python3 -m testing.faulty_server POINT TIMES OPTIONS…`.
+"""A chat server that kills itself at a step of a post: `python3 -m testing.faulty_server POINT TIMES OPTIONS…`.
 
-The points exist only here: the server's own steps are wrapped, and the TIMES-th time that one is reached it is SIGKILL.
+The points exist only here: this module wraps the server's methods, and the TIMES-th call of one sends SIGKILL.
 """
 
 import os
@@ -15,13 +15,13 @@ from hubbub.server.delivery.fanout import Fanout
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.session import Session
 
-# Each step, and whether it ends just before it or just after it.
+# The method of each point, and whether the server dies after it (or before it).
 POINTS: dict[str, tuple[type, str, bool]] = {
     "received": (Session, "_take_line", False),
     "queued": (Delivery, "submit_posts", True),
     "numbered": (Delivery, "_prepare", True),
     "before the commit": (SqliteJournal, "append", False),
-    "kept": (SqliteJournal, "append", True),
+    "stored": (SqliteJournal, "append", True),
     "sent": (Fanout, "flush_all", True),
     "before the acknowledgement": (Fanout, "interject", False),
     "acknowledged": (Fanout, "interject", True),
@@ -29,7 +29,7 @@ POINTS: dict[str, tuple[type, str, bool]] = {
 
 
 def arm(point: str, times: int) -> None:
-    """Make the `times`-th pass of `point` the last thing that this process does."""
+    """Make the process kill itself at the `times`-th pass of `point`."""
     owner, name, after = POINTS[point]
     step: Callable[..., Any] = getattr(owner, name)
     left = [times]

@@ -1,4 +1,4 @@
-"""Runs a program as a shell runs a job: says `stopped` when it stops, and lets it go on when `fg` is typed."""
+"""Run a program as a shell runs a job: print `stopped` when it stops, and continue it when `fg` is typed."""
 
 import os
 import signal
@@ -7,8 +7,8 @@ import sys
 
 
 def main() -> int:
-    """Run the program that the arguments name, and return its exit code."""
-    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # or whoever takes the terminal back would be stopped
+    """Run the program in the arguments and return its exit code."""
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # or taking the terminal back would stop this process
     job = subprocess.Popen([sys.executable, *sys.argv[1:]], process_group=0)
     while True:
         os.tcsetpgrp(0, job.pid)

@@ -1,4 +1,4 @@
-"""A Redis of a test's own, on a free port, with its data in a folder; and a network between it and a server."""
+"""A Redis for one test, on a free port, and a relay in front of it that can be paused."""
 
 import socket
 import subprocess
@@ -14,16 +14,16 @@ from testing.waiting import TIMEOUT_SECONDS, eventually
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on just now."""
+    """Return a port that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
 class RedisServer:
-    """A redis-server that writes down what it is told; it can be killed and started again with what it has."""
+    """A redis-server that writes every change to disk; it can be killed and started again with its data."""
 
     def __init__(self, folder: Path, *options: str, program: tuple[str, ...] = ()) -> None:
-        """`program` is to be run instead of a Redis that keeps its data."""
+        """Store the data in `folder`; `program` replaces the whole command."""
         files = ("--dir", str(folder), "--save", "", "--appendonly", "yes", "--appendfsync", "always")
         self._command = program or ("redis-server", "--bind", "127.0.0.1", *files, *options)
         self.port = free_port()
@@ -40,7 +40,7 @@ class RedisServer:
         self.kill()
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it and wait until it answers."""
         command = [*self._command, "--port", str(self.port)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         assert eventually(self._answers)
@@ -55,42 +55,42 @@ class RedisServer:
                 return False
 
     def kill(self) -> None:
-        """End it with SIGKILL."""
+        """Kill it with SIGKILL."""
         self._process.kill()
         self._process.wait(TIMEOUT_SECONDS)
 
     def client(self) -> Any:
-        """Return a connection of the test's own."""
+        """Return a client that is connected to it."""
         return redis.Redis(port=self.port)
 
 
 class PausableRelay(Relay):
-    """A network to a port of this machine that can be cut: nothing passes then, and nobody is told."""
+    """A relay to a port of this machine; while it is paused nothing passes, and no connection is closed."""
 
     def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", port))
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._whole = threading.Event()
-        self._whole.set()
+        self._running = threading.Event()
+        self._running.set()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.mend()
+        self.resume()
         super().__exit__(kind, error, traceback)
 
-    def cut(self) -> None:
-        """Let nothing pass."""
-        self._whole.clear()
+    def pause(self) -> None:
+        """Pass nothing on."""
+        self._running.clear()
 
-    def mend(self) -> None:
-        """Let everything pass, with what has come meanwhile."""
-        self._whole.set()
+    def resume(self) -> None:
+        """Pass everything on again, with the data that arrived meanwhile."""
+        self._running.set()
 
-    def _join(self, near: socket.socket) -> None:
-        self._whole.wait()
-        super()._join(near)
+    def _connect(self, near: socket.socket) -> None:
+        self._running.wait()
+        super()._connect(near)
 
-    def _pass_on(self, end: socket.socket) -> None:
-        self._whole.wait()
-        super()._pass_on(end)
+    def _forward(self, end: socket.socket) -> None:
+        self._running.wait()
+        super()._forward(end)

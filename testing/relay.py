@@ -1,4 +1,4 @@
-"""A relay: what comes to a port of its own goes to another one, both ways, on one thread; tests disturb it."""
+"""A relay that forwards connections from its own port to another one, on one thread; tests disturb it."""
 
 import selectors
 import socket
@@ -6,16 +6,16 @@ import threading
 from types import TracebackType
 from typing import Self
 
-LOOK_SECONDS = 0.02  # between two looks whether it is over
+POLL_SECONDS = 0.02  # between two checks whether to stop
 PIECE_BYTES = 65_536
 CONNECT_SECONDS = 5.0
 
 
 class Relay:
-    """Passes bytes between whoever connects and `target`; a context manager that closes whatever it opened."""
+    """Forwards bytes between its clients and `target`; a context manager that closes all connections."""
 
     def __init__(self, target: tuple[str, int] | None = None) -> None:
-        """Nobody gets through while there is no `target`, or nobody there."""
+        """Listen; without a `target`, or if it refuses, a client's connection is closed."""
         self.target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -35,21 +35,21 @@ class Relay:
         self._stopping.set()
         self._thread.join()
         for end in list(self._peers):
-            self._cut(end)
+            self._close(end)
         self._selector.close()
         self._listener.close()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            for key, _ in self._selector.select(LOOK_SECONDS):
+            for key, _ in self._selector.select(POLL_SECONDS):
                 sock = key.fileobj
                 assert isinstance(sock, socket.socket)
                 if sock is self._listener:
-                    self._join(sock.accept()[0])
+                    self._connect(sock.accept()[0])
                 elif sock in self._peers:
-                    self._pass_on(sock)
+                    self._forward(sock)
 
-    def _join(self, near: socket.socket) -> None:
+    def _connect(self, near: socket.socket) -> None:
         try:
             if self.target is None:
                 raise ConnectionRefusedError
@@ -61,16 +61,16 @@ class Relay:
             self._peers[end] = peer
             self._selector.register(end, selectors.EVENT_READ)
 
-    def _pass_on(self, end: socket.socket) -> None:
+    def _forward(self, end: socket.socket) -> None:
         try:
             data = end.recv(PIECE_BYTES)
             self._peers[end].sendall(data)
         except OSError:
             data = b""
         if not data:
-            self._cut(end)
+            self._close(end)
 
-    def _cut(self, end: socket.socket) -> None:
+    def _close(self, end: socket.socket) -> None:
         for sock in (end, self._peers[end]):
             if self._peers.pop(sock, None) is not None:
                 self._selector.unregister(sock)

@@ -25,9 +25,9 @@ FAST_LIMITS = Limits(rate=0, room_changes_per_minute=0, name_changes_per_minute=
 
 @contextmanager
 def serving(**options: Any) -> Iterator[ChatServer]:
-    """Run a server in this process, alone with its `journal` if one is given; none of their threads outlives it.
+    """Run a server in this process, with a local backend on `journal` if given, and check that its threads end.
 
-    Of servers inside each other, the outermost answers for all: sessions of it may be ending when an inner one stops.
+    With nested servers only the outermost one checks: its sessions may still be ending when an inner server stops.
     """
     before = threading.active_count()
     options.setdefault("limits", FAST_LIMITS)
@@ -43,7 +43,7 @@ def serving(**options: Any) -> Iterator[ChatServer]:
 
 @contextmanager
 def captured_log() -> Iterator[list[str]]:
-    """Gather the lines of the log."""
+    """Collect the messages of the log."""
     lines: list[str] = []
     number = logger.add(lines.append, format="{message}")
     try:
@@ -53,9 +53,9 @@ def captured_log() -> Iterator[list[str]]:
 
 
 class ServerProcess:
-    """`chat_server.py` as a process of its own, in `folder`.
+    """`chat_server.py` as a process in `folder`.
 
-    `faulty` is what `testing.faulty_server` takes first; `module` is another one to run in its stead.
+    `faulty` are the first arguments of `testing.faulty_server`, to run that instead; `module` is another module to run.
     """
 
     def __init__(self, folder: Path, *options: str, faulty: tuple[str, ...] = (), module: str = "") -> None:
@@ -81,11 +81,11 @@ class ServerProcess:
         self.process.communicate(timeout=TIMEOUT_SECONDS)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
-        """End it with a signal; return its exit code and what it wrote to standard error."""
+        """Stop it with a signal; return its exit code and its standard error."""
         self.process.send_signal(number)
         _, errors = self.process.communicate(timeout=TIMEOUT_SECONDS)
         return self.process.returncode, errors
 
     def resident_bytes(self) -> int:
-        """Return the memory that the process holds."""
+        """Return the resident memory of the process."""
         return int(psutil.Process(self.process.pid).memory_info().rss)

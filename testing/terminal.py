@@ -14,9 +14,9 @@ import pexpect
 import pyte
 
 from hubbub.color import COLORS
+from testing.waiting import ROOT
 
-ROOT = Path(__file__).parents[1]
-WAIT_SECONDS = 10.0  # for anything to appear: a slow machine's start included
+WAIT_SECONDS = 10.0  # for a text to appear, on a slow machine with the program's start
 POLL_SECONDS = 0.02
 
 ENTER = "\r"
@@ -39,13 +39,13 @@ CTRL_T = "\x14"
 CTRL_Z = "\x1a"
 CTRL_UNDERSCORE = "\x1f"
 FOCUS_IN, FOCUS_OUT = "\x1b[I", "\x1b[O"
-ASKED_BACKGROUND = b"\x1b]11;?\x07"
+BACKGROUND_QUERY = b"\x1b]11;?\x07"
 
 
 def environment(tmp_path: Path, **changes: str) -> dict[str, str]:
-    """Return what a program started by a test sees: a colourful terminal, and no file of the person who tests."""
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "SYSTEMROOT", "VIRTUAL_ENV"}}
-    return {**kept, "HOME": str(tmp_path), "TERM": "xterm-256color", "LANG": "C.UTF-8", "TZ": "UTC", **changes}
+    """Return the environment of a program under test: a colour terminal, and a home folder in `tmp_path`."""
+    inherited = {name: value for name, value in os.environ.items() if name in {"PATH", "SYSTEMROOT", "VIRTUAL_ENV"}}
+    return {**inherited, "HOME": str(tmp_path), "TERM": "xterm-256color", "LANG": "C.UTF-8", "TZ": "UTC", **changes}
 
 
 def shown_color(name: str) -> str:
@@ -54,7 +54,7 @@ def shown_color(name: str) -> str:
 
 
 class _Emulator(pyte.Screen):
-    """A screen that keeps what scrolls away, counts the bells, and answers what it is asked through `answer`."""
+    """A screen that stores rows that scroll off, counts bells, and sends its answers to queries to `answer`."""
 
     def __init__(self, columns: int, rows: int, answer: Callable[[str], None]) -> None:
         self.scrolled: list[str] = []
@@ -63,23 +63,23 @@ class _Emulator(pyte.Screen):
         super().__init__(columns, rows)
 
     def index(self) -> None:
-        """Go down a row; at the last one, the first leaves the screen."""
+        """Move down a row; on the last row, scroll."""
         if self.cursor.y == self.lines - 1:
             self.scrolled.append(_text_of(self.buffer[0], self.columns))
         super().index()
 
     def erase_in_display(self, how: int = 0, *args: object, **others: object) -> None:
-        """Clear the screen, or a part of it; 3 takes away what has scrolled off, too."""
+        """Clear the screen or a part of it; 3 also clears the rows that scrolled off."""
         if how == 3:
             self.scrolled.clear()
         super().erase_in_display(how, *args, **others)
 
     def bell(self, *args: object) -> None:
-        """Ring."""
+        """Count a bell."""
         self.bells += 1
 
     def write_process_input(self, data: str) -> None:
-        """Answer."""
+        """Send the answer to a query."""
         self._answer(data)
 
 
@@ -89,13 +89,13 @@ def _text_of(row: Any, columns: int) -> str:
 
 
 class Terminal:
-    """Runs one of our programs on `rows` by `columns`; a context manager that leaves no process behind."""
+    """Runs a program on a pseudo-terminal; a context manager that kills it at the end."""
 
     def __init__(
         self, program: str, arguments: Sequence[str], env: Mapping[str, str], rows: int = 24, columns: int = 80
     ) -> None:
-        self.background = ""  # what it answers who asks for it; nothing, if it is empty
-        self.silent = False  # it answers no question at all
+        self.background = ""  # the answer to a background query; empty for none
+        self.silent = False  # answers no query
         self._hung_up = False
         self.screen = _Emulator(columns, rows, self._answer)
         self._stream = pyte.ByteStream(self.screen)
@@ -117,12 +117,12 @@ class Terminal:
         if self._child.isalive():
             self._child.kill(signal.SIGKILL)
             self._child.wait()
-        # Seconds, for an end that is here already; the type stubs leave it out.
+        # Seconds; the program has ended already. The type stubs leave the attribute out.
         self._child.ptyproc.delayafterclose = 0.0  # type: ignore[attr-defined]
         self._child.close()
 
     def settings(self) -> list[Any]:
-        """Return the terminal's settings, as `stty` would show them."""
+        """Return the terminal's settings, as of tcgetattr."""
         return termios.tcgetattr(self._child.child_fd)
 
     def type(self, text: str) -> None:
@@ -130,7 +130,7 @@ class Terminal:
         self._child.send(text.encode())
 
     def paste(self, text: str) -> None:
-        """Paste, as a terminal does that tells it from typing."""
+        """Paste text in brackets, as a terminal with bracketed paste does."""
         self.type(f"\x1b[200~{text}\x1b[201~")
 
     def kill(self, number: signal.Signals) -> None:
@@ -138,8 +138,8 @@ class Terminal:
         self._child.kill(number)
 
     def hang_up(self) -> int:
-        """Take the terminal away, and return the exit code."""
-        # pexpect knows only one way to close, which ends the program as well.
+        """Close the terminal and return the exit code of the program."""
+        # pexpect's own close also kills the program.
         pty: Any = self._child.ptyproc  # type: ignore[attr-defined]  # the type stubs leave it out
         pty.fileobj.close()
         pty.closed = self._child.closed = self._hung_up = True
@@ -147,23 +147,23 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self._child.pid, 0)[1])
 
     def resize(self, rows: int, columns: int) -> None:
-        """Give the terminal another size, as a window does."""
+        """Change the size of the terminal."""
         self.screen.resize(rows, columns)
         self._child.setwinsize(rows, columns)
 
     @property
     def rows(self) -> list[str]:
-        """The rows of the screen, without the spaces at their ends."""
+        """The rows of the screen, without trailing spaces."""
         return [_text_of(row, self.screen.columns) for row in self._buffer()]
 
     @property
     def all_rows(self) -> list[str]:
-        """The rows that scrolled away, and those of the screen."""
+        """The rows that scrolled off, and those of the screen."""
         return [*self.screen.scrolled, *self.rows]
 
     @property
     def input_row(self) -> str:
-        """The row in which the cursor stands."""
+        """The row of the cursor."""
         return self.rows[self.screen.cursor.y]
 
     @property
@@ -172,18 +172,18 @@ class Terminal:
         return "\n".join(self.rows)
 
     def color_of(self, word: str) -> str:
-        """Return the colour of the letters of `word`, six hexadecimal digits or `default`, where it first stands."""
+        """Return the colour of the first `word` on the screen, six hexadecimal digits or `default`."""
         y, x = next((y, row.index(word)) for y, row in enumerate(self.rows) if word in row)
         colors = {self.screen.buffer[y][column].fg for column in range(x, x + len(word))}
         assert len(colors) == 1, f"{word!r} has {colors}"
         color: str = colors.pop()
         return color
 
-    def wait(self, true: Callable[[], bool], what: str) -> None:
-        """Read the screen until `true`, or fail after WAIT_SECONDS saying that `what` did not come."""
+    def wait(self, condition: Callable[[], bool], what: str) -> None:
+        """Read the screen until `condition` is true; fail after WAIT_SECONDS with a message that names `what`."""
         deadline = time.monotonic() + WAIT_SECONDS
-        while not true():
-            assert time.monotonic() < deadline, f"{what} did not come; the screen:\n{self.text}"
+        while not condition():
+            assert time.monotonic() < deadline, f"{what} did not appear; the screen:\n{self.text}"
             self._read()
 
     def wait_for(self, text: str) -> None:
@@ -191,7 +191,7 @@ class Terminal:
         self.wait(lambda: text in self.text, repr(text))
 
     def wait_for_input(self, text: str) -> None:
-        """Wait until the row of the cursor is exactly `text`, but for spaces at its end."""
+        """Wait until the row of the cursor is `text`, except for trailing spaces."""
         self.wait(lambda: self.input_row == text.rstrip(), f"the input row {text!r}")
 
     def wait_for_exit(self) -> int:
@@ -201,7 +201,7 @@ class Terminal:
             self._read()
         while self._read():
             pass
-        assert not self._child.isalive(), f"it goes on; the screen:\n{self.text}"
+        assert not self._child.isalive(), f"it still runs; the screen:\n{self.text}"
         assert self._child.exitstatus is not None, f"ended by signal {self._child.signalstatus}"
         return self._child.exitstatus
 
@@ -213,16 +213,16 @@ class Terminal:
         return [self.screen.buffer[y] for y in range(self.screen.lines)]
 
     def _read(self) -> bool:
-        """Show what was written since, waiting POLL_SECONDS for it; False if that was nothing."""
+        """Read new output, waiting at most POLL_SECONDS; return whether there was some."""
         try:
             data = self._child.read_nonblocking(65_536, POLL_SECONDS)
         except pexpect.TIMEOUT:
             return False
         except pexpect.EOF:
-            time.sleep(POLL_SECONDS)  # nothing to wait for but the end of the process
+            time.sleep(POLL_SECONDS)  # only the end of the process is missing
             return False
         self.raw += data
-        if ASKED_BACKGROUND in data and self.background:
+        if BACKGROUND_QUERY in data and self.background:
             self._answer(f"\x1b]11;{self.background}\x07")
         self._stream.feed(data)
         return True

@@ -1,6 +1,6 @@
-"""TLS records that no library sends: OpenSSL shakes hands, and from then on the records are made here with its keys.
+"""TLS records that no library sends: OpenSSL does the handshake, then this module makes records with its keys.
 
-TLS 1.2 as in RFC 5246 and RFC 5288, TLS 1.3 as in RFC 8446; of each only the one cipher that the handshake asks for.
+TLS 1.2 as in RFC 5246 and RFC 5288, TLS 1.3 as in RFC 8446, each with only the cipher that the handshake offers.
 """
 
 import hmac
@@ -17,16 +17,16 @@ ALERT, HANDSHAKE, TEXT = 0x15, 0x16, 0x17  # kinds of records
 _VERSION = b"\x03\x03"
 _HEADER_BYTES = 5
 _TAG_BYTES = 16
-_ASK_FOR_HANDSHAKE = b"\x01\x00\x00\x00"  # the header of a ClientHello, which is all that OpenSSL looks at
-_UPDATE_KEYS = b"\x18\x00\x00\x01\x01"  # and you, too
+_CLIENT_HELLO = b"\x01\x00\x00\x00"  # the header of a ClientHello, of which OpenSSL reads nothing else
+_KEY_UPDATE = b"\x18\x00\x00\x01\x01"  # update_requested: the peer updates its keys, too
 
 
 def _header(kind: int, size: int) -> bytes:
     return bytes([kind]) + _VERSION + size.to_bytes(2, "big")
 
 
-class _Way12:
-    """One direction of a connection of TLS 1.2."""
+class _Direction12:
+    """The record layer of one direction, TLS 1.2."""
 
     def __init__(self, key: bytes, salt: bytes) -> None:
         self._key, self._salt = AESGCM(key), salt
@@ -49,17 +49,17 @@ class _Way12:
         return (self._number - 1).to_bytes(8, "big")
 
 
-class _Way13:
-    """One direction of a connection of TLS 1.3."""
+class _Direction13:
+    """The record layer of one direction, TLS 1.3."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         self._key, self._salt = AESGCM(_expand_13(secret, b"key", 32)), _expand_13(secret, b"iv", 12)
         self._number = 0  # of the next record
 
-    def next(self) -> "_Way13":
-        """Return how it goes on after a change of the keys."""
-        return _Way13(_expand_13(self._secret, b"traffic upd", 48))
+    def next(self) -> "_Direction13":
+        """Return the record layer after a key update."""
+        return _Direction13(_expand_13(self._secret, b"traffic upd", 48))
 
     def seal(self, kind: int, text: bytes) -> bytes:
         """Return a record."""
@@ -78,7 +78,7 @@ class _Way13:
 
 
 def _expand_12(secret: bytes, seed: bytes, size: int) -> bytes:
-    """Return what RFC 5246, section 5, calls the PRF."""
+    """Return the output of the PRF of RFC 5246, section 5."""
     made, link = b"", seed
     while len(made) < size:
         link = hmac.digest(secret, link, "sha256")
@@ -87,30 +87,30 @@ def _expand_12(secret: bytes, seed: bytes, size: int) -> bytes:
 
 
 def _expand_13(secret: bytes, label: bytes, size: int) -> bytes:
-    """Return what RFC 8446, section 7.1, calls HKDF-Expand-Label; one block of it is enough for all that is asked."""
+    """Return HKDF-Expand-Label of RFC 8446, section 7.1; `size` is at most one block."""
     info = size.to_bytes(2, "big") + bytes([len(label) + 6]) + b"tls13 " + label + b"\0"
     return hmac.digest(secret, info + b"\1", "sha384")[:size]
 
 
 class Forger:
-    """A connection whose records are made here. `flood` makes those that an attack consists of."""
+    """A TLS connection whose records are made here; `flood` makes the records of an attack."""
 
-    _up: _Way12 | _Way13
-    _down: _Way12 | _Way13
+    _sending: _Direction12 | _Direction13
+    _receiving: _Direction12 | _Direction13
 
     def __init__(self, connection: socket.socket) -> None:
-        """Shake hands, waiting as long as the socket's timeout. Raises OSError, or SSL.Error."""
-        self.kinds: Counter[int] = Counter()  # of the records that came
+        """Do the handshake within the socket's timeout. Raises OSError or SSL.Error."""
+        self.kinds: Counter[int] = Counter()  # kinds of received records
         self._rest = b""
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         self._prepare(context)
         tls = SSL.Connection(context, connection)
         tls.set_connect_state()
-        self._shake_hands(tls, connection)
-        self._take_over(tls)
+        self._handshake(tls, connection)
+        self._derive_keys(tls)
 
     @staticmethod
-    def _shake_hands(tls: SSL.Connection, connection: socket.socket) -> None:
+    def _handshake(tls: SSL.Connection, connection: socket.socket) -> None:
         while True:
             try:
                 tls.do_handshake()
@@ -123,30 +123,30 @@ class Forger:
     def _prepare(self, context: SSL.Context) -> None:
         raise NotImplementedError
 
-    def _take_over(self, tls: SSL.Connection) -> None:
+    def _derive_keys(self, tls: SSL.Connection) -> None:
         raise NotImplementedError
 
     def flood(self, count: int) -> bytes:
-        """Return so many records of the attack."""
+        """Return `count` records of the attack."""
         raise NotImplementedError
 
-    def say(self, text: bytes) -> bytes:
-        """Return a record with text."""
-        return self._up.seal(TEXT, text)
+    def encrypt(self, text: bytes) -> bytes:
+        """Return a record with application data."""
+        return self._sending.seal(TEXT, text)
 
     def read(self, data: bytes) -> bytes:
-        """Return the text of what came from the server; none once it cannot be read."""
+        """Return the application data in `data` from the server; none after a record that cannot be decrypted."""
         text = b""
         for record in self._split(data):
             try:
-                kind, content = self._down.open(record)
+                kind, content = self._receiving.open(record)
             except InvalidTag:
                 break
             self.kinds[kind] += 1
             if kind == TEXT:
                 text += content
-            elif kind == HANDSHAKE and isinstance(self._down, _Way13):
-                self._down = self._down.next()
+            elif kind == HANDSHAKE and isinstance(self._receiving, _Direction13):
+                self._receiving = self._receiving.next()
         return text
 
     def _split(self, data: bytes) -> Iterator[bytes]:
@@ -160,44 +160,46 @@ class Forger:
 
 
 class Renegotiator(Forger):
-    """A connection of TLS 1.2 that asks for another handshake."""
+    """A TLS 1.2 connection that requests renegotiation."""
 
     def _prepare(self, context: SSL.Context) -> None:
         context.set_max_proto_version(SSL.TLS1_2_VERSION)
         context.set_cipher_list(b"ECDHE-ECDSA-AES128-GCM-SHA256")
 
-    def _take_over(self, tls: SSL.Connection) -> None:
+    def _derive_keys(self, tls: SSL.Connection) -> None:
         master, client, server = tls.master_key(), tls.client_random(), tls.server_random()
-        assert master is not None and client is not None and server is not None  # the handshake is done
+        assert master is not None and client is not None and server is not None  # the handshake is complete
         keys = _expand_12(master, b"key expansion" + server + client, 40)
-        self._up, self._down = _Way12(keys[:16], keys[32:36]), _Way12(keys[16:32], keys[36:])
+        self._sending, self._receiving = _Direction12(keys[:16], keys[32:36]), _Direction12(keys[16:32], keys[36:])
 
     def flood(self, count: int) -> bytes:
-        """Return so many requests for another handshake."""
-        return b"".join(self._up.seal(HANDSHAKE, _ASK_FOR_HANDSHAKE) for _ in range(count))
+        """Return `count` requests for renegotiation."""
+        return b"".join(self._sending.seal(HANDSHAKE, _CLIENT_HELLO) for _ in range(count))
 
 
 class KeyUpdater(Forger):
-    """A connection of TLS 1.3 that changes its keys, and has the server change its own."""
+    """A TLS 1.3 connection that updates its keys and requests that the server does so, too."""
 
     def _prepare(self, context: SSL.Context) -> None:
         self._secrets: dict[bytes, bytes] = {}
         context.set_min_proto_version(SSL.TLS1_3_VERSION)
-        context.set_keylog_callback(self._keep_secret)
+        context.set_keylog_callback(self._record_secret)
 
-    def _keep_secret(self, _: SSL.Connection, line: bytes) -> None:
-        label, _random, secret = line.split()
+    def _record_secret(self, _: SSL.Connection, line: bytes) -> None:
+        label, _client_random, secret = line.split()
         self._secrets[label] = bytes.fromhex(secret.decode())
 
-    def _take_over(self, tls: SSL.Connection) -> None:
+    def _derive_keys(self, tls: SSL.Connection) -> None:
         assert tls.get_cipher_name() == "TLS_AES_256_GCM_SHA384"  # OpenSSL's first choice
-        self._up, self._down = (_Way13(self._secrets[who + b"_TRAFFIC_SECRET_0"]) for who in (b"CLIENT", b"SERVER"))
+        self._sending, self._receiving = (
+            _Direction13(self._secrets[who + b"_TRAFFIC_SECRET_0"]) for who in (b"CLIENT", b"SERVER")
+        )
 
     def flood(self, count: int) -> bytes:
-        """Return so many changes of the keys."""
+        """Return `count` key updates."""
         records = []
         for _ in range(count):
-            assert isinstance(self._up, _Way13)
-            records.append(self._up.seal(HANDSHAKE, _UPDATE_KEYS))
-            self._up = self._up.next()
+            assert isinstance(self._sending, _Direction13)
+            records.append(self._sending.seal(HANDSHAKE, _KEY_UPDATE))
+            self._sending = self._sending.next()
         return b"".join(records)

@@ -12,7 +12,7 @@ from testing.waiting import TIMEOUT_SECONDS
 
 
 class WireClient:
-    """A connection to a server: lines out, lines in, with a deadline on every wait."""
+    """A connection to a server that sends and reads lines."""
 
     def __init__(
         self,
@@ -22,7 +22,7 @@ class WireClient:
         receive_buffer: int = 0,
         context: ssl.SSLContext | None = None,
     ) -> None:
-        """Connect, with TLS if there is a `context`; with a `name`, enter the lobby."""
+        """Connect, with TLS if there is a `context`; with a `name`, sign in and join the lobby."""
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer:
@@ -50,11 +50,11 @@ class WireClient:
         self.send_bytes("".join(f"{line}\n" for line in lines).encode())
 
     def send_bytes(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes unchanged."""
         self.socket.sendall(data)
 
     def read_line(self) -> str:
-        """Return the next line; EOFError when the server closed."""
+        """Return the next line. Raises EOFError if the server closed the connection."""
         while not self._lines:
             data = self.socket.recv(65_536)
             if not data:
@@ -63,7 +63,7 @@ class WireClient:
         return self._lines.pop(0)
 
     def read_until(self, pattern: str) -> list[str]:
-        """Return the lines up to the first that the regular expression `pattern` matches at its start."""
+        """Return the lines up to the first whose start matches the regular expression `pattern`."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         lines: list[str] = []
         while not lines or not re.match(pattern, lines[-1]):
@@ -73,11 +73,11 @@ class WireClient:
         return lines
 
     def read_match(self, pattern: str = "/say") -> str:
-        """Return the first line that matches."""
+        """Return the first line whose start matches `pattern`, dropping those before it."""
         return self.read_until(pattern)[-1]
 
     def read_to_end(self) -> list[str]:
-        """Return all lines until the server closes, or is killed with something of ours unread."""
+        """Return all lines until the server closes or resets the connection."""
         lines = []
         while True:
             try:
@@ -86,6 +86,6 @@ class WireClient:
                 return lines
 
     def sync(self) -> list[str]:
-        """Return what the server sent before it answered a ping."""
+        """Return the lines that the server sent before its answer to a ping."""
         self.send("/ping sync")
         return self.read_until("/pong sync")[:-1]

@@ -1,4 +1,4 @@
-"""The seeds of the fuzzers, without their library: what they assert holds, and each target would notice if not."""
+"""Tests of the fuzz targets with their seeds, without the fuzzing library."""
 
 import pytest
 
@@ -9,8 +9,8 @@ SEEDS = ROOT / "fuzz" / "seeds"
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_seeds(target: str) -> None:
-    """Every target has seeds, and what it asserts holds for each of them."""
+def test_every_target_accepts_its_seeds(target: str) -> None:
+    """Every target has seeds, and its assertions hold for each of them."""
     seeds = sorted((SEEDS / target).iterdir())
     assert seeds
     for seed in seeds:

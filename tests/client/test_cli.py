@@ -16,7 +16,8 @@ from testing.client_runs import (
     run_client_in_pipe,
 )
 from testing.fake_server import FakeServer
-from testing.terminal import CTRL_D, ENTER, ROOT, environment
+from testing.terminal import CTRL_D, ENTER, environment
+from testing.waiting import ROOT
 
 
 def test_version_is_printed(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Whole programs, killed and restarted."""
+"""Tests of whole programs that are killed and restarted."""

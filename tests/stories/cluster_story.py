@@ -1,10 +1,10 @@
-"""The promise on trial with many servers: `python3 -m tests.stories.cluster_story [--kills 30] [--seed 1]`.
+"""Test that a cluster loses and doubles no message: `python3 -m tests.stories.cluster_story [--kills 30] [--seed 1]`.
 
-Three servers are one chat. Eight clients, each of which knows all three, post numbered lines in three rooms through a
-line that cuts and stutters. In turns a server is killed with SIGKILL and another started in its place, the network
-between a server and Redis is cut for longer than a lease, and Redis itself is killed and started again with what it
-has written down. At the end every client must have seen every line of its room exactly once, all in the same order, and
-Redis must hold just that. It talks to loopback only, needs redis-server, and leaves no process.
+Three servers are one chat. Eight clients that know all three post numbered lines in three rooms through proxies that
+delay data and close connections. In turns, a server is killed with SIGKILL and another one started in its place; the
+network between a server and Redis is paused for longer than a lease; Redis is killed and started again with its data.
+At the end every client must have seen every line of its room exactly once, all in the same order, and Redis must hold
+exactly these lines. It uses only loopback, needs redis-server, and stops all processes.
 """
 
 import sys
@@ -15,56 +15,56 @@ from hubbub.server.cluster.node import ClusterBackend
 from testing.cluster_server import LEASE_SECONDS
 from testing.redis_server import PausableRelay, RedisServer
 from testing.server import ServerProcess
-from tests.stories.story import Proxy, Story, lines_kept, main
+from tests.stories.story import Proxy, Story, main, stored_lines
 
 SERVERS = 3
-CUT_SECONDS = 2 * LEASE_SECONDS
+PAUSE_SECONDS = 2 * LEASE_SECONDS
 
 
 class ClusterStory(Story):
-    """Plays it once."""
+    """One run of the story with a cluster."""
 
     def _open(self, stack: ExitStack) -> str:
         (self._folder / "redis").mkdir()
         self._redis = stack.enter_context(RedisServer(self._folder / "redis"))
-        self._cables = [stack.enter_context(PausableRelay(self._redis.port)) for _ in range(SERVERS)]
+        self._relays = [stack.enter_context(PausableRelay(self._redis.port)) for _ in range(SERVERS)]
         self._proxies = [stack.enter_context(Proxy(self._rng)) for _ in range(SERVERS)]
         self._servers: dict[int, ServerProcess] = {}
-        stack.callback(self._end_servers)
+        stack.callback(self._stop_servers)
         for number in range(SERVERS):
             (self._folder / f"server{number}").mkdir()
             self._start(number)
         return ",".join(f"127.0.0.1:{proxy.port}" for proxy in self._proxies)
 
     def _start(self, number: int) -> None:
-        options = ("--rate", "0", "--cluster", self._cables[number].url)
+        options = ("--rate", "0", "--cluster", self._relays[number].url)
         module = "testing.cluster_server"
         self._servers[number] = ServerProcess(self._folder / f"server{number}", *options, module=module)
         self._proxies[number].target = self._servers[number].address
 
-    def _end_servers(self) -> None:
+    def _stop_servers(self) -> None:
         for server in self._servers.values():
             server.stop()
 
-    def _make_trouble(self, kill: int) -> None:
+    def _disrupt(self, kill: int) -> None:
         number = self._rng.randrange(SERVERS)
         if kill % 4 == 1:
             self._redis.kill()
             self._redis.start()
         elif kill % 4 == 3:
-            self._cables[number].cut()
-            threading.Event().wait(CUT_SECONDS)  # this long is what is tried
-            self._cables[number].mend()
+            self._relays[number].pause()
+            threading.Event().wait(PAUSE_SECONDS)  # longer than a lease, which is what the story tests
+            self._relays[number].resume()
         else:
             self._proxies[number].target = None
             self._servers[number].process.kill()
             self._servers[number].process.communicate()
             self._start(number)
 
-    def _kept(self, room: str) -> list[bytes]:
+    def _stored_lines(self, room: str) -> list[bytes]:
         cluster = ClusterBackend(self._redis.url, "chat")
         try:
-            return lines_kept(cluster.journal, room)
+            return stored_lines(cluster.journal, room)
         finally:
             cluster.stop()
 

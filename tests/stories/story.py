@@ -1,11 +1,11 @@
-"""The promise on trial: real clients, a real server that is killed again and again, and a line that cuts and stutters.
+"""Test that no message is lost or doubled while the server is killed again and again: a story for the command line.
 
     python3 -m tests.stories.story [--kills 100] [--seed 1]
 
-Eight clients post numbered lines in three rooms through a proxy, which splits and delays what passes and cuts
-connections in the middle of lines in both directions; one client is stopped with SIGSTOP and continued; the server is
-killed with SIGKILL and started again. At the end every client must have seen every line of its room exactly once, all
-in the same order, and the journal must hold just that. It talks to loopback only and leaves no process.
+Eight clients post numbered lines in three rooms through a proxy that splits and delays data and closes connections in
+the middle of lines, in both directions. One client is stopped with SIGSTOP and continued. The server is killed with
+SIGKILL and started again. At the end every client must have seen every line of its room exactly once, all in the same
+order, and the journal must hold exactly these lines. It uses only loopback and stops all processes.
 """
 
 import argparse
@@ -31,25 +31,25 @@ from testing.waiting import ROOT
 
 ROOMS = ("lobby", "ops", "ünï")
 CLIENTS = 8
-PIECE_BYTES = 200  # the most that the proxy passes on at once
-CUT_BYTES = (2_000, 20_000)  # after so many, from and to, it cuts a connection
-LINES_A_KILL = (20, 60)  # seen between two kills, from and to
+PIECE_BYTES = 200  # the most that the proxy forwards at once
+CLOSE_BYTES = (2_000, 20_000)  # range after which it closes a connection
+LINES_PER_KILL = (20, 60)  # range of lines that each client sees between two kills
 POST_SECONDS = 0.02  # between two lines of a client
-TIMEOUT_SECONDS = 600  # of a client whose attempts all meet a server that is just dead: it waits up to 30 s after each
-END_SECONDS = 180.0  # for everybody to have everything, when nothing is killed any more
+TIMEOUT_SECONDS = 600  # of a client that finds the server dead again and again: it waits up to 30 s after each attempt
+END_SECONDS = 180.0  # for all clients to see all lines after the last kill
 SAID = re.compile(r"^\d\d:\d\d (c\d): (\1-\d+)$")
 
 
 class Proxy(Relay):
-    """Passes bytes between clients and whatever server there is, in small pieces, and cuts at random."""
+    """A relay that forwards small pieces and closes connections at random."""
 
     def __init__(self, rng: random.Random) -> None:
         super().__init__()
         self._rng = rng
-        self._left: dict[socket.socket, int] = {}  # bytes until the cut
+        self._left: dict[socket.socket, int] = {}  # bytes until it closes the connection
 
-    def _pass_on(self, end: socket.socket) -> None:
-        left = self._left.get(end) or self._rng.randint(*CUT_BYTES)
+    def _forward(self, end: socket.socket) -> None:
+        left = self._left.get(end) or self._rng.randint(*CLOSE_BYTES)
         try:
             data = end.recv(self._rng.randint(1, PIECE_BYTES))
             piece = data[:left]
@@ -58,12 +58,12 @@ class Proxy(Relay):
             data = piece = b""
         self._left[end] = left - len(piece)
         if not data or not self._left[end]:
-            self._cut(end)
+            self._close(end)
 
-    def _cut(self, end: socket.socket) -> None:
+    def _close(self, end: socket.socket) -> None:
         for sock in (end, self._peers[end]):
             self._left.pop(sock, None)
-        super()._cut(end)
+        super()._close(end)
 
 
 @dataclass(eq=False)
@@ -79,7 +79,7 @@ class Client:
     entered: threading.Event = field(default_factory=threading.Event)
 
     def read(self) -> None:
-        """Take what it shows until it ends; on a thread of its own."""
+        """Record its output until it ends; runs on a thread of its own."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             if match := SAID.match(line.rstrip("\n")):
@@ -90,14 +90,14 @@ class Client:
                 self.entered.set()
 
     def post(self) -> None:
-        """Say its next line."""
+        """Post its next line."""
         assert self.process.stdin is not None
         self.posted.append(f"{self.name}-{len(self.posted) + 1}")
         self.process.stdin.write(self.posted[-1] + "\n")
         self.process.stdin.flush()
 
     def end(self) -> None:
-        """End its input: it leaves when all is acknowledged."""
+        """Close its input: it leaves when all posts are acknowledged."""
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):
             self.process.stdin.close()
@@ -105,58 +105,58 @@ class Client:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the trial showed."""
+    """The result of a story."""
 
     kills: int
     posted: int
-    lost: int  # lines that a client of the room did not see, all clients added up
+    lost: int  # lines of its room that a client did not see, summed over clients
     doubled: int  # lines that a client saw more than once
     disordered: int  # clients that saw an order other than the journal's
-    unkept: int  # lines that the journal lacks or has too much
+    misstored: int  # lines that the journal lacks or has too many
     exit_codes: list[int]
 
     @property
-    def kept_its_promise(self) -> bool:
-        """Whether nothing at all went wrong."""
-        wrong = (self.lost, self.doubled, self.disordered, self.unkept, *self.exit_codes)
+    def is_clean(self) -> bool:
+        """Whether nothing went wrong."""
+        wrong = (self.lost, self.doubled, self.disordered, self.misstored, *self.exit_codes)
         return self.posted > 0 and not any(wrong)
 
     def __str__(self) -> str:
         return (
             f"{self.posted} lines posted over {self.kills} kills: {self.lost} lost, {self.doubled} doubled, "
-            f"{self.disordered} clients in another order, {self.unkept} wrong in the journal, "
+            f"{self.disordered} clients in another order, {self.misstored} wrong in the journal, "
             f"exit codes {self.exit_codes}"
         )
 
 
 class Story:
-    """Plays it once, in `folder`."""
+    """One run of the story, in `folder`."""
 
     def __init__(self, folder: Path, kills: int, seed: int) -> None:
         self._folder = folder
         self._kills = kills
-        self._rng = random.Random(seed)  # noqa: S311  # no secret
+        self._rng = random.Random(seed)  # noqa: S311  # not a secret
         self._clients: list[Client] = []
         self._stopped = threading.Event()
 
     def play(self) -> Outcome:
-        """Return what came of it. Raises TimeoutError with what is missing, if it does not come to an end."""
+        """Run it and return the outcome. Raises TimeoutError, with what is missing, if it does not end."""
         with ExitStack() as stack:
             address = self._open(stack)
             self._start_clients(address, stack)
             for kill in range(self._kills):
-                self._let_lines_pass()
-                self._hold_or_let_go(kill)
-                self._make_trouble(kill)
+                self._wait_for_lines()
+                self._stop_or_continue_client(kill)
+                self._disrupt(kill)
             self._clients[0].process.send_signal(signal.SIGCONT)
-            self._let_lines_pass()
+            self._wait_for_lines()
             self._stopped.set()
-            self._wait(self._everybody_has_everything, END_SECONDS)
+            self._wait(self._all_seen, END_SECONDS)
             codes = self._end_clients()
-            return self._judge(codes)
+            return self._evaluate(codes)
 
     def _open(self, stack: ExitStack) -> str:
-        """Start what is to be killed, until the stack ends; return where the clients find it."""
+        """Start the servers until the stack ends; return the address for the clients."""
         self._proxy = stack.enter_context(Proxy(self._rng))
         self._start_server()
         stack.callback(lambda: self._server.stop())
@@ -166,13 +166,13 @@ class Story:
         self._server = ServerProcess(self._folder, "--rate", "0")
         self._proxy.target = self._server.address
 
-    def _hold_or_let_go(self, kill: int) -> None:
-        """Hold one client for a while."""
+    def _stop_or_continue_client(self, kill: int) -> None:
+        """Stop one client after some kills and continue it after others."""
         if kill % 5 in (1, 4):
             self._clients[0].process.send_signal(signal.SIGSTOP if kill % 5 == 1 else signal.SIGCONT)
 
-    def _make_trouble(self, kill: int) -> None:  # for those who trouble others in turns
-        """Kill the server, and start another."""
+    def _disrupt(self, kill: int) -> None:  # subclasses disrupt other parts in turns
+        """Kill the server and start another."""
         self._proxy.target = None
         self._server.process.kill()
         self._server.process.communicate()
@@ -195,27 +195,27 @@ class Story:
             self._clients.append(client)
         for client in self._clients:
             if not client.entered.wait(END_SECONDS):
-                raise TimeoutError(f"{client.name} did not get in")
-        writer = threading.Thread(target=self._keep_posting)
+                raise TimeoutError(f"{client.name} did not sign in")
+        writer = threading.Thread(target=self._post_until_stopped)
         writer.start()
         stack.callback(writer.join)
         stack.callback(self._stopped.set)
 
-    def _keep_posting(self) -> None:
+    def _post_until_stopped(self) -> None:
         while not self._stopped.wait(POST_SECONDS):
             for client in self._clients:
                 client.post()
 
-    def _let_lines_pass(self) -> None:
-        goal = self._seen() + self._rng.randint(*LINES_A_KILL) * CLIENTS
+    def _wait_for_lines(self) -> None:
+        goal = self._seen() + self._rng.randint(*LINES_PER_KILL) * CLIENTS
         self._wait(lambda: self._seen() >= goal, END_SECONDS)
 
     def _seen(self) -> int:
         return sum(len(client.seen) for client in self._clients)
 
-    def _wait(self, true: Callable[[], bool], seconds: float) -> None:
+    def _wait(self, condition: Callable[[], bool], seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while not true():
+        while not condition():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"after {seconds} s: {self._missing()}")
             threading.Event().wait(0.02)
@@ -224,14 +224,14 @@ class Story:
         return {line for client in self._clients if client.room == room for line in client.posted}
 
     def _missing(self) -> str:
-        """Say what each client has not seen, for the one who has to find out why."""
+        """Return what each client has not seen, to find out why."""
         rows = []
         for client in self._clients:
             missing = sorted(self._expected(client.room) - set(client.seen))
             rows.append(f"{client.name} lacks {len(missing)} {missing[:5]}, code {client.process.poll()}")
         return "; ".join(rows)
 
-    def _everybody_has_everything(self) -> bool:
+    def _all_seen(self) -> bool:
         return all(self._expected(client.room) <= set(client.seen) for client in self._clients)
 
     def _end_clients(self) -> list[int]:
@@ -239,38 +239,38 @@ class Story:
             client.end()
         return [client.process.wait(END_SECONDS) for client in self._clients]
 
-    def _judge(self, codes: list[int]) -> Outcome:
-        lost = doubled = disordered = unkept = 0
+    def _evaluate(self, codes: list[int]) -> Outcome:
+        lost = doubled = disordered = misstored = 0
         for room in ROOMS:
-            kept = [line.decode().split()[-1] for line in self._kept(room)]
+            stored = [line.decode().split()[-1] for line in self._stored_lines(room)]
             expected = self._expected(room)
-            unkept += len(expected ^ set(kept)) + len(kept) - len(set(kept))
+            misstored += len(expected ^ set(stored)) + len(stored) - len(set(stored))
             for client in self._clients:
                 if client.room == room:
                     lost += len(expected - set(client.seen))
                     doubled += len(client.seen) - len(set(client.seen))
-                    disordered += client.seen != kept
+                    disordered += client.seen != stored
         posted = sum(len(client.posted) for client in self._clients)
-        return Outcome(self._kills, posted, lost, doubled, disordered, unkept, codes)
+        return Outcome(self._kills, posted, lost, doubled, disordered, misstored, codes)
 
-    def _kept(self, room: str) -> list[bytes]:
-        """Return what the journal holds of a room, when nobody says anything any more."""
+    def _stored_lines(self, room: str) -> list[bytes]:
+        """Return the lines that the journal stores of a room, after the last post."""
         self._server.stop()
         journal = SqliteJournal(self._folder / "chat_journal.db")
         try:
-            return lines_kept(journal, room)
+            return stored_lines(journal, room)
         finally:
             journal.close()
 
 
-def lines_kept(journal: Journal, room: str) -> list[bytes]:
-    """Return every line that a journal holds of a room."""
+def stored_lines(journal: Journal, room: str) -> list[bytes]:
+    """Return all lines that a journal stores of a room."""
     pages = journal.read_pages(room, 0, journal.last_seq(room), sys.maxsize)
     return b"".join(page.data for page in pages).splitlines()
 
 
 def main(story: type[Story] = Story) -> int:
-    """Play a story and print what came of it; the exit code is 1 if the promise was broken."""
+    """Run a story and print its outcome; return 1 if something went wrong."""
     text = sys.modules[story.__module__].__doc__
     options = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--kills", type=int, default=100)
@@ -279,7 +279,7 @@ def main(story: type[Story] = Story) -> int:
     with tempfile.TemporaryDirectory() as folder:
         outcome = story(Path(folder), given.kills, given.seed).play()
     sys.stdout.write(f"{outcome}\n")
-    return 0 if outcome.kept_its_promise else 1
+    return 0 if outcome.is_clean else 1
 
 
 if __name__ == "__main__":

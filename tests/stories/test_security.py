@@ -1,4 +1,4 @@
-"""Promises about what others can find out that are no one module's: on disks, on screens and in the log."""
+"""Security tests of whole programs: on disk, on the screen and in the log."""
 
 import os
 import stat
@@ -22,7 +22,7 @@ SECRET = bytes(range(32))
 
 @contextmanager
 def lax_umask() -> Iterator[None]:
-    """Have all that is made be for everybody, unless its maker says otherwise."""
+    """Set a umask that leaves new files readable and writable for all users, unless a program restricts them."""
     before = os.umask(0)
     try:
         yield
@@ -31,12 +31,12 @@ def lax_umask() -> Iterator[None]:
 
 
 def modes(folder: Path) -> dict[str, int]:
-    """Return by its name who may do what with a file below `folder`."""
+    """Return the mode of each file below `folder` by its name."""
     return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_the_server_writes_is_its_owners_alone(tmp_path: Path) -> None:
-    """The log, the journal and all that belongs to it, and the certificate, whatever the system's umask."""
+def test_files_of_the_server_are_private_to_its_user(tmp_path: Path) -> None:
+    """The log, the files of the journal, and the certificate, with any umask."""
     with (
         lax_umask(),
         ServerProcess(tmp_path, "--tls-self-signed") as server,
@@ -49,8 +49,8 @@ def test_what_the_server_writes_is_its_owners_alone(tmp_path: Path) -> None:
     assert found == dict.fromkeys([*journal, "chat_server.log", "chat_tls.pem"], 0o600)
 
 
-def test_what_the_client_writes_is_its_persons_alone(tmp_path: Path) -> None:
-    """The secret, what is remembered, what was typed and the log, whatever the system's umask."""
+def test_files_of_the_client_are_private_to_its_user(tmp_path: Path) -> None:
+    """The secret, the settings, the typed history and the log, with any umask."""
     with ServerProcess(tmp_path, "--tls-self-signed", "--log-file", "server/log") as server, lax_umask():
         host, port = server.address
         options = (f"{host}:{port}", "--tls", "--name", "alice", "--color", "red", "--config", str(tmp_path / "config"))
@@ -67,8 +67,8 @@ def test_what_the_client_writes_is_its_persons_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "client.log").stat().st_mode) == 0o600
 
 
-def test_no_disk_of_the_server_opens_anything(tmp_path: Path) -> None:
-    """Neither password nor key, nor what resumes a session or proves a name, is in any of its files."""
+def test_no_file_of_the_server_contains_a_secret(tmp_path: Path) -> None:
+    """No password, room key, resume token or name proof."""
     hashed = subprocess.run(
         [sys.executable, str(ROOT / "chat_server.py"), "--hash-password"],
         input="hunter2\n",
@@ -86,19 +86,19 @@ def test_no_disk_of_the_server_opens_anything(tmp_path: Path) -> None:
         token = alice.read_match("/welcome").split()[3]
         alice.read_until("/say ops")
         server.process.kill()
-    kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    assert b"hello" in kept
-    assert answer.verifier.encode() in kept
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"hello" in stored
+    assert answer.verifier.encode() in stored
     for secret in ("hunter2", "swordfish", token, answer.proof):
-        assert secret.encode() not in kept
-    assert bytes.fromhex(token) not in kept
+        assert secret.encode() not in stored
+    assert bytes.fromhex(token) not in stored
 
 
-def test_a_password_that_is_hashed_is_not_shown(tmp_path: Path) -> None:
-    """Whoever looks over a shoulder, or scrolls back, sees the hash alone."""
+def test_a_password_is_not_shown_while_it_is_hashed(tmp_path: Path) -> None:
+    """The screen and the scrollback show only the hash."""
     with Terminal("chat_server.py", ["--hash-password"], environment(tmp_path)) as terminal:
-        for question in ("Password: ", "Once more: "):
-            terminal.wait_for(question.strip())
+        for prompt in ("Password: ", "Once more: "):
+            terminal.wait_for(prompt.strip())
             terminal.type("hunter2" + ENTER)
         assert terminal.wait_for_exit() == 0
         assert b"scrypt:" in terminal.raw
@@ -106,7 +106,7 @@ def test_a_password_that_is_hashed_is_not_shown(tmp_path: Path) -> None:
 
 
 def test_a_traceback_in_the_log_has_no_values(tmp_path: Path) -> None:
-    """What a bug had in its hands, a password maybe, stays out; where the bug is stands there."""
+    """A password in a variable stays out of the log; the place of the error is in it."""
     (tmp_path / "program.py").write_text(
         "from pathlib import Path; from loguru import logger; from hubbub.log import configure_log\n"
         "def fail(password): int(password[:0])\n"
@@ -118,4 +118,4 @@ def test_a_traceback_in_the_log_has_no_values(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "program.py"], cwd=tmp_path, env=env, timeout=20, check=True)
     log = (tmp_path / "log").read_text()
     assert "in fail" in log
-    assert log.count("hunter2") == 1  # where the program has it
+    assert log.count("hunter2") == 1  # in the program's own source line

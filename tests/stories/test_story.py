@@ -1,4 +1,4 @@
-"""Whole programs that are killed and started again."""
+"""Tests of whole programs that are killed and started again."""
 
 import os
 import resource
@@ -16,33 +16,34 @@ from testing.server import ServerProcess
 from testing.waiting import ROOT
 from testing.wire_client import WireClient
 from tests.server.test_server import refused
-from tests.stories.story import Story, lines_kept
+from tests.stories.story import Story, stored_lines
 
 
-def kept(path: Path, room: str = "lobby") -> list[bytes]:
-    """Return the lines that a journal holds of a room."""
+def stored(path: Path, room: str = "lobby") -> list[bytes]:
+    """Return the lines that a journal file stores of a room."""
     journal = SqliteJournal(path)
     try:
-        return lines_kept(journal, room)
+        return stored_lines(journal, room)
     finally:
         journal.close()
 
 
 def texts(lines: list[str]) -> list[str]:
+    """Return the last words of the messages among lines."""
     return [line.split()[-1] for line in lines if line.startswith("/say")]
 
 
 @pytest.mark.timeout(180)
-def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
-    """Eight clients, four kills, cuts in the middle of lines, one client held: everybody has everything once."""
+def test_no_message_is_lost_or_doubled(tmp_path: Path) -> None:
+    """Eight clients, four kills, broken connections, one stopped client: each client sees each line once."""
     outcome = Story(tmp_path, kills=4, seed=7).play()
-    assert outcome.kept_its_promise, outcome
+    assert outcome.is_clean, outcome
 
 
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("times", [1, 3])
-def test_killed_on_a_lines_way(tmp_path: Path, point: str, times: int) -> None:
-    """Wherever the server dies between receiving a line and acknowledging it, it is kept once when sent again."""
+def test_a_post_is_stored_once_wherever_the_server_dies(tmp_path: Path, point: str, times: int) -> None:
+    """The client sends it again after the server died between receiving and acknowledging it."""
     with ServerProcess(tmp_path) as first, WireClient(first.address) as alice:
         alice.send("/name alice")
         token = alice.read_match("/welcome").split()[3]
@@ -62,25 +63,25 @@ def test_killed_on_a_lines_way(tmp_path: Path, point: str, times: int) -> None:
         alice.send(*posts[accepted:], "/history")
         assert texts(alice.read_until("/end history"))[-5:] == ["1", "2", "3", "4", "5"]
         assert last.stop()[0] == 0
-    assert [line.split()[-1] for line in kept(tmp_path / "chat_journal.db")] == [b"1", b"2", b"3", b"4", b"5"]
+    assert [line.split()[-1] for line in stored(tmp_path / "chat_journal.db")] == [b"1", b"2", b"3", b"4", b"5"]
 
 
-def test_what_anyone_has_seen_survives_the_server(tmp_path: Path) -> None:
-    """The server is killed in a flood; every line that anyone got is in the journal, under the same number."""
+def test_a_line_that_a_client_received_survives_the_server(tmp_path: Path) -> None:
+    """The server is killed in a flood; the journal has every line that was received, with the same number."""
     with ServerProcess(tmp_path, "--rate", "0") as server, WireClient(server.address, "alice") as alice:
         alice.send(*map(str, range(20_000)))
-        seen = alice.read_until("/say lobby 5000 ")
+        received = alice.read_until("/say lobby 5000 ")
         server.process.kill()
-        seen += alice.read_to_end()
-    lines = kept(tmp_path / "chat_journal.db")
-    said = [line.encode() for line in seen if line.startswith("/say")]
+        received += alice.read_to_end()
+    lines = stored(tmp_path / "chat_journal.db")
+    said = [line.encode() for line in received if line.startswith("/say")]
     assert len(said) >= 5_000
     assert lines[: len(said)] == said
     assert [int(line.split()[2]) for line in lines] == list(range(1, len(lines) + 1))
 
 
-def test_a_full_disk_holds_everything_and_loses_nothing(tmp_path: Path) -> None:
-    """A limit on the size of files stands for the disk; when it is lifted, all that was said is said, in order."""
+def test_a_full_disk_delays_messages_and_loses_none(tmp_path: Path) -> None:
+    """A limit on the file size stands for the full disk; after it is lifted all messages arrive in order."""
     with ServerProcess(tmp_path, "--rate", "0") as server, WireClient(server.address, "alice") as alice:
         process = psutil.Process(server.process.pid)
         process.rlimit(psutil.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
@@ -92,44 +93,44 @@ def test_a_full_disk_holds_everything_and_loses_nothing(tmp_path: Path) -> None:
         assert [text.split("-")[-1] for text in texts(seen)] == [str(number) for number in range(1, 1_001)]
         assert server.stop()[0] == 0
     assert "cannot write the journal" in (tmp_path / "chat_server.log").read_text()
-    assert len(kept(tmp_path / "chat_journal.db")) == 1_000
+    assert len(stored(tmp_path / "chat_journal.db")) == 1_000
 
 
-def test_a_second_server_on_the_same_journal(tmp_path: Path) -> None:
-    """It says so in one line, and the first goes on."""
+def test_a_second_server_on_the_same_journal_is_refused(tmp_path: Path) -> None:
+    """It says so in one line, and the first server continues."""
     with ServerProcess(tmp_path) as server, WireClient(server.address, "alice"):
         error = refused("--port", "0", "--log-file", "other.log", cwd=tmp_path)
         assert error.startswith("chat_server: cannot use the journal chat_journal.db: another server uses it")
         assert error.count("\n") == 1
 
 
-def test_a_damaged_journal(tmp_path: Path) -> None:
-    """One line that says what to do, and exit code 2."""
+def test_a_damaged_journal_is_refused(tmp_path: Path) -> None:
+    """One line says what to do, and the exit code is 2."""
     (tmp_path / "chat_journal.db").write_bytes(b"SQLite format 3\0" + os.urandom(20_000))
     error = refused("--port", "0", cwd=tmp_path)
     assert error.count("\n") == 1
     assert "choose another with --journal FILE" in error
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """A journal below a file, or in a folder that is not there, is one clear line."""
+def test_a_journal_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    """With one clear line."""
     error = refused("--port", "0", "--journal", "nowhere/j.db", cwd=tmp_path)
     assert "cannot use the journal nowhere/j.db" in error
 
 
-def test_a_read_only_folder(tmp_path: Path) -> None:
-    """What may not be written is one clear line."""
+def test_a_journal_in_a_read_only_folder_is_refused(tmp_path: Path) -> None:
+    """With one clear line."""
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o500)
-    if os.geteuid() == 0:  # root may write anywhere but where the system itself has no files
+    if os.geteuid() == 0:  # root may write to every folder but those of the kernel
         folder = Path("/proc")
     error = refused("--port", "0", "--journal", str(folder / "j.db"), cwd=tmp_path)
     assert error.startswith(f"chat_server: cannot use the journal {folder / 'j.db'}: ")
     assert error.count("\n") == 1
 
 
-def test_a_journal_of_a_later_format(tmp_path: Path) -> None:
-    """It is refused rather than misread."""
+def test_a_journal_of_a_later_format_is_refused(tmp_path: Path) -> None:
+    """Rather than misread."""
     with ServerProcess(tmp_path) as server:
         assert server.stop()[0] == 0
     with sqlite3.connect(tmp_path / "chat_journal.db") as database:
@@ -138,7 +139,7 @@ def test_a_journal_of_a_later_format(tmp_path: Path) -> None:
     assert "not a journal of this program's format" in refused("--port", "0", cwd=tmp_path)
 
 
-def test_a_server_without_a_journal_keeps_nothing(tmp_path: Path) -> None:
+def test_a_server_without_a_journal_stores_nothing(tmp_path: Path) -> None:
     """`--journal none` writes no file but the log."""
     with ServerProcess(tmp_path, "--journal", "none") as server, WireClient(server.address, "alice") as alice:
         alice.send("hi")
@@ -147,25 +148,23 @@ def test_a_server_without_a_journal_keeps_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["chat_server.log"]
 
 
-def test_the_journal_lies_beside_the_log(tmp_path: Path) -> None:
-    """Wherever that is."""
+def test_the_journal_is_in_the_folder_of_the_log(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     with ServerProcess(tmp_path, "--log-file", "logs/server.log") as server:
         assert server.stop()[0] == 0
     assert (tmp_path / "logs" / "chat_journal.db").exists()
 
 
-def test_fsync(tmp_path: Path) -> None:
-    """With `--fsync` it does the same, and asks the disk each time."""
+def test_a_server_with_fsync_stores_messages(tmp_path: Path) -> None:
+    """It behaves as without the option."""
     with ServerProcess(tmp_path, "--fsync") as server, WireClient(server.address, "alice") as alice:
         alice.send("/post 1 hi")
         alice.read_until("/ack 1")
         assert server.stop()[0] == 0
-    assert len(kept(tmp_path / "chat_journal.db")) == 1
+    assert len(stored(tmp_path / "chat_journal.db")) == 1
 
 
-def test_the_story_is_a_command() -> None:
-    """It tells how it is used."""
+def test_the_story_has_a_help_text() -> None:
     command = [sys.executable, "-m", "tests.stories.story", "--help"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
     assert "--kills" in run.stdout

@@ -19,7 +19,7 @@ from hubbub.client.output.ui import StoppedError
 from hubbub.client.state.notification import Notification
 from hubbub.color import Depth, Palette
 from hubbub.protocol import End, Error, LineTooLongError, Notice, Said
-from testing.terminal import ROOT
+from testing.waiting import ROOT
 
 WAIT_SECONDS = 10.0  # for anything that another thread owes: a slow machine included
 NOON = 1_763_812_800_000  # 2025-11-22 12:00 UTC

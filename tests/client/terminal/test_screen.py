@@ -13,7 +13,7 @@ import pytest
 from hubbub import color
 from hubbub.client.terminal.completion_menu import cut
 from testing.terminal import (
-    ASKED_BACKGROUND,
+    BACKGROUND_QUERY,
     BACKSPACE,
     CTRL_B,
     CTRL_C,
@@ -569,7 +569,7 @@ def test_keys_while_the_background_is_asked_for(tmp_path: Path) -> None:
     """They are not lost."""
     with running(tmp_path) as terminal:
         terminal.silent = True
-        terminal.wait(lambda: ASKED_BACKGROUND in terminal.raw, "the question")
+        terminal.wait(lambda: BACKGROUND_QUERY in terminal.raw, "the question")
         terminal.type("early" + ENTER + "bird")
         terminal.wait_for("--- line early")
         terminal.wait_for_input("lobby> bird")
@@ -580,7 +580,7 @@ def test_a_terminal_that_is_not_asked(tmp_path: Path, name: str, value: str) -> 
     """Nobody needs the answer, or the question would be printed."""
     changes: dict[str, Any] = {name: value}
     with chatting(tmp_path, **changes) as terminal:
-        assert ASKED_BACKGROUND not in terminal.raw
+        assert BACKGROUND_QUERY not in terminal.raw
 
 
 def test_no_color(tmp_path: Path) -> None:

@@ -287,7 +287,7 @@ def test_flood_of_tls_messages_without_text(server: ChatServer, log: Path, kind:
     ):
         bob.settimeout(TIMEOUT_SECONDS)
         forger = kind(bob)
-        bob.sendall(forger.say(b"/name bob\n"))
+        bob.sendall(forger.encrypt(b"/name bob\n"))
         alice.read_until("/joined")
         with contextlib.suppress(ConnectionError):
             bob.sendall(forger.flood(2_000))
