@@ -30,12 +30,12 @@ from testing.terminal import (  # noqa: E402  # found through the path above
     FOCUS_IN,
     FOCUS_OUT,
     RIGHT,
-    ROOT,
     TAB,
     WAIT_SECONDS,
     Terminal,
     environment,
 )
+from testing.waiting import ROOT  # noqa: E402
 
 PICTURE = HERE / "demo.svg"
 
