@@ -18,9 +18,9 @@ from hubbub.protocol import (
     clean,
     decode_line,
     decode_lines,
+    fold_name,
     parse_command,
     parse_event,
-    same_key,
 )
 from hubbub.server.access.confusables import skeletons_of
 
@@ -44,7 +44,7 @@ def _decoded(pieces: list[bytes]) -> tuple[list[bytes], bool]:
             lines += line_decoder.feed(piece)
         except LineTooLongError as error:
             return lines + error.lines, True
-        assert line_decoder.unfinished <= LIMIT
+        assert line_decoder.buffered_bytes <= LIMIT
     return lines, False
 
 
@@ -69,7 +69,7 @@ def text(data: bytes) -> None:
         with contextlib.suppress(ProtocolError):
             word = check(cleaned)
             assert check(word) == word
-            assert same_key(same_key(word)) == same_key(word)
+            assert fold_name(fold_name(word)) == fold_name(word)
             assert skeletons_of(word)
     with contextlib.suppress(ProtocolError):
         check_color(cleaned)

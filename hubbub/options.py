@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from hubbub.protocol import LINE_BYTES, __version__, clean, tidy_password
+from hubbub.protocol import LINE_BYTES, __version__, clean, clean_password
 
 DEFAULT_PORT = 4242
 BAD_OPTION = 2  # the exit code
@@ -42,11 +42,11 @@ def find_password(path: Path | None, environment: Mapping[str, str]) -> FoundPas
     """
     if path is None:
         text = environment.get(PASSWORD_VARIABLE)
-        return None if text is None else FoundPassword(tidy_password(text), PASSWORD_VARIABLE)
+        return None if text is None else FoundPassword(clean_password(text), PASSWORD_VARIABLE)
     try:
         with path.open("rb") as file:
             line = file.readline(LINE_BYTES)
     except OSError as error:
         reason = error.strerror or error
         raise PasswordError(f"cannot read the password file {path}: {reason}; create it, or name another") from error
-    return FoundPassword(tidy_password(line.decode("utf-8", "replace")), str(path))
+    return FoundPassword(clean_password(line.decode("utf-8", "replace")), str(path))

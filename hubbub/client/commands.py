@@ -78,27 +78,24 @@ OPERATOR_COMMANDS = _from_protocol("kick", "ban", "unban", "bans", "mute", "unmu
 # In the order in which `/help` shows them. Completion goes by the placeholders of the arguments.
 GENERAL_COMMANDS = {
     **_from_protocol("join", "leave", "list", "who", "msg"),
-    **command_table(("r", Reply, "TEXT", "reply to the last private message")),
+    **command_table(CommandRow("r", Reply, "TEXT", "reply to the last private message")),
     **_from_protocol("me"),
-    **command_table(("nick", Name, "NAME", "change your name")),
+    **command_table(CommandRow("nick", Name, "NAME", "change your name")),
     **_from_protocol("color"),
     **command_table(
-        ("ignore", Ignore, "[NAME]", "hide NAME's messages; alone: list"),
-        ("unignore", Unignore, "NAME", "show NAME's messages again"),
-        ("mentions", Mentions, "", "show the last lines that mention you"),
-        ("notify", Notify, f"[{'|'.join(LEVELS)}]", "when this room rings; alone: show"),
+        CommandRow("ignore", Ignore, "[NAME]", "hide NAME's messages; alone: list"),
+        CommandRow("unignore", Unignore, "NAME", "show NAME's messages again"),
+        CommandRow("mentions", Mentions, "", "show the last lines that mention you"),
+        CommandRow("notify", Notify, f"[{'|'.join(LEVELS)}]", "when this room rings; alone: show"),
     ),
     **_from_protocol("history"),
     **command_table(
-        ("clear", Clear, "", "empty the screen"),
-        ("name", Name, "NAME [COLOR]", "sign in under another name; or change both"),
+        CommandRow("clear", Clear, "", "empty the screen"),
+        CommandRow("name", Name, "NAME [COLOR]", "sign in under another name; or change both"),
     ),
     **_from_protocol("help", "exit"),
 }
 COMMANDS = {**GENERAL_COMMANDS, **OPERATOR_COMMANDS}
-
-# Words that users of IRC type.
-ALIASES = {"quit": "exit", "part": "leave", "names": "who"}
 
 OPERATORS = "operators"  # `/help operators` lists their commands
 KEYS = "keys: Tab completes, Up old lines, Ctrl-R search, Ctrl-L redraw, Ctrl-D exit"
@@ -112,7 +109,7 @@ def parse_line(line: str) -> Command:
     """
     if line.strip().lower() == "/color":
         return Colors()
-    match parse_command(_replace_alias(line), COMMANDS):
+    match parse_command(line, COMMANDS):
         case Name(color=color) if color and line.lower().startswith("/nick "):
             usage = COMMANDS["nick"].usage
             raise ProtocolError("argument-invalid", f"usage: {usage}; a name has no spaces, and /color sets the colour")
@@ -139,19 +136,12 @@ def help_lines(topic: str) -> list[str]:
         return [*_table(GENERAL_COMMANDS.values()), MORE_HELP, KEYS]
     if topic.lower() == OPERATORS:
         return _table(OPERATOR_COMMANDS.values())
-    word = topic.removeprefix("/").lower()
-    return _table([find_command(ALIASES.get(word, word), COMMANDS)])
+    return _table([find_command(topic, COMMANDS)])
 
 
 def _table(rows: Collection[CommandRow]) -> list[str]:
     width = max(len(row.usage) for row in rows)
     return [f"{row.usage:{width}}  {row.help}" for row in rows]
-
-
-def _replace_alias(line: str) -> str:
-    word, space, rest = line.partition(" ")
-    command = ALIASES.get(word.removeprefix("/").lower()) if word.startswith("/") else None
-    return f"/{command}{space}{rest}" if command else line
 
 
 def _check_level(when: str) -> str:

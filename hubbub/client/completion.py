@@ -9,11 +9,11 @@ from hubbub import color
 from hubbub.client.commands import COMMANDS
 from hubbub.client.output.render import count_people
 from hubbub.client.state.roster import Member
-from hubbub.protocol import CHARS_IN_A_COLUMN, COLORS, ROOM_COLUMNS, Name, RoomRow, same_key
+from hubbub.protocol import CHARS_PER_COLUMN, COLORS, ROOM_COLUMNS, Name, RoomRow, fold_name
 
 CANDIDATES = 100  # at most: more than a user walks through, and few enough to compute at each key
 GHOST_CHARS = 2  # of a name in a message, before it is suggested: too many words start with one letter
-WORD_CHARS = ROOM_COLUMNS * CHARS_IN_A_COLUMN  # nothing longer can be completed, and case folding it would be slow
+WORD_CHARS = ROOM_COLUMNS * CHARS_PER_COLUMN  # nothing longer can be completed, and case folding it would be slow
 
 # What is typed is of a kind: a placeholder in the usages of the command table, the `WORD` of the command itself, or a
 # `LINE` of text.
@@ -66,7 +66,7 @@ def _complete_text(before: str, names: Sequence[Member], *, alone: bool) -> Comp
     if not 0 < len(word) <= WORD_CHARS:
         return Completion()
     typed = word.removeprefix("@")
-    key = same_key(typed)
+    key = fold_name(typed)
     end = ": " if alone and typed == before else " "
     candidates = tuple(islice(_members(key, names, end), CANDIDATES))
     ghost = len(typed) >= GHOST_CHARS and bool(candidates) and candidates[0].text.startswith(typed)
@@ -99,7 +99,7 @@ def _arguments(word: str) -> list[str]:
 
 def _key(typed: str) -> str:
     """Return what the candidates for `typed` start with; only a colour may hold a space: `light blue`."""
-    return same_key("-".join(typed.split()))
+    return fold_name("-".join(typed.split()))
 
 
 def _completion(typed: str, candidates: tuple[Candidate, ...], *, unasked: bool) -> Completion:
@@ -108,7 +108,7 @@ def _completion(typed: str, candidates: tuple[Candidate, ...], *, unasked: bool)
 
 def _is_whole(key: str, candidates: Iterable[Candidate], end: str = " ") -> bool:
     """Say whether a candidate adds nothing to what is typed, or no more than `end`."""
-    return any(same_key(candidate.text.removesuffix(end)) == key for candidate in candidates)
+    return any(fold_name(candidate.text.removesuffix(end)) == key for candidate in candidates)
 
 
 def _candidates(kind: str, key: str, names: Iterable[Member], rooms: Iterable[RoomRow]) -> Iterable[Candidate]:
@@ -135,13 +135,13 @@ def _command_words(key: str) -> Iterable[Candidate]:
 
 def _members(key: str, names: Iterable[Member], end: str) -> Iterable[Candidate]:
     for person in names:
-        if same_key(person.name).startswith(key):
+        if fold_name(person.name).startswith(key):
             yield Candidate(person.name + end, person.name, style=person.color)
 
 
 def _rooms(key: str, rooms: Iterable[RoomRow]) -> Iterable[Candidate]:
     for row in rooms:
-        if same_key(row.room).startswith(key):
+        if fold_name(row.room).startswith(key):
             yield Candidate(row.room, row.room, _about(row))
 
 

@@ -43,7 +43,7 @@ from hubbub.protocol import (
     Say,
     check_text,
     clean,
-    same_key,
+    fold_name,
 )
 
 EXIT_SECONDS = 2.0  # for acknowledgements that are on their way when the user leaves
@@ -234,7 +234,7 @@ class InputHandler:
             self._display.refuse(NO_SENDER)
 
     def _ignore(self, name: str) -> None:
-        if same_key(name) == same_key(self._session.user.name):
+        if fold_name(name) == fold_name(self._session.user.name):
             self._display.refuse("you cannot ignore yourself; /ignore NAME hides the messages of another user")
             return
         self._change_settings(lambda settings: settings.with_ignored(name))
@@ -249,7 +249,7 @@ class InputHandler:
         self._display.tell(f"messages from {name} are shown again")
 
     def _is_ignored(self, name: str) -> bool:
-        return same_key(name) in map(same_key, self._settings.settings.ignored)
+        return fold_name(name) in map(fold_name, self._settings.settings.ignored)
 
     def _notify(self, level: str) -> None:
         room = self._session.room

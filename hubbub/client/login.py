@@ -8,7 +8,6 @@ Nothing is sent here: an event comes in, and the commands that answer it come ou
 from hubbub.protocol import (
     VERSION,
     Challenge,
-    Challenged,
     Command,
     Error,
     Event,
@@ -17,6 +16,7 @@ from hubbub.protocol import (
     Pass,
     Prove,
     Resume,
+    ServerChallenge,
     Welcome,
     clean,
 )
@@ -106,11 +106,11 @@ class Login:
         match event:
             case Error() if not self._is_greeted:
                 raise SignInError(clean(event.text))
-            case Challenged() | Welcome() if not self._is_greeted:
+            case ServerChallenge() | Welcome() if not self._is_greeted:
                 raise SignInError(NO_CHAT_SERVER)
             case Hello() if not self._is_greeted:
                 return self._answer_greeting(event)
-            case Challenged() if self._awaits_challenge:
+            case ServerChallenge() if self._awaits_challenge:
                 return [self._request()] if proof is None else [proof, self._request()]
             case Error(code) if code in NO_CHALLENGE and self._awaits_challenge:
                 return [self._request()]
@@ -129,11 +129,11 @@ class Login:
                 f"the server speaks version {hello.version} of the protocol, and this client {VERSION}; "
                 "update the older one"
             )
-        if hello.asks_password and not self._password:
+        if hello.needs_password and not self._password:
             raise PasswordRefusedError(PASSWORD_NEEDED)
         self._is_greeted = True
         # The password goes only to a server that asks for it.
-        commands: list[Command] = [Pass(self._password)] if hello.asks_password else []
+        commands: list[Command] = [Pass(self._password)] if hello.needs_password else []
         self._awaits_challenge = self._proves_identity
         return [*commands, Challenge() if self._awaits_challenge else self._request()]
 

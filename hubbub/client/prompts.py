@@ -4,7 +4,7 @@ from hubbub.client.output.render import render_error
 from hubbub.client.output.styled_line import Span, StyledLine
 from hubbub.client.output.ui import Ui
 from hubbub.color import chart_rows
-from hubbub.protocol import COLORS, NAME_COLUMNS, Name, ProtocolError, check_color, check_name, clean, tidy_password
+from hubbub.protocol import COLORS, NAME_COLUMNS, Name, ProtocolError, check_color, check_name, clean, clean_password
 
 NAME_PROMPT = "Choose a name: "
 NAME_RULE = f"Choose 1-{NAME_COLUMNS} letters, digits, _ - or . (no spaces)"
@@ -43,7 +43,7 @@ class Prompts:
         """Return the server's password; `refusal` says why the last one was refused, and is empty the first time."""
         if refusal:
             self._complain(refusal)
-        while not (password := tidy_password(self._ui.ask(PASSWORD_PROMPT, secret=True))):
+        while not (password := clean_password(self._ui.ask(PASSWORD_PROMPT, secret=True))):
             pass
         return password
 

@@ -21,7 +21,6 @@ from hubbub.client.state.roster import Member
 from hubbub.client.state.status import CONNECTED, NOT_SIGNED_IN, UNSENT_ROWS, Status, reconnecting_in
 from hubbub.protocol import (
     Ack,
-    Challenged,
     Command,
     Entered,
     Error,
@@ -34,6 +33,7 @@ from hubbub.protocol import (
     Refused,
     Renamed,
     RoomRow,
+    ServerChallenge,
     Welcome,
     clean,
 )
@@ -248,7 +248,7 @@ class Session:
         match event:
             case Error("proof-wrong"):  # the server may accept the name all the same
                 self.display.show_event(event)
-            case Hello() | Challenged() | Error():
+            case Hello() | ServerChallenge() | Error():
                 self._continue_login(event, is_first=is_first)
             case Welcome():
                 self._continue_login(event, is_first=is_first)
@@ -260,7 +260,7 @@ class Session:
     def _continue_login(self, event: Event, *, is_first: bool) -> None:
         """Answer the server. Raises UselessError when another attempt may succeed later."""
         proof = None
-        if isinstance(event, Challenged) and self._login.awaits_challenge and self._identity is not None:
+        if isinstance(event, ServerChallenge) and self._login.awaits_challenge and self._identity is not None:
             proof = self._identity.prove(event)  # reads files, so not under the lock
         try:
             with self._changed:

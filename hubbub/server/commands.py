@@ -14,16 +14,16 @@ from hubbub import protocol
 from hubbub.protocol import (
     LOBBY,
     Acted,
-    Challenged,
     Command,
     End,
     Error,
     Event,
     Notice,
     Pong,
+    PrivateMessage,
     ProtocolError,
     Said,
-    Told,
+    ServerChallenge,
 )
 from hubbub.server.access.limits import CHANGE_BURST, TokenBucket, enforce_rate_limit
 from hubbub.server.access.moderation import check_reason, parse_subnet, reason_suffix
@@ -174,7 +174,7 @@ class Commands:
     def _challenge(self, _: protocol.Challenge) -> None:
         self._refuse_when_named()
         self._nonce = secrets.token_hex(NONCE_BYTES)
-        self.answer(Challenged(self._context.ownership.server_id, self._nonce))
+        self.answer(ServerChallenge(self._context.ownership.server_id, self._nonce))
 
     def _prove(self, command: protocol.Prove) -> None:
         self._refuse_when_named()
@@ -222,7 +222,7 @@ class Commands:
         member = self._member
         if member.name:
             raise ProtocolError("not-allowed", "you are in already; /resume comes instead of /name")
-        key = protocol.same_key(protocol.check_room(command.room))
+        key = protocol.fold_name(protocol.check_room(command.room))
         self._context.moderation.refuse_banned_address(self._address)  # banned since he connected
         before = self._context.membership.resume(member, command.token, key, command.seq)
         self._context.connection_limiter.mark_named(self._admission)
@@ -242,7 +242,7 @@ class Commands:
 
     def _join(self, command: protocol.Join) -> None:
         name = protocol.check_room(command.room)
-        spelling = self._context.journal.room_name(protocol.same_key(name))
+        spelling = self._context.journal.room_name(protocol.fold_name(name))
         self._enter(spelling or name, command.key)
 
     def _leave(self, _: protocol.Leave) -> None:
@@ -268,7 +268,7 @@ class Commands:
         self._context.moderation.refuse_muted(self._member.name)
         to = self._context.membership.find(protocol.check_name(command.name))
         me = self._member
-        data = Told(int(time.time() * 1000), me.name, me.color, to.name, text).encode()
+        data = PrivateMessage(int(time.time() * 1000), me.name, me.color, to.name, text).encode()
         refusal = Error("too-fast", f"{to.name} has much to read just now; try again in a minute").encode()
         told = DeliverPrivately(me, to, data, refusal)
         if to.elsewhere:
@@ -290,7 +290,7 @@ class Commands:
     # ------------------------------------------------------------------------------------------------- keeping order
 
     def _kick(self, command: protocol.Kick) -> None:
-        name, why = protocol.check_name(command.name), check_reason(command.why)
+        name, why = protocol.check_name(command.name), check_reason(command.reason)
         by = self._member.name
         operator = self._is_operator(self._member)
 
@@ -309,11 +309,11 @@ class Commands:
 
     def _ban(self, command: protocol.Ban) -> None:
         self._refuse_who_is_no_operator()
-        seconds, why = protocol.check_duration(command.duration), check_reason(command.why)
-        ban = self._context.moderation.ban(command.who, seconds, self._member.name, why)
+        seconds, why = protocol.check_duration(command.duration), check_reason(command.reason)
+        ban = self._context.moderation.ban(command.target, seconds, self._member.name, why)
         logger.info("{!r} banned {!r} until {}", self._member.name, ban.target, ban.end)
         action, room = str(ban), None
-        if parse_subnet(command.who):
+        if parse_subnet(command.target):
             for connection in self._context.list_connections():
                 if connection.subnet == ban.target:
                     connection.expel(action)
@@ -323,7 +323,7 @@ class Commands:
 
     def _unban(self, command: protocol.Unban) -> None:
         self._refuse_who_is_no_operator()
-        whom = self._context.moderation.unban(command.who)
+        whom = self._context.moderation.unban(command.target)
         logger.info("{!r} unbanned {!r}", self._member.name, whom)
         self._confirm(None, f"{whom} was unbanned by {self._member.name}")
 

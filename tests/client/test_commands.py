@@ -75,8 +75,14 @@ def test_words_between_programs_are_none_for_people(word: str) -> None:
 
 def test_slip_of_the_finger_is_answered_with_a_word_of_people() -> None:
     """The nearest command may be one that the wire does not have."""
-    text = "there is no command /mentoins; did you mean /mentions? /help shows them all, and //text says /text"
+    text = "there is no command /mentoins; did you mean /mentions? /help lists the commands, and //text sends /text"
     assert refusal("/mentoins") == ("unknown-command", text)
+
+
+@pytest.mark.parametrize(("line", "command"), [("/quit", Exit()), ("/part", Leave()), ("/names ops", Who("ops"))])
+def test_words_of_irc_are_commands(line: str, command: Command) -> None:
+    """Users of IRC type the words that they know."""
+    assert parse_line(line) == command
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,7 @@ def test_help_has_a_line_for_each_command(alice: WireClient) -> None:
 def test_help_for_one_command(alice: WireClient, word: str) -> None:
     """With or without its slash."""
     alice.send(f"/help {word}")
-    text = "go to ROOM, or make it; KEY locks a new one"
+    text = "enter ROOM, or create it; KEY locks a new one"
     assert alice.read_until("/end help") == [f"/notice /join ROOM [KEY]  {text}", "/end help"]
 
 

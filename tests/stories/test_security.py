@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hubbub.client.network.identity import make_proof
-from hubbub.protocol import Challenged
+from hubbub.protocol import ServerChallenge
 from testing.certificates import unverified_context
 from testing.client_runs import client_on_terminal
 from testing.server import ServerProcess
@@ -81,7 +81,7 @@ def test_no_file_of_the_server_contains_a_secret(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, "--password-file", "password") as server, WireClient(server.address) as alice:
         alice.send("/pass hunter2", "/challenge")
         _, identity, nonce = alice.read_match("/challenge").split()
-        answer = make_proof(SECRET, Challenged(identity, nonce))
+        answer = make_proof(SECRET, ServerChallenge(identity, nonce))
         alice.send(f"/prove {answer.verifier} {answer.proof}", "/name alice", "/join ops swordfish", "hello")
         token = alice.read_match("/welcome").split()[3]
         alice.read_until("/say ops")

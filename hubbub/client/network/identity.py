@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hubbub.client.state.private_files import locked, make_folder, open_private, replace_private
-from hubbub.protocol import Challenged, Prove
+from hubbub.protocol import Prove, ServerChallenge
 
 SECRET_FILE = "secret"  # noqa: S105  # the name of a file
 SECRET_BYTES = 32  # 256 random bits; in the file as hexadecimal digits and an end of line
@@ -46,7 +46,7 @@ class Identity:
         self._tell = tell
         self._told: set[str] = set()
 
-    def prove(self, challenge: Challenged) -> Prove | None:
+    def prove(self, challenge: ServerChallenge) -> Prove | None:
         """Return the proof for a challenge, or None where nothing is proven. Never raises."""
         if not (_ID.fullmatch(challenge.server) and _ID.fullmatch(challenge.nonce)):
             return None  # a scheme of a later version
@@ -125,7 +125,7 @@ class Identity:
         return lines
 
 
-def make_proof(secret: bytes, challenge: Challenged) -> Prove:
+def make_proof(secret: bytes, challenge: ServerChallenge) -> Prove:
     """Return the proof that the user has `secret`, for one challenge of one server."""
     key = hmac.digest(secret, b"chat-room name key" + challenge.server.encode(), "sha256")
     verifier = hashlib.sha256(key).digest()

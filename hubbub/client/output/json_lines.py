@@ -29,10 +29,10 @@ one day: who reads this passes over what they do not know.
 import json
 
 from hubbub.client.state.notification import Notification
-from hubbub.protocol import LAYOUTS, Ack, Challenged, End, Event, Hello, Ping, Pong, Refused, Welcome, clean
+from hubbub.protocol import LAYOUTS, Ack, End, Event, Hello, Ping, Pong, Refused, ServerChallenge, Welcome, clean
 
 # These pass between the programs: no person is shown them, either. What the server refuses is told by an error.
-_UNTOLD: frozenset[type[Event]] = frozenset({Hello, Challenged, Welcome, End, Ack, Refused, Ping, Pong})
+_UNTOLD: frozenset[type[Event]] = frozenset({Hello, ServerChallenge, Welcome, End, Ack, Refused, Ping, Pong})
 
 
 def to_json(news: Notification) -> str | None:

@@ -122,7 +122,7 @@ class PlainUi:
             if data:
                 self._lines.extend(self._decoder.feed(data))
             elif data == b"":
-                if not self._decoder.unfinished:
+                if not self._decoder.buffered_bytes:
                     return None
                 self._lines.extend(self._decoder.feed(b"\n"))
         if self._stopped.is_set():

@@ -18,13 +18,13 @@ from hubbub.protocol import (
     Gap,
     Joined,
     Left,
+    MemberRow,
     Notice,
-    PersonRow,
-    Proven,
+    OwnerRow,
+    PrivateMessage,
     Renamed,
     RoomRow,
     Said,
-    Told,
     clean,
 )
 
@@ -42,7 +42,7 @@ def render(event: Event, me: str, *, mention: bool = False) -> StyledLine | None
     The text of a `mention` stands out.
     """
     event = _cleaned(event)
-    if isinstance(event, Said | Acted | Told):
+    if isinstance(event, Said | Acted | PrivateMessage):
         return StyledLine(_message_prefix(event), (Span(event.text, "mention" if mention else ""),))
     if isinstance(event, Renamed):
         return _renamed(event, me)
@@ -110,7 +110,7 @@ def _idle(seconds: int) -> str:
 # ---------------------------------------------------------------------------------------------------- what people say
 
 
-def _message_prefix(event: Said | Acted | Told) -> tuple[Span, ...]:
+def _message_prefix(event: Said | Acted | PrivateMessage) -> tuple[Span, ...]:
     clock = Span(_clock(event.time), "time")
     name = Span(event.name, _style(event.color))
     if isinstance(event, Said):
@@ -191,13 +191,13 @@ def _(event: RoomRow) -> StyledLine:
 
 
 @_row.register
-def _(event: PersonRow) -> StyledLine:
+def _(event: MemberRow) -> StyledLine:
     name = Span(event.name, _style(event.color))
     return StyledLine((Span("--- ", "notice"),), (name, Span(f" in {event.room}, idle {_idle(event.idle)}", "notice")))
 
 
 @_row.register
-def _(event: Proven) -> StyledLine:
+def _(event: OwnerRow) -> StyledLine:
     return render_notice(f"{event.name} has proven who they are")
 
 

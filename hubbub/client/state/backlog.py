@@ -19,9 +19,9 @@ from hubbub.protocol import (
     Gap,
     History,
     Said,
+    fold_name,
     is_number,
     parse_duration,
-    same_key,
 )
 
 PATIENCE = 3  # pages in a row without the line that should be there; a purge while we ask explains one or two
@@ -101,7 +101,7 @@ class Backlog:
 
         A room with fewer lines than were handed out was created again: all its lines are wanted.
         """
-        if self._room and same_key(entered.room) != same_key(self._room):
+        if self._room and fold_name(entered.room) != fold_name(self._room):
             self._finish()
         self._room = entered.room
         self._end = entered.seq
@@ -126,7 +126,7 @@ class Backlog:
         if self._done:
             return [event]
         # A Gap is not needed: missing lines are noticed here.
-        if isinstance(event, Gap) or same_key(event.room) != same_key(self._room):
+        if isinstance(event, Gap) or fold_name(event.room) != fold_name(self._room):
             return []
         self._end = max(self._end, event.seq)
         if self._search is not None:

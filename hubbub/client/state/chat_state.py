@@ -15,7 +15,7 @@ from hubbub.client.state.outbox import Outbox
 from hubbub.client.state.room_view import RoomView
 from hubbub.client.state.roster import Roster
 from hubbub.protocol import (
-    PRESENCE_PEOPLE,
+    PRESENCE_MEMBERS,
     Ack,
     Acted,
     Command,
@@ -27,17 +27,17 @@ from hubbub.protocol import (
     Join,
     Leave,
     List,
+    MemberRow,
     Notice,
-    PersonRow,
+    OwnerRow,
     Pong,
-    Proven,
     Refused,
     Renamed,
     RoomRow,
     Said,
     Welcome,
     Who,
-    same_key,
+    fold_name,
 )
 
 ROOMS_SECONDS = 10.0  # for which a list of rooms is good enough to complete their names
@@ -134,9 +134,9 @@ class ChatState:
         self.room_view.enter(event, returning=is_returning, resumed=is_returning and self._is_resumed)
         self.roster.enter(event.room)
         self.outbox.enter(event.room)
-        passing = (is_returning or is_first) and same_key(self.outbox.next_room) != same_key(event.room)
+        passing = (is_returning or is_first) and fold_name(self.outbox.next_room) != fold_name(event.room)
         needs_heading = self.room_view.begin(passing=passing) or (was_asked_for and not passing)
-        if self._look_up_names and not passing and 1 < event.people <= PRESENCE_PEOPLE:
+        if self._look_up_names and not passing and 1 < event.people <= PRESENCE_MEMBERS:
             self.outbox.add_query(Who())
         self.send_ready()
         shown: list[tuple[Event, Age]] = [(event, Age.LIVE)] if needs_heading else []
@@ -183,7 +183,7 @@ class ChatState:
 
     def _stay(self) -> Entered | None:
         """Return the heading of a room in which we stay, though we were only to pass through it."""
-        if self._entered is None or same_key(self.outbox.next_room) != same_key(self.room_view.room):
+        if self._entered is None or fold_name(self.outbox.next_room) != fold_name(self.room_view.room):
             return None
         return self._entered if self.room_view.begin(passing=False) else None
 
@@ -201,4 +201,4 @@ class ChatState:
 
 def _answers(event: Event, query: Command | None) -> bool:
     """Say whether `event` belongs to the answer to a query of the client's own."""
-    return query is not None and isinstance(event, PersonRow | Proven | RoomRow | Error)
+    return query is not None and isinstance(event, MemberRow | OwnerRow | RoomRow | Error)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from hubbub.protocol import LOBBY, Color, Command, History, Join, Leave, Me, Name, Ping, Post, Say, Who, same_key
+from hubbub.protocol import LOBBY, Color, Command, History, Join, Leave, Me, Name, Ping, Post, Say, Who, fold_name
 
 OUTBOX_LINES = 1_000  # that may wait: more than anyone types, and a pipe keeps the connection busy with fewer
 OUTBOX_BYTES = 262_144  # that may wait: some seconds of a slow connection; one more line may begin below it
@@ -76,20 +76,20 @@ class _Rooms:
         self.here = ""  # the room in which the server has us; empty until it says so
         self.home = ""  # the room of the user, after every move that is answered
         self.typing = ""  # and after those that are not
-        self._keys: dict[str, str] = {}  # of the locked rooms that we were in, by `same_key` of their names
+        self._keys: dict[str, str] = {}  # of the locked rooms that we were in, by `fold_name` of their names
 
     def is_here(self, room: str) -> bool:
         """Say whether the server has us in `room`."""
-        return room == self.here or (room != "" and same_key(room) == same_key(self.here))
+        return room == self.here or (room != "" and fold_name(room) == fold_name(self.here))
 
     def join(self, room: str) -> Join:
         """Return the command that leads into `room`, with its key if it needed one before."""
-        return Join(room, self._keys.get(same_key(room), ""))
+        return Join(room, self._keys.get(fold_name(room), ""))
 
     def store_key(self, move: Command | None) -> None:
         """Store the room key of a move that succeeded, to enter the room again without the user."""
         if isinstance(move, Join) and move.key:
-            self._keys[same_key(move.room)] = move.key
+            self._keys[fold_name(move.room)] = move.key
 
 
 class Outbox:
@@ -311,9 +311,9 @@ class Outbox:
                 self._settle_in(rooms.here)
             return []
         given_up = []
-        while self._waiting and self._waiting[0].room and same_key(self._waiting[0].room) == same_key(move.target):
+        while self._waiting and self._waiting[0].room and fold_name(self._waiting[0].room) == fold_name(move.target):
             given_up.append(self._finish(self._waiting.popleft()))
-        lost_home = not move.line and same_key(rooms.home) == same_key(move.target)
+        lost_home = not move.line and fold_name(rooms.home) == fold_name(move.target)
         self._settle_in(rooms.here if lost_home else rooms.home)
         return given_up
 

@@ -5,7 +5,7 @@ Nothing is sent or received here. The caller holds the session's lock.
 
 from typing import NamedTuple
 
-from hubbub.protocol import HISTORY_LINES, Acted, Entered, Gap, Said, same_key
+from hubbub.protocol import HISTORY_LINES, Acted, Entered, Gap, Said, fold_name
 
 ROOMS = 1_000  # that are known; beyond that the one without lines for longest is dropped
 
@@ -53,10 +53,10 @@ class ReadPosition:
         self._set(event.room, _Last(max(seq, event.last), time))
 
     def _last_of(self, room: str) -> _Last:
-        return self._rooms.get(same_key(room), _Last(0, 0))
+        return self._rooms.get(fold_name(room), _Last(0, 0))
 
     def _set(self, room: str, last: _Last) -> None:
-        key = same_key(room)
+        key = fold_name(room)
         self._rooms.pop(key, None)
         self._rooms[key] = last
         if len(self._rooms) > ROOMS:

@@ -2,7 +2,7 @@
 
 from hubbub.client.state.notification import Age
 from hubbub.client.state.read_position import ReadPosition
-from hubbub.protocol import PRESENCE_PEOPLE, Acted, Entered, Event, Gap, Joined, Left, Said, same_key
+from hubbub.protocol import PRESENCE_MEMBERS, Acted, Entered, Event, Gap, Joined, Left, Said, fold_name
 
 
 class RoomView:
@@ -30,14 +30,14 @@ class RoomView:
     @property
     def people(self) -> int | None:
         """How many members the room has; None if it is too large for the server to say."""
-        return self._people if 0 < self._people <= PRESENCE_PEOPLE else None
+        return self._people if 0 < self._people <= PRESENCE_MEMBERS else None
 
     def enter(self, event: Entered, *, returning: bool = False, resumed: bool = False) -> None:
         """Note the room entered, `returning` after a lost connection or not.
 
         With `resumed`, exactly the missing lines of the room follow.
         """
-        same = same_key(event.room) == same_key(self._room)
+        same = fold_name(event.room) == fold_name(self._room)
         self._is_returning = returning and same
         self._end = event.seq
         self._read_position.enter(event, resumed=resumed and same)

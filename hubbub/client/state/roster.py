@@ -2,7 +2,20 @@
 
 from dataclasses import dataclass
 
-from hubbub.protocol import NO_FLAGS, Acted, End, Event, Joined, Left, PersonRow, Renamed, RoomRow, Said, Told, same_key
+from hubbub.protocol import (
+    NO_FLAGS,
+    Acted,
+    End,
+    Event,
+    Joined,
+    Left,
+    MemberRow,
+    PrivateMessage,
+    Renamed,
+    RoomRow,
+    Said,
+    fold_name,
+)
 
 PEOPLE_MAX = 1_000  # names to complete; a user looks through far fewer
 ROOMS_MAX = 10_000  # as many as a server admits clients; about 2 MB
@@ -33,7 +46,7 @@ class Roster:
 
     def enter(self, room: str) -> None:
         """Move to `room`, and forget the members of the one before."""
-        if same_key(room) != same_key(self._room):
+        if fold_name(room) != fold_name(self._room):
             self._members.clear()
             self._spoke.clear()
         self._room = room
@@ -43,16 +56,16 @@ class Roster:
     def update(self, event: Event) -> None:
         """Note the members and rooms in `event`."""
         match event:
-            case Told():
+            case PrivateMessage():
                 self._note_member(event.time, Member(event.name, event.color))
             case Said() | Acted() if self._is_here(event.room):
                 self._note_member(event.time, Member(event.name, event.color))
-            case Joined() | PersonRow() if self._is_here(event.room):
+            case Joined() | MemberRow() if self._is_here(event.room):
                 self._note_member(SILENT, Member(event.name, event.color))
             case Left() if self._is_here(event.room):
-                self._drop(same_key(event.name))
+                self._drop(fold_name(event.name))
             case Renamed() if self._is_here(event.room):
-                self._note_member(self._drop(same_key(event.old)), Member(event.new, event.color))
+                self._note_member(self._drop(fold_name(event.old)), Member(event.new, event.color))
             case RoomRow():
                 _add_room(self._rooms, event)
                 _add_room(self._listed, event)
@@ -62,7 +75,7 @@ class Roster:
 
     def others(self, me: str) -> tuple[Member, ...]:
         """Return all members but `me`: the last speaker first, those who have not spoken last, by name."""
-        keys = self._members.keys() - {same_key(me)}
+        keys = self._members.keys() - {fold_name(me)}
         return tuple(self._members[key] for key in sorted(keys, key=lambda key: (-self._spoke[key], key)))
 
     def rooms(self) -> tuple[RoomRow, ...]:
@@ -70,11 +83,11 @@ class Roster:
         return tuple(self._rooms.values())
 
     def _is_here(self, room: str) -> bool:
-        return same_key(room) == same_key(self._room)
+        return fold_name(room) == fold_name(self._room)
 
     def _note_member(self, time: int, member: Member) -> None:
         """Note a member who spoke at `time`; of too many, the one who has been silent for longest is dropped."""
-        key = same_key(member.name)
+        key = fold_name(member.name)
         self._members[key] = member
         self._spoke[key] = max(time, self._spoke.get(key, SILENT))  # past lines may come late
         if len(self._members) > PEOPLE_MAX:
@@ -86,11 +99,11 @@ class Roster:
         return self._spoke.pop(key, SILENT)
 
     def _add_own_room(self) -> None:
-        if self._room and same_key(self._room) not in self._rooms:
+        if self._room and fold_name(self._room) not in self._rooms:
             _add_room(self._rooms, RoomRow(self._room, 0, NO_FLAGS))
 
 
 def _add_room(rooms: dict[str, RoomRow], row: RoomRow) -> None:
-    key = same_key(row.room)
+    key = fold_name(row.room)
     if key in rooms or len(rooms) < ROOMS_MAX:
         rooms[key] = row

@@ -16,13 +16,13 @@ from typing import Any
 
 from hubbub.client.network.address import parse_addresses
 from hubbub.client.state.private_files import locked, make_folder, open_private, replace_private, resolve_links
-from hubbub.protocol import CHARS_IN_A_COLUMN, ROOM_COLUMNS, ProtocolError, check_color, check_name, clean, same_key
+from hubbub.protocol import CHARS_PER_COLUMN, ROOM_COLUMNS, ProtocolError, check_color, check_name, clean, fold_name
 
 SETTINGS_FILE = "settings.json"
 SETTINGS_BYTES = 1_048_576  # far more than the limits below allow; a larger file is not ours
 IGNORED_MAX = 1_000  # names: more than a user ignores by hand
 NOTIFY_MAX = 1_000  # rooms: more than a user visits; beyond that the oldest choice is dropped
-ROOM_KEY_CHARS = 3 * ROOM_COLUMNS * CHARS_IN_A_COLUMN  # case folding makes up to three letters of one
+ROOM_KEY_CHARS = 3 * ROOM_COLUMNS * CHARS_PER_COLUMN  # case folding makes up to three letters of one
 SERVER_CHARS = 300  # a host name has at most 253, and a port 5
 LEVELS = ("all", "mention", "off")  # which lines of a room ring
 
@@ -46,22 +46,22 @@ class Settings:
     color: str = ""
     server: str = ""  # HOST:PORT
     ignored: tuple[str, ...] = ()  # names
-    notify: Mapping[str, str] = field(default_factory=dict)  # LEVELS by the `same_key` of the room, latest last
+    notify: Mapping[str, str] = field(default_factory=dict)  # LEVELS by the `fold_name` of the room, latest last
 
     def with_ignored(self, name: str) -> "Settings":
         """Return these settings with `name` ignored."""
-        if same_key(name) in map(same_key, self.ignored):
+        if fold_name(name) in map(fold_name, self.ignored):
             return self
         return dataclasses.replace(self, ignored=(*self.ignored, name))
 
     def without_ignored(self, name: str) -> "Settings":
         """Return these settings with `name` not ignored."""
-        left = tuple(each for each in self.ignored if same_key(each) != same_key(name))
+        left = tuple(each for each in self.ignored if fold_name(each) != fold_name(name))
         return dataclasses.replace(self, ignored=left)
 
     def with_level(self, room: str, level: str) -> "Settings":
         """Return these settings with `level` for `room`; of more than NOTIFY_MAX rooms the oldest is dropped."""
-        key = same_key(room)
+        key = fold_name(room)
         others = [(each, chosen) for each, chosen in self.notify.items() if each != key]
         return dataclasses.replace(self, notify=dict([*others, (key, level)][-NOTIFY_MAX:]))
 
@@ -101,7 +101,7 @@ def _ignored(value: object) -> tuple[str, ...]:
     names: dict[str, str] = {}
     for each in value:
         name = check_name(_text(each))
-        names.setdefault(same_key(name), name)
+        names.setdefault(fold_name(name), name)
     if len(names) > IGNORED_MAX:
         raise _BrokenError(f"at most {IGNORED_MAX} names can be ignored; /unignore one first")
     return tuple(names.values())
@@ -116,7 +116,7 @@ def _notify(value: object) -> dict[str, str]:
             raise _BrokenError("this is not the name of a room")
         if level not in LEVELS:
             raise _BrokenError(f"a level is one of {', '.join(LEVELS)}")
-    return dict([(same_key(room), level) for room, level in value.items()][-NOTIFY_MAX:])
+    return dict([(fold_name(room), level) for room, level in value.items()][-NOTIFY_MAX:])
 
 
 _CHECKS: Mapping[str, Callable[[object], object]] = {

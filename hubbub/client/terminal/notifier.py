@@ -1,7 +1,7 @@
 """When to call the person to the terminal: what came while it had no focus, and what spoke to them. For one thread."""
 
 from hubbub.client.state.notification import Age, Notification
-from hubbub.protocol import Acted, Said, Told, clean
+from hubbub.protocol import Acted, PrivateMessage, Said, clean
 
 
 class Notifier:
@@ -20,7 +20,7 @@ class Notifier:
         self.mentions += news.mention
         if self._focused:
             return False
-        self._unread += isinstance(news.event, Said | Acted | Told) and news.event.name != news.me
+        self._unread += isinstance(news.event, Said | Acted | PrivateMessage) and news.event.name != news.me
         rings = news.alert and not self._rung
         self._rung = self._rung or rings
         return rings

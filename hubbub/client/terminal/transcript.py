@@ -11,7 +11,7 @@ from datetime import date
 from hubbub.client.output.render import render, render_presence
 from hubbub.client.output.styled_line import Span, StyledLine
 from hubbub.client.state.notification import Age, Notification
-from hubbub.protocol import Acted, Joined, Left, Said, Told
+from hubbub.protocol import Acted, Joined, Left, PrivateMessage, Said
 
 FOLD_SECONDS = 2.0  # between two lines about who is here, where there is nothing else to show
 FOLD_ROWS = 3  # of people who came or went that are shown each on a line of its own; more become one line
@@ -57,7 +57,7 @@ class Transcript:
         row = render(news.event, news.me, mention=news.mention)
         if row is None:
             return []
-        marks = self._marks(news.event, news) if isinstance(news.event, Said | Acted | Told) else []
+        marks = self._marks(news.event, news) if isinstance(news.event, Said | Acted | PrivateMessage) else []
         return [*self._release(now), *marks, row]
 
     @property
@@ -98,7 +98,7 @@ class Transcript:
 
     # ------------------------------------------------------------------------------------- what stands before a line
 
-    def _marks(self, event: Said | Acted | Told, news: Notification) -> list[StyledLine]:
+    def _marks(self, event: Said | Acted | PrivateMessage, news: Notification) -> list[StyledLine]:
         marks = self._day_marks(event.time)
         if self._is_new(event, news):
             self._unmarked = False
@@ -113,7 +113,7 @@ class Transcript:
         self._day = day
         return [_day_row(day)] if day != before else []
 
-    def _is_new(self, event: Said | Acted | Told, news: Notification) -> bool:
+    def _is_new(self, event: Said | Acted | PrivateMessage, news: Notification) -> bool:
         """Note `event`; return whether it is the first that was missed, or the first of others that nobody looks at."""
         if news.age is Age.MISSED:
             first, self._missed = not self._missed, True
@@ -121,7 +121,7 @@ class Transcript:
         if news.age is Age.PAST:
             return False
         # What is told alone can come between lines that were missed; what is said now, only after them.
-        self._missed = self._missed and isinstance(event, Told)
+        self._missed = self._missed and isinstance(event, PrivateMessage)
         return self._unmarked and event.name != news.me
 
 

@@ -11,7 +11,7 @@ from unicodedata import normalize
 
 from confusable_homoglyphs.confusables import confusables_data
 
-from hubbub.protocol import same_key
+from hubbub.protocol import fold_name
 
 _DIRECTION_MARKS = "\u200e\u200f"  # around right-to-left letters in the tables; invisible
 
@@ -45,7 +45,7 @@ def skeleton(text: str) -> str:
 
 def skeletons_of(name: str) -> frozenset[str]:
     """Return the skeletons of a name as it is written and in the other case."""
-    return frozenset({skeleton(same_key(name)), skeleton(same_key(skeleton(name)))})
+    return frozenset({skeleton(fold_name(name)), skeleton(fold_name(skeleton(name)))})
 
 
 class ConfusableIndex:

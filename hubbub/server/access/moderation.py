@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import ClassVar, Literal, Protocol, get_args
 
-from hubbub.protocol import ProtocolError, check_name, same_key
+from hubbub.protocol import ProtocolError, check_name, fold_name
 from hubbub.server.access.confusables import skeletons_of
 from hubbub.server.journal.journal import Journal, JournalError
 from hubbub.server.network.admission import parse_address, subnet_key
@@ -90,7 +90,7 @@ class Moderation:
     ) -> None:
         """Store bans and mutes in `journal`, from which `load` reads; `clock` gives seconds since 1970."""
         self.operators = tuple(operators)
-        self._operator_keys = frozenset(map(same_key, self.operators))
+        self._operator_keys = frozenset(map(fold_name, self.operators))
         self._journal = journal
         self._clock = clock
         self._write_lock = Lock()  # held during a change here and in the journal; taken before `_lock`
@@ -110,12 +110,12 @@ class Moderation:
 
     def is_operator(self, name: str) -> bool:
         """Return whether `name` is the name of an operator. It does not say that its user has proven to own it."""
-        return same_key(name) in self._operator_keys
+        return fold_name(name) in self._operator_keys
 
     def refuse_banned(self, name: str) -> None:
         """Raise ProtocolError `not-allowed` if `name` is banned, or confusable with a banned name."""
         if ban := self.find_name_ban(name):
-            same = same_key(name) == same_key(ban.target)
+            same = fold_name(name) == fold_name(ban.target)
             text = f"{name} is {ban}" if same else f"{name} looks like {ban.target}, which is {ban}"
             raise ProtocolError("not-allowed", text)
 
@@ -137,7 +137,7 @@ class Moderation:
         skeletons = skeletons_of(name)
         with self._lock:
             keys = {key for skeleton in skeletons for key in self._banned_keys.get(skeleton, ())}
-            own_key = same_key(name)  # the ban of this very name comes before those of confusable names
+            own_key = fold_name(name)  # the ban of this very name comes before those of confusable names
             bans = (self._find("ban", key) for key in sorted(keys, key=lambda key: (key != own_key, key)))
             return next(filter(None, bans), None)
 
@@ -151,7 +151,7 @@ class Moderation:
         with self._lock:
             if not self._restrictions["mute"]:  # nearly always, and every posted line asks
                 return None
-            return None if self.is_operator(name) else self._find("mute", same_key(name))
+            return None if self.is_operator(name) else self._find("mute", fold_name(name))
 
     def list_restrictions(self) -> list[str]:
         """Return a line of text for each ban, then for each mute, sorted by target."""
@@ -214,7 +214,7 @@ class Moderation:
         if self.is_operator(target):
             done = _CLASSES[kind].participle
             raise ProtocolError("not-allowed", f"{target} is an operator; operators cannot be {done}")
-        key = same_key(target)
+        key = fold_name(target)
         with self._write_lock:
             self._delete_expired()
             if key not in self._restrictions[kind] and len(self._restrictions[kind]) >= MAX_RESTRICTIONS:
@@ -226,7 +226,7 @@ class Moderation:
         return restriction
 
     def _lift(self, kind: Kind, target: str) -> str:
-        key = same_key(target)
+        key = fold_name(target)
         with self._write_lock:
             self._delete_expired()
             restriction = self._restrictions[kind].get(key)

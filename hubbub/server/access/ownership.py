@@ -16,7 +16,7 @@ from threading import Lock
 
 from loguru import logger
 
-from hubbub.protocol import ProtocolError, same_key
+from hubbub.protocol import ProtocolError, fold_name
 from hubbub.server.access.confusables import ConfusableIndex
 from hubbub.server.journal.journal import Journal, JournalError
 
@@ -66,7 +66,7 @@ class NameOwnership:
         self._journal = journal
         self._clock = clock
         operators = tuple(operators)
-        self._operator_keys = frozenset(map(same_key, operators))
+        self._operator_keys = frozenset(map(fold_name, operators))
         self._operator_confusables = ConfusableIndex(operators)  # never changed
         self._write_lock = Lock()  # held while writing, so that of two facts about a name the later one is stored
         self._lock = Lock()  # guards all attributes below; never held while waiting for the lock above
@@ -88,12 +88,12 @@ class NameOwnership:
 
     def check_available(self, name: str, verifier: str) -> None:
         """Raise ProtocolError `name-taken` if another owner has `name` or a name that is confusable with it."""
-        is_operator = same_key(name) in self._operator_keys
+        is_operator = fold_name(name) in self._operator_keys
         if not is_operator and (other := self._operator_confusables.find_confusable(name)):
             raise ProtocolError("name-taken", f"{name} looks like {other}, an operator's name; choose another name")
         with self._lock:
             self._expire_names()
-            owned = self._names.get(same_key(name))
+            owned = self._names.get(fold_name(name))
             if owned is not None and owned.owner.verifier != verifier:
                 advice = "If it is yours, copy your secret file to this machine (see docs/client.md)"
                 raise ProtocolError("name-taken", f"{name} belongs to someone else. {advice}")
@@ -107,7 +107,7 @@ class NameOwnership:
             return
         with self._lock:
             self._expire_names()
-            if same_key(name) in self._names:
+            if fold_name(name) in self._names:
                 self._record_use(name, verifier)
             elif len(self._names) < MAX_OWNED_NAMES and not self._confusables.find_confusable(
                 name, self._owners.get(verifier)
@@ -124,13 +124,13 @@ class NameOwnership:
     def is_owner(self, name: str, verifier: str) -> bool:
         """Return whether `verifier` owns `name`; the empty verifier owns nothing."""
         with self._lock:
-            owned = self._names.get(same_key(name))
+            owned = self._names.get(fold_name(name))
             return owned is not None and owned.owner.verifier == verifier
 
     def is_owned(self, name: str) -> bool:
         """Return whether `name` has an owner."""
         with self._lock:
-            return same_key(name) in self._names
+            return fold_name(name) in self._names
 
     def apply_fact(self, key: str, fact: str | None) -> None:
         """Apply the ownership of a name that another server has stored, or deleted if `fact` is None."""
@@ -169,12 +169,12 @@ class NameOwnership:
     def _add(self, name: str, verifier: str, last_used: int) -> OwnedName:
         owner = self._owners.setdefault(verifier, Owner(verifier))
         owned = OwnedName(name, owner, last_used)
-        self._names[same_key(name)] = owner.names[same_key(name)] = owned
+        self._names[fold_name(name)] = owner.names[fold_name(name)] = owned
         self._confusables.add(name, owner)
         return owned
 
     def _record_use(self, name: str, verifier: str) -> None:
-        owned, now = self._names.get(same_key(name)), self._now()
+        owned, now = self._names.get(fold_name(name)), self._now()
         if owned is None or owned.owner.verifier != verifier or now - owned.last_used < USE_INTERVAL_MS:
             return
         self._move_to_end(owned, now)
@@ -182,7 +182,7 @@ class NameOwnership:
 
     def _move_to_end(self, owned: OwnedName, now: int) -> None:
         owned.last_used = now
-        self._names[same_key(owned.name)] = self._names.pop(same_key(owned.name))
+        self._names[fold_name(owned.name)] = self._names.pop(fold_name(owned.name))
 
     def _make_room(self, verifier: str) -> None:
         """Give up a name of an owner who has the maximum, unless all of them are operators' names."""
@@ -196,13 +196,13 @@ class NameOwnership:
     def _expire_names(self) -> None:
         oldest = self._now() - NAME_EXPIRY_DAYS * 86_400_000
         while self._names and (owned := next(iter(self._names.values()))).last_used < oldest:
-            if same_key(owned.name) in self._operator_keys:
+            if fold_name(owned.name) in self._operator_keys:
                 self._move_to_end(owned, self._now())
             else:
                 self._give_up(owned)
 
     def _give_up(self, owned: OwnedName) -> None:
-        key, owner = same_key(owned.name), owned.owner
+        key, owner = fold_name(owned.name), owned.owner
         del self._names[key], owner.names[key]
         self._confusables.remove(owned.name, owner)
         for other in owner.names.values():
@@ -212,7 +212,7 @@ class NameOwnership:
         self._unstored[key] = None
 
     def _mark_changed(self, owned: OwnedName) -> None:
-        self._unstored[same_key(owned.name)] = owned.to_fact()
+        self._unstored[fold_name(owned.name)] = owned.to_fact()
 
     # ----------------------------------------------------------------------------------------------------- storing
 

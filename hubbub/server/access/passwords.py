@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hubbub.options import PasswordError, find_password
-from hubbub.protocol import ProtocolError, tidy_password
+from hubbub.protocol import ProtocolError, clean_password
 from hubbub.server.access.scrypt import SCHEME, HashedSecret, HashError, ScryptHash
 from hubbub.server.network.admission import AttemptLimiter
 
@@ -62,11 +62,11 @@ def prompt_and_hash() -> str:
     Raises PasswordError, and EOFError and KeyboardInterrupt if the user cancels.
     """
     if sys.stdin.isatty():
-        text = tidy_password(getpass.getpass("Password: "))
-        if text != tidy_password(getpass.getpass("Once more: ")):
+        text = clean_password(getpass.getpass("Password: "))
+        if text != clean_password(getpass.getpass("Once more: ")):
             raise PasswordError("the two passwords are not the same; try again")
     else:
-        text = tidy_password(sys.stdin.readline())
+        text = clean_password(sys.stdin.readline())
     if not text:
         raise PasswordError("the password is empty; choose another")
     return str(ScryptHash.create(text))

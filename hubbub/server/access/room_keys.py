@@ -4,7 +4,7 @@ import json
 import threading
 from dataclasses import dataclass
 
-from hubbub.protocol import LOCKED, NO_FLAGS, ProtocolError, same_key
+from hubbub.protocol import LOCKED, NO_FLAGS, ProtocolError, fold_name
 from hubbub.server.access.confusables import ConfusableIndex
 from hubbub.server.access.scrypt import HashedSecret, HashError, ScryptHash
 from hubbub.server.journal.journal import Journal, JournalError
@@ -73,7 +73,7 @@ class RoomKeys:
     def find_confusable(self, room: str) -> str:
         """Return the key of another locked room that one would be mistaken for; empty if there is none."""
         with self._lock:
-            return self._looks.find_confusable(room, self._locks.get(same_key(room)))
+            return self._looks.find_confusable(room, self._locks.get(fold_name(room)))
 
     def id_of(self, key: str) -> str:
         """Return the id of the lock of a room; empty where there is none."""

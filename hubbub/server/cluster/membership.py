@@ -1,6 +1,6 @@
 """The membership of a server among others: it knows their people, too, as members who are elsewhere."""
 
-from hubbub.protocol import Notice, Renamed, same_key
+from hubbub.protocol import Notice, Renamed, fold_name
 from hubbub.server.journal.journal import SessionRow
 from hubbub.server.rooms.membership import Membership, learn, state_of
 from hubbub.server.rooms.room import Member, NullTransport
@@ -23,7 +23,7 @@ class ClusterMembership(Membership):
                 learn(member.state, row)
             if (member.name, member.color) != (row.name, row.color):
                 self._change_name(member, row.name, row.color)
-            if member.room is not None and member.room.key != same_key(row.room):
+            if member.room is not None and member.room.key != fold_name(row.room):
                 self._remove(member, "leave")
                 self._move(member, self._room_again(row.room, row.lock))
 
@@ -91,7 +91,7 @@ class ClusterMembership(Membership):
         now = self._uptime()
         with self._lock:
             for name in names:
-                if (member := self._names.get(same_key(name))) is not None and member.elsewhere:
+                if (member := self._names.get(fold_name(name))) is not None and member.elsewhere:
                     member.last_active = now
 
     # ------------------------------------------------------------------------------------- the parts of a step
@@ -109,7 +109,7 @@ class ClusterMembership(Membership):
 
     def _evict(self, name: str) -> None:
         """Have nobody bear a name that all the others know to be somebody else's."""
-        if (holder := self._names.get(same_key(name))) is not None:
+        if (holder := self._names.get(fold_name(name))) is not None:
             holder.farewell = f"{name} is somebody else's by now; come back under another name"
             holder.elsewhere = holder.elsewhere or "gone"
             self._leave(holder, "lost")
@@ -125,7 +125,7 @@ class ClusterMembership(Membership):
     def _change_name(self, member: Member, name: str, color: str) -> None:
         room, old = member.room, member.name
         assert room is not None  # whoever is present is in a room
-        if same_key(old) != same_key(name):
+        if fold_name(old) != fold_name(name):
             self._evict(name)
         self._exchange_name(member, room, name, color)
         self._show(room, Renamed(room.name, self._now(), old, color, name))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-from hubbub.protocol import Acted, Said, pack_run
+from hubbub.protocol import Acted, Said, encode_run
 
 SESSIONS_STORED = 100_000  # that can be resumed; beyond that the one seen longest ago is deleted
 KEEP_DAYS = 30  # of a room's history
@@ -18,7 +18,7 @@ class JournalError(Exception):
 class Page(NamedTuple):
     """Consecutive `/say` or `/me` lines of a room, encoded as its members receive them."""
 
-    key: str  # of the room: `protocol.same_key` of its name
+    key: str  # of the room: `protocol.fold_name` of its name
     room: str  # its name
     first: int  # SEQ
     last: int  # SEQ
@@ -35,7 +35,7 @@ def page_of_run(
     key: str, room: str, first: int, time: int, kind: type[Said | Acted], name: str, color: str, texts: Sequence[str]
 ) -> Page:
     """Return the page of one sender's consecutive lines, numbered from `first` on."""
-    data = pack_run(kind, room, first, time, name, color, texts)
+    data = encode_run(kind, room, first, time, name, color, texts)
     return Page(key, room, first, first + len(texts) - 1, time, data)
 
 

@@ -17,19 +17,19 @@ from loguru import logger
 
 from hubbub.protocol import (
     LOBBY,
-    PRESENCE_PEOPLE,
+    PRESENCE_MEMBERS,
     RESERVED_NAMES,
     Bye,
     Event,
     Joined,
     Left,
+    MemberRow,
     Notice,
-    PersonRow,
+    OwnerRow,
     ProtocolError,
-    Proven,
     Renamed,
     RoomRow,
-    same_key,
+    fold_name,
 )
 from hubbub.server.access.confusables import ConfusableIndex
 from hubbub.server.access.limits import Limits
@@ -159,7 +159,7 @@ class Membership:
         """
         state = self._state_of(token_hash(token))
         member.verifier = member.verifier or state.verifier
-        self._others.watch(same_key(state.room), seq if key == same_key(state.room) else 0)
+        self._others.watch(fold_name(state.room), seq if key == fold_name(state.room) else 0)
         self._others.watch(LOBBY)
         self._moderation.refuse_banned(state.name)
         with self._claiming(member, state.name, state.token_hash, ""), self._step():
@@ -192,7 +192,7 @@ class Membership:
         Raises ProtocolError `name-taken`, and `not-allowed` for a banned name and for who is muted under the old one,
         and JournalError.
         """
-        if member.state is None or same_key(member.name) == same_key(name):
+        if member.state is None or fold_name(member.name) == fold_name(name):
             self._rename(member, name, color)
             return
         with self._claiming(member, name, member.state.token_hash, member.name):
@@ -203,7 +203,7 @@ class Membership:
             room, old = self._room_of(member), member.name
             if (name, color) == (old, member.color):
                 return
-            if same_key(old) != same_key(name):
+            if fold_name(old) != fold_name(name):
                 self._moderation.refuse_muted(old)
                 self._moderation.refuse_banned(name)
             self._claim(member, name)
@@ -220,11 +220,11 @@ class Membership:
         `room-invalid` where it looks like another, `too-many` where there can be no more, `server-stopping`, and
         JournalError.
         """
-        self._others.watch(same_key(name))
+        self._others.watch(fold_name(name))
         with self._step():
             self._refuse_when_stopping()
             here = self._room_of(member)
-            room = self._rooms.get(same_key(name)) or self._new_room(member, name)
+            room = self._rooms.get(fold_name(name)) or self._new_room(member, name)
             if here is room:
                 raise ProtocolError("not-allowed", f"you are in {room.name} already")
             if self._locks.find(room.key) is not lock:
@@ -285,7 +285,7 @@ class Membership:
         empty and None where there is nobody. His connection ends by itself. Any thread.
         """
         with self._step():
-            member = self._names.get(same_key(who)) if isinstance(who, str) else who
+            member = self._names.get(fold_name(who)) if isinstance(who, str) else who
             if member is None:
                 return "", None
             check(member)
@@ -303,7 +303,7 @@ class Membership:
     def announce(self, name: str, action: str) -> Room | None:
         """Tell the room of whoever bears `name` what was done to him. Return the room; None if there is nobody."""
         with self._step():
-            member = self._names.get(same_key(name))
+            member = self._names.get(fold_name(name))
             room = member.room if member else None
             if member and room:
                 self._show_notice(room, f"{member.name} was {action}")
@@ -324,7 +324,7 @@ class Membership:
     def find(self, name: str) -> Member:
         """Return the member called `name` who can be told something. Raises ProtocolError `no-such-person`."""
         with self._lock:
-            member = self._names.get(same_key(name))
+            member = self._names.get(fold_name(name))
             away = member is not None and member.away
         if member is None:
             raise ProtocolError("no-such-person", f"there is nobody called {name}; /who shows who is here")
@@ -338,25 +338,25 @@ class Membership:
             rooms = sorted(self._rooms.values(), key=lambda room: (room.key != LOBBY, room.key))
             return [RoomRow(room.name, len(room.members), self._locks.flags_of(room.key)) for room in rooms]
 
-    def list_members(self, name: str, asker: Member | None = None) -> list[PersonRow | Proven]:
+    def list_members(self, name: str, asker: Member | None = None) -> list[MemberRow | OwnerRow]:
         """Return the members of the room called `name`, by name, and then who of them owns his name.
 
         Raises ProtocolError `room-invalid`, and `room-locked` where it is, and `asker` not in it.
         """
         now = self._uptime()
         with self._lock:
-            room = self._rooms.get(same_key(name))
+            room = self._rooms.get(fold_name(name))
             if room is None:
                 raise ProtocolError("room-invalid", f"there is no room {name}; /list shows them")
             if self._locks.find(room.key) and (asker is None or asker.room is not room):
                 raise locked(name)
             members = [member for _, member in sorted(room.members.items())]
             rows = [
-                PersonRow(member.name, member.color, room.name, max(0, int(now - member.last_active)))
+                MemberRow(member.name, member.color, room.name, max(0, int(now - member.last_active)))
                 for member in members
             ]
             owners = [member.name for member in members if self._owned.is_owner(member.name, member.verifier)]
-            return [*rows, *map(Proven, owners)]
+            return [*rows, *map(OwnerRow, owners)]
 
     def count(self) -> Counts:
         """Return how many people have a name and how many rooms there are, the lobby among them."""
@@ -381,7 +381,7 @@ class Membership:
     def _claiming(self, member: Member, name: str, hashed: bytes, kept: str) -> Iterator[None]:
         """Ask the other servers for a name first, and give it up for the one he had, `kept`, where it is not had."""
         with self._lock:
-            holder = self._names.get(same_key(name))
+            holder = self._names.get(fold_name(name))
             gives_way = holder is not None and holder.away and self._owned.is_owner(name, member.verifier)
             rival = holder.state.token_hash if holder and holder.state and gives_way else b""
         try:
@@ -406,7 +406,7 @@ class Membership:
         state = self._states[row.token_hash] = state_of(row)
         self._seat(member, state, row.name, row.color)
         self._give_name(member)
-        room.members[same_key(row.name)] = member
+        room.members[fold_name(row.name)] = member
         self._hold(member)
 
     def _let_the_lost_go(self) -> None:
@@ -445,7 +445,7 @@ class Membership:
     def _move(self, member: Member, room: Room, after: int | None = None) -> None:
         """Bring a member who is in no room to one."""
         self._open(room)
-        room.members[same_key(member.name)] = member
+        room.members[fold_name(member.name)] = member
         member.room = room
         self._show_presence(room, Joined(room.name, self._now(), member.name, member.color))
         if not member.elsewhere:
@@ -479,7 +479,7 @@ class Membership:
         self._seat(member, state, before.name, before.color)
         member.room, member.last_active = room, before.last_active
         self._give_name(member)
-        room.members[same_key(member.name)] = member
+        room.members[fold_name(member.name)] = member
         return room
 
     def _leave(self, member: Member, why: str, *, for_good: bool = False) -> None:
@@ -487,7 +487,7 @@ class Membership:
         if room is None:
             return
         self._remove(member, why)
-        del self._names[same_key(member.name)]
+        del self._names[fold_name(member.name)]
         self._looks.remove(member.name, member)
         member.away = False
         assert state is not None  # whoever is in a room has one
@@ -514,7 +514,7 @@ class Membership:
 
         The owner of a name does not wait for the grace of a connection that he lost.
         """
-        holder = self._names.get(same_key(name))
+        holder = self._names.get(fold_name(name))
         if holder is not None and holder.away and self._owned.is_owner(name, member.verifier):
             self._leave(holder, "lost")
             holder = None
@@ -524,22 +524,22 @@ class Membership:
             raise ProtocolError("name-taken", f"{name} looks like {other}, which is taken; choose another name")
         if holder is None:
             self._owned.check_available(name, member.verifier)
-        self._names[same_key(name)] = member
+        self._names[fold_name(name)] = member
         self._looks.add(name, member)
 
     def _exchange_name(self, member: Member, room: Room, name: str, color: str) -> None:
         """Have a member bear another name, which is nobody else's, or the same in another spelling or colour."""
-        if same_key(member.name) != same_key(name):
-            del self._names[same_key(member.name)]
+        if fold_name(member.name) != fold_name(name):
+            del self._names[fold_name(member.name)]
         self._looks.remove(member.name, member)
-        del room.members[same_key(member.name)]
+        del room.members[fold_name(member.name)]
         member.name, member.color = name, color
-        room.members[same_key(name)] = member
+        room.members[fold_name(name)] = member
         self._give_name(member)  # its looks once more: some may have been those of the old one, too
 
     def _give_name(self, member: Member) -> None:
         """Have a member bear the name that he or his other connection had, whoever else looks like him by now."""
-        self._names[same_key(member.name)] = member
+        self._names[fold_name(member.name)] = member
         self._looks.add(member.name, member)
 
     def _new_room(self, member: Member, name: str) -> Room:
@@ -554,14 +554,14 @@ class Membership:
         if self._made[state.token_hash] >= limits.max_rooms_per_member:
             text = f"{limits.max_rooms_per_member} rooms that you made are still there; use one of them"
             raise ProtocolError("too-many", text)
-        return Room(name, same_key(name), state.token_hash)
+        return Room(name, fold_name(name), state.token_hash)
 
     def _room_again(self, name: str, lock: str) -> Room:
         """Return the room of somebody who was in it before, maybe not yet open: no limit keeps him out.
 
         Only a lock does behind which he never was; then it is the lobby.
         """
-        key = same_key(name)
+        key = fold_name(name)
         if (now := self._locks.find(key)) is not None:
             if now.id != lock:
                 return self._rooms[LOBBY]
@@ -587,7 +587,7 @@ class Membership:
         room, member.room = member.room, None
         if room is None:
             return
-        del room.members[same_key(member.name)]
+        del room.members[fold_name(member.name)]
         if not room.members and room.key != LOBBY:
             self._shut(room)
         self._queue(Unsubscribe(member))
@@ -595,7 +595,7 @@ class Membership:
             self._show_presence(room, Left(room.name, self._now(), member.name, member.color, why))
 
     def _show_presence(self, room: Room, event: Event) -> None:
-        if len(room.members) <= PRESENCE_PEOPLE:
+        if len(room.members) <= PRESENCE_MEMBERS:
             self._show(room, event)
 
     def _show(self, room: Room, event: Event) -> None:

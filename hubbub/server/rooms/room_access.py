@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from loguru import logger
 
-from hubbub.protocol import LOBBY, ProtocolError, same_key
+from hubbub.protocol import LOBBY, ProtocolError, fold_name
 from hubbub.server.access.room_keys import RoomKey, RoomKeys, locked
 from hubbub.server.access.scrypt import HashedSecret
 from hubbub.server.delivery.delivery import Delivery
@@ -36,7 +36,7 @@ class RoomAccess:
         Raises what `Registry.enter` does, ProtocolError `room-locked` for a wrong key as for none, `too-fast` after
         too many of them, `not-allowed` where a key is not wanted, and JournalError.
         """
-        key = same_key(name)
+        key = fold_name(name)
         if self._membership.is_in(member, key):
             return self._membership.join_room(member, name)  # which says so
         self._drop_void(member, [key, self._locks.find_confusable(name)])
@@ -53,7 +53,7 @@ class RoomAccess:
 
     def _enter_new(self, member: Member, name: str, given: str) -> str:
         """Lock a room that nobody has been in as far as anybody knows, and be its first member."""
-        key = same_key(name)
+        key = fold_name(name)
         if key == LOBBY:
             raise ProtocolError("not-allowed", "the lobby cannot be locked; /join it without KEY, or lock another room")
         lock = RoomKey(key, HashedSecret.create(given), member.verifier)

@@ -15,7 +15,7 @@ from hubbub.client.network.dialer import Dialer
 from hubbub.client.network.identity import SECRET_FILE, SERVERS, SERVERS_FILE, Identity
 from hubbub.client.session import Session
 from hubbub.client.state.highlights import Highlights
-from hubbub.protocol import Challenged, Name, Prove
+from hubbub.protocol import Name, Prove, ServerChallenge
 from testing.client_runs import client_in_pipe, real_server, run_client_in_pipe
 from testing.fake_server import WAIT_SECONDS, FakePeer, FakeServer
 from testing.server import serving
@@ -28,7 +28,7 @@ SERVER = "0123456789abcdef0123456789abcdef"
 NONCE = "fedcba9876543210fedcba9876543210"
 VERIFIER = "ded89962699177d62af33fcb8e3d2a94f4c55af04751e16d3dea9771d6ea2230"
 PROOF = "e821574e05aa6e8667da0d88b6f6529de2a17de246446032f75cf8ebf4b06394"
-CHALLENGE = Challenged(SERVER, NONCE)
+CHALLENGE = ServerChallenge(SERVER, NONCE)
 PROVE = Prove(VERIFIER, PROOF)
 
 
@@ -140,8 +140,10 @@ def test_a_folder_that_cannot_be_made(person: Person) -> None:
     assert len(person.told) == 1
 
 
-@pytest.mark.parametrize("challenge", [Challenged("x", NONCE), Challenged(SERVER, ""), Challenged(SERVER + "0", NONCE)])
-def test_a_challenge_of_another_kind(person: Person, challenge: Challenged) -> None:
+@pytest.mark.parametrize(
+    "challenge", [ServerChallenge("x", NONCE), ServerChallenge(SERVER, ""), ServerChallenge(SERVER + "0", NONCE)]
+)
+def test_a_challenge_of_another_kind(person: Person, challenge: ServerChallenge) -> None:
     """Is not answered, and leaves nothing behind."""
     assert person.at().prove(challenge) is None
     assert not person.folder.exists()
@@ -168,7 +170,7 @@ def test_a_server_that_claims_to_be_another_gets_no_proof(known: Person) -> None
 
 def test_a_server_that_is_another_by_now(known: Person) -> None:
     """At its address it may be new, and what it was before stays known."""
-    other = Challenged(NONCE, NONCE)
+    other = ServerChallenge(NONCE, NONCE)
     assert all(known.at().prove(challenge) is not None for challenge in (CHALLENGE, other, CHALLENGE))
     assert known.at("bad.example:1").prove(CHALLENGE) is None
     assert known.at("bad.example:1").prove(other) is None
@@ -176,7 +178,7 @@ def test_a_server_that_is_another_by_now(known: Person) -> None:
 
 def test_each_server_gets_another_verifier(known: Person) -> None:
     """So what one of them knows opens no other."""
-    proofs = [known.at().prove(Challenged(server, NONCE)) for server in (SERVER, NONCE)]
+    proofs = [known.at().prove(ServerChallenge(server, NONCE)) for server in (SERVER, NONCE)]
     assert None not in proofs
     assert len({proof.verifier for proof in proofs if proof}) == 2
 

@@ -12,7 +12,6 @@ from hubbub.client.output.styled_line import Span, StyledLine
 from hubbub.protocol import (
     Acted,
     Bye,
-    Challenged,
     End,
     Entered,
     Error,
@@ -21,15 +20,16 @@ from hubbub.protocol import (
     Hello,
     Joined,
     Left,
+    MemberRow,
     Notice,
-    PersonRow,
+    OwnerRow,
     Ping,
     Pong,
-    Proven,
+    PrivateMessage,
     Renamed,
     RoomRow,
     Said,
-    Told,
+    ServerChallenge,
     Welcome,
     clean,
 )
@@ -41,7 +41,7 @@ UNSAFE = "\x1b[31m\x07\x9b\r\n\u2028\u202e\u2066text"
 SHOWN: list[tuple[Event, str, str]] = [
     (Said("lobby", 1, NOON, "bob", "red", "hi  there"), "12:00 bob: ", "hi  there"),
     (Acted("lobby", 1, NOON, "alice", "red", "waves"), "12:00 * alice ", "waves"),
-    (Told(NOON, "alice", "red", "bob", "psst"), "12:00 [alice -> bob] ", "psst"),
+    (PrivateMessage(NOON, "alice", "red", "bob", "psst"), "12:00 [alice -> bob] ", "psst"),
     (Joined("lobby", NOON, "bob", "red"), "12:00 --> ", "bob joined"),
     (Left("lobby", NOON, "bob", "red", "exit"), "12:00 <-- ", "bob left"),
     (Left("lobby", NOON, "bob", "red", "lost"), "12:00 <-- ", "bob left (lost)"),
@@ -52,11 +52,11 @@ SHOWN: list[tuple[Event, str, str]] = [
     (Entered("ops", 0, 1, "locked"), "--- ", "you are in ops: 1 person (locked)"),
     (RoomRow("ops", 3, "locked"), "--- ", "ops: 3 people (locked)"),
     (RoomRow("ops", 3, "locked quiet"), "--- ", "ops: 3 people (locked)"),
-    (PersonRow("bob", "red", "ops", 59), "--- ", "bob in ops, idle 59 s"),
-    (PersonRow("bob", "red", "ops", 60), "--- ", "bob in ops, idle 1 min"),
-    (PersonRow("bob", "red", "ops", 86_399), "--- ", "bob in ops, idle 23 h"),
-    (PersonRow("bob", "red", "ops", 86_400), "--- ", "bob in ops, idle 1 d"),
-    (Proven("bob"), "--- ", "bob has proven who they are"),
+    (MemberRow("bob", "red", "ops", 59), "--- ", "bob in ops, idle 59 s"),
+    (MemberRow("bob", "red", "ops", 60), "--- ", "bob in ops, idle 1 min"),
+    (MemberRow("bob", "red", "ops", 86_399), "--- ", "bob in ops, idle 23 h"),
+    (MemberRow("bob", "red", "ops", 86_400), "--- ", "bob in ops, idle 1 d"),
+    (OwnerRow("bob"), "--- ", "bob has proven who they are"),
     (Gap("ops", 5, 9), "--- ", "lines 5 to 9 of ops are no longer kept"),
     (Notice("the server speaks"), "--- ", "the server speaks"),
     (Error("too-fast", "slow down"), "!!! ", "slow down"),
@@ -64,7 +64,7 @@ SHOWN: list[tuple[Event, str, str]] = [
 ]
 NOT_SHOWN = [
     Hello(1, "-"),
-    Challenged("server", "nonce"),
+    ServerChallenge("server", "nonce"),
     Welcome("alice", "red", "token", 0),
     End("list"),
     Ping("a"),
@@ -116,10 +116,10 @@ def test_event_that_is_not_shown(event: Event) -> None:
     [
         Said("lobby", 1, NOON, "bob", "teal", "hi"),
         Acted("lobby", 1, NOON, "bob", "teal", "waves"),
-        Told(NOON, "bob", "teal", "alice", "psst"),
+        PrivateMessage(NOON, "bob", "teal", "alice", "psst"),
         Joined("lobby", NOON, "bob", "teal"),
         Left("lobby", NOON, "bob", "teal", "exit"),
-        PersonRow("bob", "teal", "ops", 59),
+        MemberRow("bob", "teal", "ops", 59),
         Renamed("lobby", NOON, "rob", "teal", "bob"),
         Renamed("lobby", NOON, "bob", "teal", "bob"),
     ],
@@ -170,7 +170,7 @@ def test_message_has_no_style() -> None:
 
 def test_private_message_is_marked() -> None:
     """Its brackets stand out, in the sender's copy too."""
-    row = row_of(Told(NOON, "bob", "red", "alice", "psst"))
+    row = row_of(PrivateMessage(NOON, "bob", "red", "alice", "psst"))
     assert [span.text for span in row.prefix if span.style == "notice"] == ["[", " -> alice]"]
 
 
@@ -179,10 +179,10 @@ def test_private_message_is_marked() -> None:
     [
         Said("lobby", 1, NOON, "bob", "red", "alice?"),
         Acted("lobby", 1, NOON, "bob", "red", "greets alice"),
-        Told(NOON, "bob", "red", "alice", "psst"),
+        PrivateMessage(NOON, "bob", "red", "alice", "psst"),
     ],
 )
-def test_mention_stands_out(event: Said | Acted | Told) -> None:
+def test_mention_stands_out(event: Said | Acted | PrivateMessage) -> None:
     """The whole text does; time and name stay as they are."""
     row = row_of(event, mention=True)
     assert row.body == (Span(event.text, "mention"),)
@@ -244,15 +244,15 @@ def test_nothing_unsafe_is_shown(text: str) -> None:
     events: list[Event] = [
         Said("lobby", 1, NOON, unsafe, unsafe, unsafe),
         Acted("lobby", 1, NOON, unsafe, unsafe, unsafe),
-        Told(NOON, unsafe, "red", unsafe, unsafe),
+        PrivateMessage(NOON, unsafe, "red", unsafe, unsafe),
         Joined("lobby", NOON, unsafe, "red"),
         Left("lobby", NOON, unsafe, "red", unsafe),
         Renamed("lobby", NOON, unsafe, unsafe, unsafe),
         Renamed("lobby", NOON, unsafe, unsafe, "bob"),
         Entered(unsafe, 1, 1, unsafe),
         RoomRow(unsafe, 1, unsafe),
-        PersonRow(unsafe, unsafe, unsafe, 1),
-        Proven(unsafe),
+        MemberRow(unsafe, unsafe, unsafe, 1),
+        OwnerRow(unsafe),
         Gap(unsafe, 1, 2),
         Notice(unsafe),
         Error(unsafe, unsafe),

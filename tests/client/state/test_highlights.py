@@ -4,7 +4,7 @@ import pytest
 
 from hubbub.client.state.highlights import MENTIONS, Highlights
 from hubbub.client.state.notification import Age, Notification
-from hubbub.protocol import Acted, Event, Joined, Left, Notice, Renamed, Said, Told
+from hubbub.protocol import Acted, Event, Joined, Left, Notice, PrivateMessage, Renamed, Said
 
 
 def said(text: str, name: str = "bob", seq: int = 1, room: str = "lobby") -> Said:
@@ -12,9 +12,9 @@ def said(text: str, name: str = "bob", seq: int = 1, room: str = "lobby") -> Sai
     return Said(room, seq, 0, name, "red", text)
 
 
-def told(text: str = "psst", name: str = "bob", to: str = "alice") -> Told:
+def told(text: str = "psst", name: str = "bob", to: str = "alice") -> PrivateMessage:
     """Return a private message."""
-    return Told(0, name, "red", to, text)
+    return PrivateMessage(0, name, "red", to, text)
 
 
 def judged(highlights: Highlights, event: Event, age: Age = Age.LIVE, me: str = "alice") -> Notification:

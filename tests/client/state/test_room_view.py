@@ -7,7 +7,7 @@ from hubbub.client.state.notification import Age
 from hubbub.client.state.read_position import ReadPosition
 from hubbub.client.state.room_view import RoomView
 from hubbub.client.state.status import Status
-from hubbub.protocol import PRESENCE_PEOPLE, Entered, Event, Gap, Joined, Left, Said
+from hubbub.protocol import PRESENCE_MEMBERS, Entered, Event, Gap, Joined, Left, Said
 
 
 def line(seq: int, room: str = "lobby", time: int = 0) -> Said:
@@ -63,11 +63,11 @@ def test_rooms_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_people_are_counted() -> None:
     """Those of this room, and as long as the server tells."""
     view = RoomView()
-    view.enter(Entered("lobby", 0, PRESENCE_PEOPLE, "-"))
+    view.enter(Entered("lobby", 0, PRESENCE_MEMBERS, "-"))
     events: list[Event] = [Left("lobby", 0, "bob", "red", "exit"), Joined("ops", 0, "bob", "red")]
     assert [view.age(event, repeat=False) for event in events] == [Age.LIVE, Age.LIVE]
-    assert view.people == PRESENCE_PEOPLE - 1
-    view.enter(Entered("lobby", 0, PRESENCE_PEOPLE + 1, "-"))
+    assert view.people == PRESENCE_MEMBERS - 1
+    view.enter(Entered("lobby", 0, PRESENCE_MEMBERS + 1, "-"))
     assert view.people is None
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from hubbub.client.state import roster
 from hubbub.client.state.roster import Member, Roster
-from hubbub.protocol import Acted, End, Event, Joined, Left, PersonRow, Renamed, RoomRow, Said, Told
+from hubbub.protocol import Acted, End, Event, Joined, Left, MemberRow, PrivateMessage, Renamed, RoomRow, Said
 
 
 def said(name: str, time: int, room: str = "lobby") -> Said:
@@ -44,13 +44,13 @@ def rooms(noted: Roster) -> list[str]:
         ([joined("bob"), joined("carol"), said("carol", 5)], "carol bob"),
         ([said("bob", 5), said("carol", 6), said("bob", 7)], "bob carol"),
         ([said("bob", 5), Acted("lobby", 6, 6, "carol", "red", "waves")], "carol bob"),
-        ([said("bob", 5), joined("amy"), Told(6, "carol", "red", "me", "psst")], "carol bob amy"),
+        ([said("bob", 5), joined("amy"), PrivateMessage(6, "carol", "red", "me", "psst")], "carol bob amy"),
         ([said("bob", 5), said("carol", 6), said("bob", 2)], "carol bob"),  # an old line, shown once more
         ([said("bob", 5), said("BOB", 6)], "BOB"),
         ([joined("bob"), Left("lobby", 5, "BOB", "red", "exit")], ""),
         ([said("bob", 5), Left("lobby", 6, "bob", "red", "exit"), joined("amy"), joined("bob")], "amy bob"),
-        ([PersonRow("bob", "red", "lobby", 3), PersonRow("amy", "red", "lobby", 3), End("who")], "amy bob"),
-        ([said("bob", 5), PersonRow("amy", "red", "lobby", 3), PersonRow("bob", "red", "lobby", 0)], "bob amy"),
+        ([MemberRow("bob", "red", "lobby", 3), MemberRow("amy", "red", "lobby", 3), End("who")], "amy bob"),
+        ([said("bob", 5), MemberRow("amy", "red", "lobby", 3), MemberRow("bob", "red", "lobby", 0)], "bob amy"),
         ([said("me", 5), joined("ME"), joined("bob")], "bob"),
         ([joined("bob", "LOBBY")], "bob"),
     ],
@@ -66,7 +66,7 @@ def test_others_are_in_the_order_in_which_they_are_wanted(events: list[Event], e
         joined("bob", "ops"),
         said("bob", 5, "ops"),
         Acted("ops", 5, 5, "bob", "red", "waves"),
-        PersonRow("bob", "red", "ops", 3),
+        MemberRow("bob", "red", "ops", 3),
         Renamed("ops", 5, "alice", "red", "bob"),
     ],
 )

@@ -26,7 +26,7 @@ from hubbub.client.state.settings import (
     SettingsError,
     SettingsFile,
 )
-from hubbub.protocol import same_key
+from hubbub.protocol import fold_name
 from testing.waiting import ROOT
 
 CHILD_SECONDS = 30.0  # for a process of a test: a slow machine's start included
@@ -209,7 +209,7 @@ def test_a_room_whose_key_is_wider_than_its_name(folder: Path) -> None:
     """It is remembered like any other."""
     room = "ŉ" * 16
     loaded(folder).change(lambda settings: settings.with_level(room, "off"))
-    assert loaded(folder).settings.notify == {same_key(room): "off"}
+    assert loaded(folder).settings.notify == {fold_name(room): "off"}
 
 
 def test_a_bad_value_is_refused(folder: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from hubbub.client.state.notification import Age, Notification
 from hubbub.client.terminal.notifier import Notifier
-from hubbub.protocol import Acted, Event, Joined, Notice, Said, Told
+from hubbub.protocol import Acted, Event, Joined, Notice, PrivateMessage, Said
 
 SAID = Said("lobby", 1, 0, "bob", "red", "hi alice")
 
@@ -41,7 +41,7 @@ def test_an_alert_in_the_next_absence(away: Notifier) -> None:
 
 
 @pytest.mark.parametrize(
-    "event", [SAID, Acted("lobby", 2, 0, "bob", "red", "waves"), Told(0, "bob", "red", "alice", "hi")]
+    "event", [SAID, Acted("lobby", 2, 0, "bob", "red", "waves"), PrivateMessage(0, "bob", "red", "alice", "hi")]
 )
 def test_what_people_say_while_the_focus_is_elsewhere(away: Notifier, event: Event) -> None:
     """It is unread, as the title tells."""

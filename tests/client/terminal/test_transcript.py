@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hubbub.client.output.styled_line import Span
 from hubbub.client.state.notification import Age, Notification
 from hubbub.client.terminal.transcript import FOLD_ROWS, FOLD_SECONDS, HELD_EVENTS, NEW, Transcript
-from hubbub.protocol import Acted, Event, Joined, Left, Notice, Ping, Said, Told, Welcome, clean
+from hubbub.protocol import Acted, Event, Joined, Left, Notice, Ping, PrivateMessage, Said, Welcome, clean
 
 NOON = 1_763_812_800_000  # Saturday, 2025-11-22 12:00 UTC
 DAY = 86_400_000  # milliseconds
@@ -112,7 +112,7 @@ def test_first_line_is_of_another_day(shown: Shown) -> None:
     [
         said("b", at=NOON + DAY),
         Acted("lobby", 1, NOON + DAY, "bob", "red", "waves"),
-        Told(NOON + DAY, "bob", "red", "alice", "psst"),
+        PrivateMessage(NOON + DAY, "bob", "red", "alice", "psst"),
     ],
 )
 def test_what_begins_a_day(shown: Shown, event: Event) -> None:
@@ -164,7 +164,9 @@ def test_missed_lines_of_another_loss(shown: Shown) -> None:
     assert shown.lines == [NEW_LINE, "12:00 bob: a", "12:00 bob: b", NEW_LINE, "12:00 bob: c"]
 
 
-@pytest.mark.parametrize("event", [Told(NOON, "bob", "red", "alice", "psst"), joined("carol"), Notice("hello")])
+@pytest.mark.parametrize(
+    "event", [PrivateMessage(NOON, "bob", "red", "alice", "psst"), joined("carol"), Notice("hello")]
+)
 def test_what_comes_between_missed_lines(shown: Shown, event: Event) -> None:
     """Those after it belong to the same loss."""
     shown.add(said("a"), Age.MISSED)
@@ -191,7 +193,7 @@ def test_day_of_missed_lines(shown: Shown) -> None:
     [
         said("hi"),
         Acted("lobby", 1, NOON, "bob", "red", "waves"),
-        Told(NOON, "bob", "red", "alice", "psst"),
+        PrivateMessage(NOON, "bob", "red", "alice", "psst"),
     ],
 )
 def test_line_while_nobody_looks(shown: Shown, event: Event) -> None:
@@ -342,7 +344,7 @@ def test_presence_of_the_past_is_not_held(shown: Shown) -> None:
 
 EVENTS = st.one_of(
     st.builds(Said, st.text(), st.integers(), st.integers(), st.text(), st.text(), st.text()),
-    st.builds(Told, st.integers(), st.text(), st.text(), st.text(), st.text()),
+    st.builds(PrivateMessage, st.integers(), st.text(), st.text(), st.text(), st.text()),
     st.builds(Joined, st.text(), st.integers(), st.sampled_from("abcdefgh"), st.text()),
     st.builds(Left, st.text(), st.integers(), st.sampled_from("abcdefgh"), st.text(), st.text()),
     st.builds(Ping, st.text()),
@@ -369,7 +371,7 @@ def test_what_is_said_is_shown_in_order(steps: list[tuple[Notification, float]])
     for news, pause in steps:
         now += pause
         rows = transcript.add(news, now)
-        if isinstance(news.event, Said | Told):
+        if isinstance(news.event, Said | PrivateMessage):
             assert "".join(span.text for span in rows[-1].body) == clean(news.event.text)
             assert transcript.due is None
 

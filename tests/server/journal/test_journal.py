@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from hubbub.protocol import Said, pack_run
+from hubbub.protocol import Said, encode_run
 from hubbub.server.journal.journal import SESSION_SECONDS, JournalError, LocalJournal, Page, SessionRow
 from hubbub.server.journal.memory import MEMORY_BYTES, MEMORY_LINES, MEMORY_ROOMS, MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
@@ -33,7 +33,7 @@ def line(key: str, seq: int, text: str = "hi", time: int | None = None) -> Page:
 def page(key: str, first: int, texts: list[str], time: int | None = None) -> Page:
     last = first + len(texts) - 1
     time = 1_000 + last if time is None else time
-    return Page(key, key, first, last, time, pack_run(Said, key, first, time, "bob", "red", texts))
+    return Page(key, key, first, last, time, encode_run(Said, key, first, time, "bob", "red", texts))
 
 
 def lines_in(pages: Iterable[Page]) -> list[bytes]:

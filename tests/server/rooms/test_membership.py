@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from hubbub.protocol import LOBBY, PRESENCE_PEOPLE, Joined, Left, PersonRow, ProtocolError, Renamed, RoomRow
+from hubbub.protocol import LOBBY, PRESENCE_MEMBERS, Joined, Left, MemberRow, ProtocolError, Renamed, RoomRow
 from hubbub.server.access.limits import Limits
 from hubbub.server.access.ownership import NameOwnership
 from hubbub.server.delivery.actions import Action, Broadcast, StoreSession, Subscribe, Unsubscribe
@@ -261,7 +261,7 @@ def test_who_tells_how_long_each_was_idle() -> None:
     """IDLE counts whole seconds since one last did something."""
     context = ServerContext("bob")
     context.people["bob"].last_active = 5.0
-    assert context.membership.list_members("LOBBY") == [PersonRow("bob", "red", LOBBY, 4)]
+    assert context.membership.list_members("LOBBY") == [MemberRow("bob", "red", LOBBY, 4)]
 
 
 def test_who_of_a_room_that_is_not_there() -> None:
@@ -271,8 +271,8 @@ def test_who_of_a_room_that_is_not_there() -> None:
 
 
 def test_nobody_is_told_who_comes_and_goes_in_a_big_room() -> None:
-    """Past PRESENCE_PEOPLE nobody could read it."""
-    context = ServerContext(*(f"p{number}" for number in range(PRESENCE_PEOPLE)))
+    """Past PRESENCE_MEMBERS nobody could read it."""
+    context = ServerContext(*(f"p{number}" for number in range(PRESENCE_MEMBERS)))
     late = context.come("late")
     assert context.queue.shown() == []
     context.membership.leave(late, "exit")

@@ -18,7 +18,7 @@ from hubbub.protocol import (
     Event,
     Joined,
     Left,
-    PersonRow,
+    MemberRow,
     Renamed,
     RoomRow,
     Said,
@@ -26,8 +26,8 @@ from hubbub.protocol import (
     Welcome,
     clean,
     default_color,
+    fold_name,
     parse_event,
-    same_key,
 )
 from testing.server import FAST_LIMITS, serving
 from testing.wire_client import WireClient
@@ -66,7 +66,7 @@ class Client:
 
 def timeless(event: Event) -> Event:
     """Return an event without what no model can know."""
-    if isinstance(event, PersonRow):
+    if isinstance(event, MemberRow):
         return replace(event, idle=0)
     return replace(event, time=0) if isinstance(event, Said | Acted | Joined | Left | Renamed) else event
 
@@ -99,7 +99,7 @@ class Rooms(RuleBasedStateMachine):
         return [person for person, _ in self.away] + [client.person for client in self.clients if client.person]
 
     def members(self, room: str) -> list[Person]:
-        return sorted((person for person in self.people() if person.room == room), key=lambda p: same_key(p.name))
+        return sorted((person for person in self.people() if person.room == room), key=lambda p: fold_name(p.name))
 
     def last(self, room: str) -> int:
         return len(self.lines.get(room, []))
@@ -213,7 +213,7 @@ class Rooms(RuleBasedStateMachine):
         if not members and room != LOBBY:
             client.expected.append(Error("room-invalid", ""))
         else:
-            client.expected += [PersonRow(person.name, person.color, room, 0) for person in members] + [End("who")]
+            client.expected += [MemberRow(person.name, person.color, room, 0) for person in members] + [End("who")]
 
     @precondition(has_clients)
     @rule(number=st.integers(0, 9))
