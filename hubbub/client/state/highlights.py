@@ -16,7 +16,7 @@ class Highlights:
     """Classifies events for one user. Any thread may call it."""
 
     def __init__(self, ignored: Iterable[str] = (), levels: Mapping[str, str] | None = None) -> None:
-        """Hide the messages of `ignored` names; `levels` has `all`, `mention` or `off` for the `fold_name` of a room."""
+        """Hide the messages of `ignored`; `levels` has `all`, `mention` or `off` by the `fold_name` of a room."""
         self._lock = threading.Lock()  # guards everything below
         self._ignored = {fold_name(name) for name in ignored}
         self._renamed: set[str] = set()  # keys of the new names of ignored users, as long as they are here
