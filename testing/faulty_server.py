@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hubbub.server import cli as chat_server
+from hubbub.server.delivery.batch_writer import BatchWriter
 from hubbub.server.delivery.delivery import Delivery
 from hubbub.server.delivery.fanout import Fanout
 from hubbub.server.journal.sqlite import SqliteJournal
@@ -19,12 +20,12 @@ from hubbub.server.session import Session
 POINTS: dict[str, tuple[type, str, bool]] = {
     "received": (Session, "_take_line", False),
     "queued": (Delivery, "submit_posts", True),
-    "numbered": (Delivery, "_prepare", True),
+    "numbered": (BatchWriter, "_prepare", True),
     "before the commit": (SqliteJournal, "append", False),
     "stored": (SqliteJournal, "append", True),
     "sent": (Fanout, "flush_all", True),
-    "before the acknowledgement": (Fanout, "interject", False),
-    "acknowledged": (Fanout, "interject", True),
+    "before the acknowledgement": (Fanout, "send_first", False),
+    "acknowledged": (Fanout, "send_first", True),
 }
 
 

@@ -16,7 +16,7 @@ from hubbub.client import options as client_options
 from hubbub.client.output import json_lines
 from hubbub.server import options as server_options
 from hubbub.server.access import limits, ownership
-from hubbub.server.delivery import fanout
+from hubbub.server.delivery import slow_consumers
 from hubbub.server.network import admission
 from testing.waiting import ROOT
 
@@ -202,7 +202,7 @@ def test_the_documented_limits() -> None:
     """The seconds, bytes and numbers in the documents are the defaults of the code."""
     made = limits.Limits()
     assert (made.handshake_seconds, made.sign_in_seconds, made.sign_in_bytes) == (10, 30, 8 * 1024)
-    assert (made.ping_seconds, made.idle_timeout_seconds, fanout.PROGRESS_SECONDS) == (45, 120, 120)
+    assert (made.ping_seconds, made.idle_timeout_seconds, slow_consumers.PROGRESS_SECONDS) == (45, 120, 120)
     assert (made.max_rooms_per_member, made.room_changes_per_minute, made.name_changes_per_minute) == (50, 60, 20)
     assert (admission.MAX_FAILURES, admission.FAILURE_WINDOW_SECONDS) == (5, 60)
     assert (ownership.NAME_EXPIRY_DAYS, ownership.MAX_NAMES_PER_OWNER) == (90, 10)

@@ -31,7 +31,7 @@ class Others(Protocol):
         """
 
     def tell(self, told: DeliverPrivately) -> None:
-        """Have the server that serves `told.to` bring it to him, or back what he could not be told."""
+        """Have the server that serves `told.recipient` bring it to him, or back what he could not be told."""
 
     def expel(self, member: Member, action: str) -> None:
         """Have the server that serves a member make him leave."""

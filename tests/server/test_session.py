@@ -14,7 +14,7 @@ import pytest
 
 from hubbub.protocol import COMMANDS, LINE_BYTES, TEXT_CHARS
 from hubbub.server.access.limits import Limits
-from hubbub.server.delivery import fanout as sender
+from hubbub.server.delivery import slow_consumers
 from hubbub.server.journal.memory import MEMORY_LINES
 from hubbub.server.rooms.membership import Counts
 from hubbub.server.server import ChatServer
@@ -437,8 +437,8 @@ def test_a_member_who_takes_nothing_for_too_long(
     alice: WireClient, server: ChatServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """He is lost to his room, though he asks on and on; who reads is not affected."""
-    monkeypatch.setattr(sender, "PROGRESS_SECONDS", 0.3)
-    monkeypatch.setattr(sender, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(slow_consumers, "PROGRESS_SECONDS", 0.3)
+    monkeypatch.setattr(slow_consumers, "CHECK_SECONDS", 0.05)
     with WireClient(server.address, "stalled", receive_buffer=4_096) as stalled:
         alice.read_until("/joined")
         left = threading.Event()

@@ -75,7 +75,7 @@ class ClusterJournal:
         self._batch += 1
         for post in posts:
             assert post.log is not None  # the delivery thread has found it
-            post.log.kept = max(post.log.kept, int(lasts[post.room.key.encode()]))
+            post.log.expect(int(lasts[post.room.key.encode()]))
 
     def open_room(self, key: str) -> int:
         """Return the SEQ of a room's last line; what is said there comes from now on."""
@@ -179,7 +179,7 @@ class ClusterJournal:
 def _arguments(post: Post) -> Iterable[str | int]:
     """Return what the script APPEND takes for a post."""
     token = post.member.state.token_hash.hex() if post.member and post.member.state else ""
-    known = max(post.log.kept, post.log.tail.seq) if post.log else 0
+    known = post.log.stored_seq if post.log else 0
     run = (token, post.number, len(post.texts), "\n".join(post.texts), known)
     return (post.room.key, post.room.name, _WORDS[post.kind], post.name, post.color, *run)
 

@@ -1,9 +1,10 @@
 """The membership of a server among others: it knows their people, too, as members who are elsewhere."""
 
 from hubbub.protocol import Notice, Renamed, fold_name
+from hubbub.server.delivery.transport import NullTransport
 from hubbub.server.journal.journal import SessionRow
 from hubbub.server.rooms.membership import Membership, learn, state_of
-from hubbub.server.rooms.room import Member, NullTransport
+from hubbub.server.rooms.room import Member
 
 
 class ClusterMembership(Membership):
@@ -98,7 +99,7 @@ class ClusterMembership(Membership):
 
     def _appear(self, row: SessionRow, home: str) -> None:
         """Have somebody be elsewhere of whom nothing was known."""
-        member = Member(NullTransport(), last_active=self._uptime(), closed=True, elsewhere=home, verifier=row.verifier)
+        member = Member(NullTransport(), last_active=self._uptime(), elsewhere=home, verifier=row.verifier)
         member.away = row.away
         self._evict(row.name)
         state = self._states.setdefault(row.token_hash, state_of(row))
@@ -117,7 +118,7 @@ class ClusterMembership(Membership):
 
     def _let_go(self, before: Member) -> Member:
         """Have somebody be elsewhere who was here until now; nobody sees it. Return him as he is from then on."""
-        member = Member(NullTransport(), closed=True, elsewhere="somewhere", verifier=before.verifier)
+        member = Member(NullTransport(), elsewhere="somewhere", verifier=before.verifier)
         self._take_place(before, member)
         before.transport.end_reading()
         return member

@@ -158,7 +158,7 @@ class ClusterBackend:
         self._rooms.watch(key, seq)
 
     def tell(self, told: DeliverPrivately) -> None:
-        """Have the server that serves `told.to` bring it to him, or back what he could not be told."""
+        """Have the server that serves `told.recipient` bring it to him, or back what he could not be told."""
         self._messenger.tell(told)
 
     def expel(self, member: Member, action: str) -> None:

@@ -92,9 +92,9 @@ class Outbound:
         self._space.release()
         number = next(self._numbers)
         self._unanswered[number] = (author, time.monotonic())
-        fields = ("number", number, "to", token_hash(told.to).hex(), "data", told.data, "refusal", told.refusal)
+        fields = ("number", number, "to", token_hash(told.recipient).hex(), "data", told.data, "refusal", told.refusal)
         try:
-            arrived = self._send(told.to.elsewhere, "do", "tell", "back", self._link.server, *fields)
+            arrived = self._send(told.recipient.elsewhere, "do", "tell", "back", self._link.server, *fields)
         except JournalError:
             arrived = False
         if not arrived:

@@ -1,50 +1,51 @@
-"""What the delivery thread carries out: everything that a client is to see, or the journal to keep, is an entry."""
+"""The actions of the delivery thread: everything that a client sees, or the journal stores, is one of them."""
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from hubbub.protocol import NO_FLAGS, Acted, Event, Said
+from hubbub.server.delivery.room_log import Backlog, RoomLog, Subscriber
 from hubbub.server.journal.journal import Page
-from hubbub.server.rooms.room import Backlog, Member, Room, RoomLog, SessionState
+from hubbub.server.rooms.room import Member, Room, SessionState
 
-RUN_LINES = 1_000  # of one run, about: 230 KB with what stands before each text
+RUN_LINES = 1_000  # of one post: some 230 KB, encoded
 
 
 @dataclass(slots=True)
 class Post:
-    """A run: what somebody says in a room in one go. As numbered posts the first is the member's `number`-th."""
+    """A run: consecutive lines of one sender in a room. With `member` they are numbered posts, from `number` on."""
 
     room: Room
     kind: type[Said | Acted]
     name: str
     color: str
-    texts: list[str]  # the delivery thread takes those out that are kept already
-    member: Member | None = None  # whose numbered posts they are
+    texts: list[str]  # the delivery thread removes those that are stored already
+    member: Member | None = None  # of numbered posts
     number: int = 0
-    log: RoomLog | None = None  # found by the delivery thread
-    page: Page | None = None  # made by the sequencer; None where no text is left
+    log: RoomLog | None = None  # set by the delivery thread
+    page: Page | None = None  # set by the sequencer, if it can be published at once
 
     def is_continued_by(self, kind: type[Said | Acted], number: int) -> bool:
-        """Return whether what its author says next, as numbered post `number` or as none, belongs to this run."""
+        """Return whether the sender's next line, as numbered post `number` or with 0 as none, belongs to this run."""
         follows = self.number + len(self.texts) if self.number else 0
         return kind is self.kind and number == follows and len(self.texts) < RUN_LINES
 
 
 @dataclass(slots=True)
 class RefusePost:
-    """`member`'s post `number` is not said, and why; one that is kept already is acknowledged instead."""
+    """Refuse post `number` of `member`; one that is stored already is acknowledged instead."""
 
     member: Member
     number: int
     code: str
     text: str
-    stands: bool = True
+    is_known: bool = False  # set by the delivery thread: the post is stored already
 
 
 @dataclass(slots=True)
 class StoreSession:
-    """Where `state` stands now; without `ended` it may be resumed from there."""
+    """Store a session as it is now; without `ended` it can be resumed."""
 
     state: SessionState
     name: str
@@ -52,14 +53,14 @@ class StoreSession:
     room: str
     present: bool = True
     ended: bool = False
-    lock: str = ""  # the id of the room's, behind which he is
+    lock: str = ""  # the id of the key of the locked room
     away: bool = False
-    why: str = ""  # he left
+    why: str = ""  # the member left: one word
 
 
 @dataclass(slots=True)
 class SendWelcome:
-    """`/welcome` for `member`, with the number of his last post that is kept."""
+    """Send `/welcome` to `member`, with the number of their last post that is stored."""
 
     member: Member
     name: str
@@ -69,7 +70,7 @@ class SendWelcome:
 
 @dataclass(slots=True)
 class Broadcast:
-    """A line for everybody in a room that is not kept: who came, went or has a new name."""
+    """Send all subscribers of a room an event that is not stored: who joined, left or was renamed."""
 
     room: Room
     event: Event
@@ -77,7 +78,7 @@ class Broadcast:
 
 @dataclass(slots=True)
 class Subscribe:
-    """`member` receives `room` from here on, after `/entered` and the last lines before it, or those after a SEQ."""
+    """Send `member` a room from here on, after `/entered` and the last lines, or all lines after SEQ `after`."""
 
     member: Member
     room: Room
@@ -88,21 +89,21 @@ class Subscribe:
 
 @dataclass(slots=True)
 class Unsubscribe:
-    """`member` receives no room any more."""
+    """Send `member` no room any more."""
 
     member: Member
 
 
 @dataclass(slots=True)
 class ForgetHistory:
-    """What was said in a room is no longer kept, and so held nowhere; nobody is in it."""
+    """Drop the lines of an empty room from memory, since they are stored no longer."""
 
     room: str  # its key
 
 
 @dataclass(slots=True)
 class Reply:
-    """Lines for `member` alone; `at_once` they overtake all that waits for him."""
+    """Send lines to `member` alone; `at_once` they overtake all that waits for them."""
 
     member: Member
     data: bytes
@@ -111,21 +112,21 @@ class Reply:
 
 @dataclass(slots=True)
 class DeliverPrivately:
-    """A private message, for `sender` and `to`; if `to` has too much to read already, `refusal` is for `sender`.
+    """Send a private message to `sender` and `recipient`, or `refusal` to `sender` if `recipient` has too much unread.
 
-    With `answer`, that is called with what is for the sender, who is at another server; it never waits.
+    With `send_result` that is called with the bytes for the sender, who is at another server; it never waits.
     """
 
     sender: Member
-    to: Member
+    recipient: Member
     data: bytes
     refusal: bytes
-    answer: Callable[[bytes], None] | None = None
+    send_result: Callable[[bytes], None] | None = None
 
 
 @dataclass(slots=True)
 class FlushMarker:
-    """Set `event` when all that was queued for `member` before is carried out and his answers are sent."""
+    """Set `event` when everything before it is carried out and the replies to `member` are sent."""
 
     member: Member
     event: threading.Event
@@ -133,7 +134,7 @@ class FlushMarker:
 
 @dataclass(slots=True)
 class Finish:
-    """`member` gets what is left, then `data`, and then the end of the stream."""
+    """Send `member` what is left, then `data`, and then the end of the stream."""
 
     member: Member
     data: bytes
@@ -141,24 +142,24 @@ class Finish:
 
 @dataclass(slots=True)
 class CloseSubscriber:
-    """`member`'s session has read its last: send what is left, within CLOSING_SECONDS, and close."""
+    """Send `member` what is left, within CLOSING_SECONDS, and close; their session reads no more."""
 
     member: Member
 
 
 @dataclass(slots=True)
 class BacklogRead:
-    """The next lines of `past`, read from the journal, up to SEQ `after`; None where they could not be read."""
+    """Send the next lines of `backlog`, read from the journal, up to SEQ `after`; None if they could not be read."""
 
-    member: Member
-    past: Backlog
+    subscriber: Subscriber
+    backlog: Backlog
     data: bytes | None
     after: int
 
 
 @dataclass(slots=True)
 class Publish:
-    """What was said in a room, by somebody here or at another server of the same chat: the next page of its log."""
+    """Send all subscribers of a room a page that is stored: the next lines of its log, or lines after a gap."""
 
     page: Page
 

@@ -1,25 +1,22 @@
-"""The delivery thread: it numbers what is said, keeps it, and has it sent; nothing is sent that is not kept.
+"""The delivery thread: it numbers lines, stores them, and sends them to members.
 
-Whatever is for a client is an entry in one queue, so everything happens in one order. The thread takes all that is
-queued, keeps the lines of the whole batch in the journal, and then carries out entry by entry; the lines of a room
-gather meanwhile and go out together. While they are sent, more entries gather, so the busier the room, the fewer system
-calls a line costs.
+Everything for a client is an action in one queue, so that everything happens in one order. The thread takes all queued
+actions, stores the whole batch, and then carries out the actions; the new lines of a room gather meanwhile and go out
+together. While they are sent more actions are queued, so the busier the room, the fewer system calls a line costs.
 
-    start -> _run -> Fanout.wait, which brings along those who are behind
-                  -> _work -> _prepare
-                           -> _keep -> Sequencer.keep -> journal.append
-                           -> _carry_out -> the entry's own step -> Fanout
+    start -> _run -> Fanout.wait, which sends to lagging subscribers
+                  -> _work -> BatchWriter.store_next -> Sequencer.store -> LocalJournal.append
+                           -> _carry_out -> the step of each action -> Fanout
 """
 
-import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
 from loguru import logger
 
 from hubbub.protocol import HISTORY_LINES, Ack, Entered, Gap, Notice, Refused, Welcome
+from hubbub.server.delivery.action_queue import ActionQueue
 from hubbub.server.delivery.actions import (
     Action,
     BacklogRead,
@@ -38,38 +35,23 @@ from hubbub.server.delivery.actions import (
     Subscribe,
     Unsubscribe,
 )
-from hubbub.server.delivery.fanout import CHUNK_BYTES, Fanout, release
+from hubbub.server.delivery.batch_writer import RETRY_SECONDS, Batch, BatchWriter, accepted_number
+from hubbub.server.delivery.catch_up import CHUNK_BYTES
+from hubbub.server.delivery.fanout import Fanout
+from hubbub.server.delivery.open_logs import OpenLogs
+from hubbub.server.delivery.room_log import Backlog, Subscriber
 from hubbub.server.delivery.sequencer import Sequencer
 from hubbub.server.journal.history_reader import HistoryReader
-from hubbub.server.journal.journal import Journal, JournalError, Page, SessionRow
-from hubbub.server.rooms.room import Backlog, Member, Room, RoomLog, SessionState
+from hubbub.server.journal.journal import Journal, Page
+from hubbub.server.rooms.room import Member
 
-PENDING_LINES = 1_000  # of a room, not yet taken by the delivery thread; a session with more waits before it reads on
-PENDING_LINES_OF_ALL = 50_000  # of all rooms together: a thousand of them could else hold 100 MB for seconds
-PENDING_ENTRIES = 100_000  # of all kinds, queued or held; a session with something to do waits while there are more
-BATCH_LINES = 10_000  # kept at once, or other entries, some 20 ms: nobody gets the first before the last is kept
-IDLE_LOGS = 100  # logs of rooms that nobody is in, held so that a room left for a moment is still warm
-STOP_CHECK_SECONDS = 0.05  # between two looks whether all is sent, only while stopping
-RETRY_SECONDS = 0.5  # between two tries to write a journal that could not be written
-STALLED = "the server cannot write its journal just now; what you say is held and will be said when it can"
-RECOVERED = "the server can write its journal again; what was held is being said"
-
-
-@dataclass(slots=True)
-class Batch:
-    """What was taken from the queue at once, and what of it goes to the journal in one transaction."""
-
-    entries: list[Action]
-    posts: list[Post]
-    sessions: list[SessionRow]
-    ended: list[SessionRow]
-    acks: dict[Member, int]  # the highest number to acknowledge
+STOP_CHECK_SECONDS = 0.05  # between two checks whether everything is sent, only while stopping
 
 
 class Delivery:
-    """Owns the queue and the order. `start` and `stop` are for one thread, all other methods for any.
+    """Carries out actions in order. `start` and `stop` are for one thread, all other methods for any.
 
-    Lock order: the membership's, then this one's.
+    Lock order: the membership's, then the queue's.
     """
 
     def __init__(
@@ -80,442 +62,275 @@ class Delivery:
         on_failure: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Have `sequencer` keep what is said, and read the past from `journal`.
+        """Store with `sequencer`, and read history from `journal`.
 
-        `on_failure` is called on the delivery thread if it dies of a bug; `clock` gives seconds since 1970.
+        `on_failure` is called on the delivery thread if a bug ends it; `clock` gives seconds since 1970.
         """
-        self._sequencer = sequencer
         self._on_failure = on_failure
-        self._clock = clock
-        self._lock = threading.Lock()  # guards what follows, up to the next comment
-        self._space = threading.Condition(self._lock)  # told when the queue was taken
-        self._queue: list[Action] = []
-        self._counts: dict[str, int] = {}  # posts in the queue, by room
-        self._pending = 0  # the sum of that
-        self._held = 0  # entries that wait for the journal
-        self._asleep = False
-        self._stopping: float | None = None  # the monotonic time by which all must be sent
-        self._over = False  # nothing is carried out any more
-        # From here on the delivery thread's own.
-        self._logs: dict[str, RoomLog] = {}
-        self._forget_at = IDLE_LOGS
-        self._unkept: Batch | None = None  # what the journal could not take; everything else waits behind it
-        self._later: list[Action] = []  # what comes after it
-        self._retry_at = 0.0
-        self._acks: dict[Member, int] = {}  # of the batch that is carried out, those still to send
-        self._entries: list[Action] = []  # which are being kept and carried out, for whoever waits if that fails
-        self._sender = Fanout(self._fetch)
+        self._fanout = Fanout(self._read_backlog)
+        self._queue = ActionQueue(self._fanout.wake)
+        self._logs = OpenLogs(sequencer)
+        self._writer = BatchWriter(sequencer, self._logs, self._announce, clock)
         self._history_reader = HistoryReader(journal)
+        self._acks: dict[Member, int] = {}  # of the batch that is carried out, those still to send
+        self._current: list[Action] = []  # which are carried out, to be released after a failure
         self._thread = threading.Thread(target=self._run, name="delivery")  # joined by stop
         self._steps: dict[type, Callable[..., None]] = {
             Post: self._post,
-            RefusePost: self._refuse,
-            StoreSession: lambda _: None,  # _prepare has seen to it
-            SendWelcome: self._greet,
-            Broadcast: self._show,
-            Subscribe: self._enter,
-            Unsubscribe: self._depart,
-            ForgetHistory: self._forget,
-            Reply: self._answer,
-            DeliverPrivately: self._tell,
-            FlushMarker: self._mark,
+            RefusePost: self._refuse_post,
+            StoreSession: lambda _: None,  # the batch writer has stored it
+            SendWelcome: self._send_welcome,
+            Broadcast: self._broadcast,
+            Subscribe: self._subscribe,
+            Unsubscribe: self._unsubscribe,
+            ForgetHistory: self._forget_history,
+            Reply: self._reply,
+            DeliverPrivately: self._deliver_privately,
+            FlushMarker: self._set_when_flushed,
             Finish: self._finish,
-            CloseSubscriber: self._close,
-            BacklogRead: self._fetched,
-            Publish: self._arrived,
+            CloseSubscriber: self._close_subscriber,
+            BacklogRead: self._continue_backlog,
+            Publish: self._publish,
         }
 
     # ---------------------------------------------------------------------------------------------------- any thread
 
     def start(self) -> None:
-        """Start the thread, and the one that reads the past for it."""
+        """Start the delivery thread and the history reader."""
         self._history_reader.start()
         self._thread.start()
 
     def stop(self, seconds: float) -> None:
-        """Carry out all that is queued, send for at most `seconds`, close every transport and join. Idempotent."""
-        with self._lock:
-            if self._stopping is None:
-                self._stopping = time.monotonic() + seconds
-            self._space.notify_all()
+        """Carry out all queued actions, send for at most `seconds`, close every transport and join. Idempotent."""
+        self._queue.stop(seconds)
         if self._thread.ident is not None:  # it was started
             self.wake()
             self._thread.join()
         self._history_reader.stop()
         self._release()
 
-    def enqueue(self, *entries: Action) -> None:
-        """Add `entries`; the caller, who may hold the membership's lock, calls `wake` when he holds it no more."""
-        with self._lock:
-            self._queue.extend(entries)
+    def enqueue(self, *actions: Action) -> None:
+        """Append actions; the caller may hold the membership's lock, and calls `wake` after its release."""
+        self._queue.put(*actions)
 
     def wake(self) -> None:
-        """See to it that what is queued is carried out soon."""
-        with self._lock:
-            asleep, self._asleep = self._asleep, False
-        if asleep:
-            self._sender.poke()
+        """Have queued actions carried out."""
+        self._queue.wake()
 
-    def submit(self, *entries: Action) -> None:
-        """Queue and wake."""
-        self.enqueue(*entries)
-        self.wake()
+    def submit(self, *actions: Action) -> None:
+        """Enqueue and wake."""
+        self._queue.put(*actions)
+        self._queue.wake()
 
     def submit_posts(self, posts: Sequence[Post]) -> None:
-        """Queue `posts`, all for one room, waiting first while that room or all together have much pending."""
-        key = posts[0].room.key
-        lines = sum(len(post.texts) for post in posts)
-        with self._lock:
-            while self._is_much_pending(key) and self._stopping is None:
-                self._space.wait()
-            self._counts[key] = self._counts.get(key, 0) + lines
-            self._pending += lines
-            self._queue.extend(posts)
-        self.wake()
-
-    def _is_much_pending(self, key: str) -> bool:
-        return self._counts.get(key, 0) >= PENDING_LINES or self._pending >= PENDING_LINES_OF_ALL
+        """Enqueue posts for one room and wake; waits first while many lines of that room, or of all, are pending."""
+        self._queue.put_posts(posts)
+        self._queue.wake()
 
     def flush(self, member: Member) -> None:
-        """Wait until all that was queued for `member` is carried out and his answers are sent.
+        """Wait until all actions queued for `member` are carried out and their replies sent.
 
-        That has an end: who takes nothing for `sender.PROGRESS_SECONDS` is given up, and nobody waits for him.
+        This ends: a subscriber that takes nothing for PROGRESS_SECONDS is dropped, and nobody waits for it.
         """
-        event = threading.Event()
-        self.submit(FlushMarker(member, event))
-        with self._lock:
-            over = self._over
-        if not over:
-            event.wait()
+        flushed = threading.Event()
+        self.submit(FlushMarker(member, flushed))
+        if not self._queue.is_closed:
+            flushed.wait()
 
     @property
     def is_stalled(self) -> bool:
-        """Whether something that was said is not in the journal because that cannot be written.
+        """Whether lines are held since the journal cannot be written.
 
-        To be asked after `settle`, which waits until what was queued before is in the journal or held.
+        Ask after `flush`, which waits until what was queued before is stored or held.
         """
-        return self._unkept is not None
+        return self._writer.is_stalled
 
     def wait_for_space(self) -> None:
-        """Wait while more than PENDING_ENTRIES are queued or held, so that no command can fill the memory."""
-        with self._lock:
-            while len(self._queue) + self._held >= PENDING_ENTRIES and self._stopping is None:
-                self._space.wait()
+        """Wait while too many actions are queued or held, so that no command can fill the memory."""
+        self._queue.wait_for_space()
 
     # --------------------------------------------------------------------------------------------------- the thread
 
     def _run(self) -> None:
         try:
-            while not self._is_over():
+            while not self._is_done():
                 self._wait()
                 self._work()
-                self._sender.check_limits()
-        except Exception:  # noqa: BLE001  # a bug: tell all, and end the server rather than leave it mute
+                self._fanout.check_progress()
+        except Exception:  # noqa: BLE001  # a bug: end the server rather than leave it mute
             logger.exception("the delivery thread failed")
             self._on_failure()
         finally:
             self._release()
 
-    def _is_over(self) -> bool:
-        with self._lock:
-            if self._stopping is None:
-                return False
-            idle = not (self._queue or self._sender.busy or self._unkept)
-            return idle or time.monotonic() > self._stopping
+    def _is_done(self) -> bool:
+        deadline = self._queue.deadline
+        if deadline is None:
+            return False
+        idle = self._queue.is_empty() and not self._fanout.is_busy and not self._writer.is_stalled
+        return idle or time.monotonic() > deadline
 
     def _wait(self) -> None:
-        """Wait for entries, and meanwhile bring along those who are behind."""
-        with self._lock:
-            self._asleep = not self._queue
-            seconds = 0.0 if self._queue else self._longest_wait()
-        if seconds != 0.0 or self._sender.busy:
-            self._sender.wait(seconds)
+        """Wait for actions, and send to lagging subscribers meanwhile."""
+        seconds = self._longest_wait() if self._queue.prepare_to_sleep() else 0.0
+        if seconds != 0.0 or self._fanout.is_busy:
+            self._fanout.wait(seconds)
 
     def _longest_wait(self) -> float | None:
-        """How many seconds may pass before something is to be done even if nothing comes."""
-        if self._stopping is not None:
+        """Return after how many seconds there is something to do even if no action comes."""
+        if self._queue.deadline is not None:
             return STOP_CHECK_SECONDS
-        return None if self._unkept is None else RETRY_SECONDS
-
-    def _take(self) -> list[Action]:
-        with self._lock:
-            self._asleep = False
-            entries, self._queue = self._queue, []
-            self._held = len(self._later)
-        if self._unkept is None:
-            self._let_sessions_go_on()
-        return entries
-
-    def _let_sessions_go_on(self) -> None:
-        """Note that nothing is pending any more."""
-        with self._lock:
-            self._counts = {}
-            self._pending = 0
-            self._held = 0
-            self._space.notify_all()
+        return RETRY_SECONDS if self._writer.is_stalled else None
 
     def _work(self) -> None:
-        """Keep what is queued, and then carry it out. What cannot be kept holds up all but answers."""
-        entries = self._take()
-        if self._unkept is not None:
-            self._later += self._let_pass(entries)
-            if not self._keep(self._unkept):
-                return
-            self._let_sessions_go_on()
-            entries = self._later
-        self._later = entries
-        while self._later:
-            batch = self._prepare(self._next_part())
-            if not self._keep(batch):
-                self._unkept = batch
-                return
+        """Store all queued actions and carry them out, a batch at a time."""
+        actions = self._queue.take(self._writer.waiting_count)
+        was_stalled = self._writer.is_stalled
+        if was_stalled:
+            actions = self._carry_out_urgent(actions)
+        else:
+            self._queue.release()
+        self._writer.add(actions)
+        while (batch := self._writer.store_next()) is not None:
+            self._carry_out(batch)
+        if was_stalled and not self._writer.is_stalled:
+            self._queue.release()
 
-    def _next_part(self) -> list[Action]:
-        """Take the first BATCH_LINES lines out of what waits, or a run more."""
-        lines = itertools.accumulate(len(entry.texts) if type(entry) is Post else 1 for entry in self._later)
-        count = next((count for count, sum_ in enumerate(lines, 1) if sum_ >= BATCH_LINES), len(self._later))
-        part, self._later = self._later[:count], self._later[count:]
-        return part
-
-    def _let_pass(self, entries: list[Action]) -> list[Action]:
-        """Carry out what need not wait for the journal, answers and ends, and return the rest."""
-        self._entries = [entry for entry in entries if isinstance(entry, _PASSING)]
-        for entry in self._entries:
-            self._steps[type(entry)](entry)
-        self._entries = []
-        return [entry for entry in entries if not isinstance(entry, _PASSING)]
-
-    def _keep(self, batch: Batch) -> bool:
-        """Write a batch to the journal and carry it out. Return False if the journal cannot be written."""
-        stalled = self._unkept is not None
-        if stalled and time.monotonic() < self._retry_at:
-            return False
-        try:
-            self._sequencer.store(batch.posts, batch.sessions, batch.ended)
-        except JournalError as error:
-            self._retry_at = time.monotonic() + RETRY_SECONDS
-            if not stalled:
-                logger.error("{}; what is said is held until it can", error)
-                self._tell_everybody(STALLED)
-            return False
-        self._unkept = None
-        if stalled:
-            logger.info("the journal can be written again")
-            self._tell_everybody(RECOVERED)
-        self._carry_out(batch)
-        return True
-
-    def _tell_everybody(self, text: str) -> None:
-        for log in self._logs.values():
-            if log.in_step or log.behind:
-                self._sender.append(log, Notice(text).encode())
-        self._sender.flush_all()
+    def _carry_out_urgent(self, actions: list[Action]) -> list[Action]:
+        """Carry out the actions that do not wait for the journal, and return the others."""
+        self._current = [action for action in actions if isinstance(action, _URGENT)]
+        for action in self._current:
+            self._steps[type(action)](action)
+        self._current = []
+        return [action for action in actions if not isinstance(action, _URGENT)]
 
     def _carry_out(self, batch: Batch) -> None:
-        self._acks = batch.acks
-        for entry in batch.entries:
-            self._steps[type(entry)](entry)
-        self._entries = []
-        self._sender.flush_all()
+        self._current, self._acks = batch.actions, batch.acks
+        for action in batch.actions:
+            self._steps[type(action)](action)
+        self._current = []
+        self._fanout.flush_all()
         for member in list(self._acks):
             self._acknowledge(member)
-        self._forget_idle_logs()
+        self._logs.close_idle()
 
-    def _prepare(self, entries: list[Action]) -> Batch:
-        """Leave out what was taken already, and gather what is to be kept."""
-        batch = Batch(entries, [], [], [], {})
-        self._entries = entries
-        now = int(self._clock() * 1000)
-        changed: dict[SessionState, None] = {}
-        for entry in entries:
-            if type(entry) is Post:
-                if entry.member is not None:
-                    taken = self._accept(entry.member, entry.number, len(entry.texts), changed)
-                    del entry.texts[:taken]
-                    entry.number += taken
-                    batch.acks[entry.member] = accepted(entry.member)
-                if entry.texts:
-                    entry.log = self._log_of(entry.room)
-                    batch.posts.append(entry)
-            elif type(entry) is RefusePost:
-                entry.stands = not self._accept(entry.member, entry.number, 1, changed)
-                if not entry.stands:
-                    batch.acks[entry.member] = accepted(entry.member)
-            elif type(entry) is StoreSession:
-                state = entry.state
-                state.name, state.color, state.room = entry.name, entry.color, entry.room
-                state.present, state.ended, state.lock = entry.present, entry.ended, entry.lock
-                state.away, state.why = entry.away, entry.why
-                changed[state] = None
-        for state in changed:
-            (batch.ended if state.ended else batch.sessions).append(row_of(state, now))
-        return batch
+    def _announce(self, text: str) -> None:
+        """Show a notice to all members."""
+        for log in self._logs:
+            if log.has_subscribers:
+                self._fanout.announce(log, Notice(text).encode())
+        self._fanout.flush_all()
 
-    def _accept(self, member: Member, number: int, count: int, changed: dict[SessionState, None]) -> int:
-        """Take a member's posts `number` and as many that follow it; return how many were taken already."""
-        before = accepted(member)
-        last = number + count - 1
-        if last > before:
-            assert member.state is not None  # accepted has looked
-            member.state.accepted = last
-            changed[member.state] = None
-        return max(0, before - number + 1)
+    def _release(self) -> None:
+        """Release all who wait. Called when the thread ends, and once more after it for late actions."""
+        queued = self._queue.close()
+        self._fanout.close()
+        unfinished = [*self._current, *self._writer.drain(), *queued]
+        self._current = []
+        for action in unfinished:
+            if isinstance(action, FlushMarker):
+                action.event.set()
+            elif isinstance(action, CloseSubscriber):
+                action.member.subscriber.close()
 
-    def _log_of(self, room: Room) -> RoomLog:
-        log = self._logs.get(room.key)
-        if log is None:
-            log = self._logs[room.key] = RoomLog(room.key, room.name, self._sequencer.open_room(room.key))
-        return log
+    # --------------------------------------------------------------------------------------------- action by action
 
-    def _forget_idle_logs(self) -> None:
-        if len(self._logs) <= self._forget_at:
-            return
-        idle = [key for key, log in self._logs.items() if not log.in_step and not log.behind]
-        for key in idle[:-IDLE_LOGS]:
-            del self._logs[key]
-            self._sequencer.close_room(key)
-        self._forget_at = 2 * len(self._logs) + IDLE_LOGS  # so that looking through them stays rare
+    def _post(self, action: Post) -> None:
+        if action.page and action.log:  # otherwise it follows as a `Publish`, or no text was left
+            self._fanout.publish(action.log, action.page)
 
-    # --------------------------------------------------------------------------------------------- entry by entry
+    def _publish(self, action: Publish) -> None:
+        if log := self._logs.find(action.page.key):
+            self._fanout.publish(log, action.page)
 
-    def _post(self, entry: Post) -> None:
-        if entry.page and entry.log:
-            self._sender.append(entry.log, entry.page.data, len(entry.texts))
+    def _refuse_post(self, action: RefusePost) -> None:
+        if not action.is_known:
+            refused = Refused(action.number, action.code, action.text)
+            self._fanout.reply(action.member.subscriber, refused.encode())
 
-    def _refuse(self, entry: RefusePost) -> None:
-        if entry.stands:
-            self._sender.answer(entry.member, Refused(entry.number, entry.code, entry.text).encode())
+    def _send_welcome(self, action: SendWelcome) -> None:
+        welcome = Welcome(action.name, action.color, action.token, accepted_number(action.member))
+        self._fanout.reply(action.member.subscriber, welcome.encode())
 
-    def _greet(self, entry: SendWelcome) -> None:
-        welcome = Welcome(entry.name, entry.color, entry.token, accepted(entry.member))
-        self._sender.answer(entry.member, welcome.encode())
+    def _broadcast(self, action: Broadcast) -> None:
+        if log := self._logs.find(action.room.key):
+            self._fanout.broadcast(log, action.event.encode())
 
-    def _show(self, entry: Broadcast) -> None:
-        log = self._logs.get(entry.room.key)
-        if log is None:  # nobody is there to see it
-            return
-        if log.kept > log.tail.seq:  # what was said before is still to come back
-            log.later.append((log.kept, entry.event.encode()))
-        else:
-            self._sender.append(log, entry.event.encode())
-
-    def _enter(self, entry: Subscribe) -> None:
-        log = self._log_of(entry.room)
-        log.name = entry.room.name
+    def _subscribe(self, action: Subscribe) -> None:
+        log = self._logs.open(action.room)
+        log.name = action.room.name
         last = log.tail.seq
-        after = max(0, last - HISTORY_LINES) if entry.after is None else min(entry.after, last)
-        self._sender.enter(entry.member, log, Entered(log.name, last, entry.people, entry.flags).encode(), after)
+        after = max(0, last - HISTORY_LINES) if action.after is None else min(action.after, last)
+        entered = Entered(log.name, last, action.people, action.flags)
+        self._fanout.subscribe(action.member.subscriber, log, entered.encode(), after)
 
-    def _depart(self, entry: Unsubscribe) -> None:
-        self._sender.depart(entry.member)
+    def _unsubscribe(self, action: Unsubscribe) -> None:
+        self._fanout.unsubscribe(action.member.subscriber)
 
-    def _forget(self, entry: ForgetHistory) -> None:
-        if log := self._logs.get(entry.room):  # the log itself stays: a line of this batch may have its number already
-            log.tail.forget()
+    def _forget_history(self, action: ForgetHistory) -> None:
+        if log := self._logs.find(action.room):  # the log stays: lines of this batch may be numbered
+            log.tail.clear()
 
-    def _answer(self, entry: Reply) -> None:
-        if entry.at_once:
-            self._sender.interject(entry.member, entry.data)
+    def _reply(self, action: Reply) -> None:
+        if action.at_once:
+            self._fanout.send_first(action.member.subscriber, action.data)
         else:
-            self._sender.answer(entry.member, entry.data)
+            self._fanout.reply(action.member.subscriber, action.data)
 
-    def _tell(self, entry: DeliverPrivately) -> None:
-        told = self._sender.tell(entry.to, entry.data)
-        if entry.answer is not None:
-            entry.answer(entry.data if told else entry.refusal)
-        elif not told or entry.sender is not entry.to:
-            self._sender.answer(entry.sender, entry.data if told else entry.refusal)
+    def _deliver_privately(self, action: DeliverPrivately) -> None:
+        delivered = self._fanout.deliver_privately(action.recipient.subscriber, action.data)
+        result = action.data if delivered else action.refusal
+        if action.send_result is not None:
+            action.send_result(result)
+        elif not delivered or action.sender is not action.recipient:
+            self._fanout.reply(action.sender.subscriber, result)
 
-    def _mark(self, entry: FlushMarker) -> None:
-        self._sender.mark(entry.member, entry.event)
+    def _set_when_flushed(self, action: FlushMarker) -> None:
+        self._fanout.set_when_flushed(action.member.subscriber, action.event)
 
     def _acknowledge(self, member: Member) -> None:
-        """Acknowledge what a member posted in this batch, once."""
+        """Acknowledge the posts of a member in this batch, once."""
         if number := self._acks.pop(member, 0):
-            self._sender.acknowledge(member, Ack(number).encode())
+            self._fanout.acknowledge(member.subscriber, Ack(number).encode())
 
-    def _finish(self, entry: Finish) -> None:
-        self._acknowledge(entry.member)
-        self._sender.finish(entry.member, entry.data)
+    def _finish(self, action: Finish) -> None:
+        self._acknowledge(action.member)
+        self._fanout.finish(action.member.subscriber, action.data)
 
-    def _close(self, entry: CloseSubscriber) -> None:
-        self._sender.close_member(entry.member)
+    def _close_subscriber(self, action: CloseSubscriber) -> None:
+        self._fanout.close_subscriber(action.member.subscriber)
 
-    def _fetched(self, entry: BacklogRead) -> None:
-        self._sender.fetched(entry.member, entry.past, entry.data, entry.after)
+    def _continue_backlog(self, action: BacklogRead) -> None:
+        self._fanout.continue_backlog(action.subscriber, action.backlog, action.data, action.after)
 
-    def _arrived(self, entry: Publish) -> None:
-        page, log = entry.page, self._logs.get(entry.page.key)
-        if log is None or page.last <= log.tail.seq:  # nobody is there, or it is there already
-            return
-        if page.first != log.tail.seq + 1:
-            self._sender.append(log, Gap(log.name, log.tail.seq + 1, page.first - 1).encode())
-            log.tail.skip_to(page.first - 1)
-        self._sender.append(log, page.data, page.last - page.first + 1)
-        while log.later and log.later[0][0] <= page.last:
-            self._sender.append(log, log.later.popleft()[1])
-
-    def _fetch(self, member: Member, past: Backlog) -> None:
-        """Have the next lines of a stretch read from the journal; they come back as an entry."""
-        log, after, upto = past.log, past.after, past.upto
-        assert log is not None  # a stretch without a room has no lines
+    def _read_backlog(self, subscriber: Subscriber, backlog: Backlog) -> None:
+        """Request the next lines of a backlog from the journal; they come back as an action."""
+        log, after, upto = backlog.log, backlog.after, backlog.upto
+        assert log is not None  # a backlog without a log has no lines
 
         def done(pages: list[Page] | None) -> None:
             if pages is None:
-                self.submit(BacklogRead(member, past, None, after))
+                self.submit(BacklogRead(subscriber, backlog, None, after))
                 return
             reached = pages[-1].last if sum(len(page.data) for page in pages) >= CHUNK_BYTES else upto
-            self.submit(BacklogRead(member, past, b"".join(with_gaps(log.name, pages, after, reached)), reached))
+            data = b"".join(with_gaps(log.name, pages, after, reached))
+            self.submit(BacklogRead(subscriber, backlog, data, reached))
 
         self._history_reader.request(log.key, after, upto, CHUNK_BYTES, done)
 
-    def _release(self) -> None:
-        """Let go of everybody. Called when the thread ends, and once more after it for latecomers."""
-        with self._lock:
-            self._over = True
-            self._stopping = self._stopping or time.monotonic()
-            entries, self._queue = self._queue, []
-            self._asleep = False
-            self._space.notify_all()
-        self._sender.close()
-        if self._unkept is not None:
-            held = [*self._unkept.entries, *self._later]
-            lines = sum(len(entry.texts) for entry in held if isinstance(entry, Post))
-            logger.error("{} lines could not be kept and were not said", lines)
-        entries = [*self._entries, *(self._unkept.entries if self._unkept else ()), *self._later, *entries]
-        self._unkept, self._later, self._entries = None, [], []
-        for entry in entries:
-            if isinstance(entry, FlushMarker):
-                entry.event.set()
-            elif isinstance(entry, CloseSubscriber):
-                release(entry.member)
+
+# Carried out even while the journal cannot be written: they publish no line, and a client that goes frees its socket.
+_URGENT = (Reply, DeliverPrivately, FlushMarker, BacklogRead, Finish, CloseSubscriber)
 
 
-# What goes on while the journal cannot be written: it says nothing in a room, and who goes must not hold a descriptor.
-_PASSING = (Reply, DeliverPrivately, FlushMarker, BacklogRead, Finish, CloseSubscriber)
-
-
-def accepted(member: Member) -> int:
-    """Return the number of a member's last post that was taken."""
-    assert member.state is not None  # whoever has a name has one
-    return member.state.accepted
-
-
-def row_of(state: SessionState, now: int) -> SessionRow:
-    """Return what is kept of a session; `now` is in milliseconds since 1970."""
-    where = (state.name, state.color, state.room)
-    now_he_is = (state.verifier, state.away, state.why)
-    return SessionRow(state.token_hash, *where, state.accepted, state.present, now, state.lock, *now_he_is)
-
-
-def with_gaps(room: str, pages: Sequence[Page], after: int, upto: int) -> list[bytes]:
-    """Return the lines of `pages` as they go out, with a Gap wherever a SEQ with after < SEQ <= upto is missing."""
-    shown: list[bytes] = []
+def with_gaps(room: str, pages: Iterable[Page], after: int, upto: int) -> list[bytes]:
+    """Return the lines of `pages`, with a `/gap` wherever a SEQ with after < SEQ <= upto is missing."""
+    pieces: list[bytes] = []
     for page in pages:
         if page.first > after + 1:
-            shown.append(Gap(room, after + 1, page.first - 1).encode())
-        shown.append(page.data)
+            pieces.append(Gap(room, after + 1, page.first - 1).encode())
+        pieces.append(page.data)
         after = page.last
     if after < upto:
-        shown.append(Gap(room, after + 1, upto).encode())
-    return shown
+        pieces.append(Gap(room, after + 1, upto).encode())
+    return pieces

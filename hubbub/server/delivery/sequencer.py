@@ -1,4 +1,4 @@
-"""The sequencer: what is said gets its SEQs and is in the journal before anybody sees it."""
+"""The sequencer numbers posts and stores them: no line is sent that is not stored."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,50 +9,51 @@ from hubbub.server.journal.journal import LocalJournal, Page, SessionRow, page_o
 
 
 class Sequencer(Protocol):
-    """What the delivery thread needs to have something kept. For that thread alone."""
+    """Gives lines their SEQs and stores them. For the delivery thread alone."""
 
     def store(self, posts: Sequence[Post], sessions: Sequence[SessionRow], ended: Sequence[SessionRow]) -> None:
-        """Keep what is given and forget the sessions `ended`: all of it, or nothing and raise JournalError.
+        """Store posts and sessions and delete the sessions `ended`: all, or nothing and raise JournalError.
 
-        May be called again with what it raised for. A post that has its `page` then is to be sent by whoever called;
-        one that has none comes back as an `Arrived`, in the order that all servers of the chat have in common.
+        Sets the `page` of each post that can be published at once. Of any other post the log expects the lines; their
+        page follows as a `Publish`. The delivery thread repeats a call that raised.
         """
 
     def open_room(self, key: str) -> int:
-        """Return the SEQ of a room's last line; what others say there comes from now on. Never waits."""
+        """Return the SEQ of a room's last line; its next lines are to be published from now on. Never waits."""
 
     def close_room(self, key: str) -> None:
-        """Want nothing more of a room. Never waits."""
+        """Publish nothing more of a room. Never waits."""
 
 
 class LocalSequencer:
-    """The sequencer of the only server of a chat: it counts."""
+    """The sequencer of a single server: it counts the lines of each room itself."""
 
     def __init__(self, journal: LocalJournal, clock: Callable[[], float] = time.time) -> None:
         """`clock` gives seconds since 1970."""
         self._journal = journal
         self._clock = clock
+        self._last_seqs: dict[str, int] = {}  # given to lines of the open rooms, by room key
 
     def store(self, posts: Sequence[Post], sessions: Sequence[SessionRow], ended: Sequence[SessionRow]) -> None:
-        """Give each post its page, and have the journal keep all of it. Raises JournalError."""
+        """Set the page of each post, and append all pages to the journal. Raises JournalError."""
         now = int(self._clock() * 1000)
         pages = [post.page or self._number(post, now) for post in posts]
         if pages or sessions or ended:
             self._journal.append(pages, sessions, [row.token_hash for row in ended])
 
     def _number(self, post: Post, now: int) -> Page:
-        """Give what was said its SEQs and TIME."""
-        log = post.log
-        assert log is not None  # the delivery thread has found it
-        first = log.number + 1
-        log.number += len(post.texts)
-        said = (post.kind, post.name, post.color, post.texts)
-        post.page = page_of_run(log.key, post.room.name, first, now, *said)
+        """Give the lines of a post their SEQs and TIME."""
+        room, texts = post.room, post.texts
+        first = self._last_seqs[room.key] + 1
+        self._last_seqs[room.key] += len(texts)
+        post.page = page_of_run(room.key, room.name, first, now, post.kind, post.name, post.color, texts)
         return post.page
 
     def open_room(self, key: str) -> int:
         """Return the SEQ of a room's last line."""
-        return self._journal.last_seq(key)
+        seq = self._last_seqs[key] = self._journal.last_seq(key)
+        return seq
 
     def close_room(self, key: str) -> None:
-        """Do nothing: nobody else speaks there."""
+        """Count the lines of a room no longer."""
+        del self._last_seqs[key]

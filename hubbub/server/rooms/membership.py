@@ -47,9 +47,10 @@ from hubbub.server.delivery.actions import (
     Unsubscribe,
 )
 from hubbub.server.delivery.delivery import Delivery
+from hubbub.server.delivery.transport import NullTransport
 from hubbub.server.journal.journal import Journal, JournalError, SessionRow
 from hubbub.server.others import Nobody, Others
-from hubbub.server.rooms.room import Member, NullTransport, Room, SessionState
+from hubbub.server.rooms.room import Member, Room, SessionState
 
 TOKEN_HASH_BYTES = 16  # of BLAKE2b; a token is 128 random bits, so it needs no salt
 
@@ -402,7 +403,7 @@ class Membership:
         """Have somebody be here, away, as he was when the server ended."""
         room = self._room_again(row.room, row.lock)
         self._open(room)
-        member = Member(NullTransport(), room=room, last_active=self._uptime(), closed=True)
+        member = Member(NullTransport(), room=room, last_active=self._uptime())
         state = self._states[row.token_hash] = state_of(row)
         self._seat(member, state, row.name, row.color)
         self._give_name(member)

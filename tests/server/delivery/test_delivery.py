@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hubbub.protocol import Acted, Entered, Notice, Said
-from hubbub.server.delivery import fanout as sender
+from hubbub.server.delivery import fanout, slow_consumers
 from hubbub.server.delivery.actions import (
     RUN_LINES,
     Broadcast,
@@ -24,12 +24,13 @@ from hubbub.server.delivery.actions import (
     Unsubscribe,
 )
 from hubbub.server.delivery.delivery import Delivery, with_gaps
-from hubbub.server.delivery.fanout import OUTBOX_BYTES, PAST_STRETCHES
 from hubbub.server.delivery.sequencer import LocalSequencer
+from hubbub.server.delivery.slow_consumers import BACKLOG_ROOMS, OUTBOX_BYTES
+from hubbub.server.delivery.tail import TAIL_PAGES
 from hubbub.server.journal.journal import JournalError, LocalJournal, Page, SessionRow
 from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.network.transport import SocketTransport
-from hubbub.server.rooms.room import TAIL_PAGES, Member, Room
+from hubbub.server.rooms.room import Member, Room
 from testing.waiting import TIMEOUT_SECONDS, eventually
 
 
@@ -187,7 +188,7 @@ def test_who_comes_and_goes_splits_nobody_elses_batch() -> None:
 
 def test_what_follows_at_once_gathers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first line goes out at once; those that follow soon go together, a little later."""
-    monkeypatch.setattr(sender, "GATHER_SECONDS", 0.2)
+    monkeypatch.setattr(fanout, "GATHER_SECONDS", 0.2)
     with delivering() as delivery:
         member, transport = person()
         delivery.submit(Subscribe(member, ROOM, 1))
@@ -202,7 +203,7 @@ def test_what_follows_at_once_gathers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_gathers_waits_no_longer_than_it_is_worth(monkeypatch: pytest.MonkeyPatch) -> None:
     """Enough of it goes at once, and a stop sends what there is."""
-    monkeypatch.setattr(sender, "GATHER_SECONDS", 0.5)
+    monkeypatch.setattr(fanout, "GATHER_SECONDS", 0.5)
     with delivering() as delivery:
         member, transport = person()
         delivery.submit(Subscribe(member, ROOM, 1), post(ROOM, "first"))
@@ -375,7 +376,7 @@ def test_a_question_overtakes_a_long_past(reader: Reader) -> None:
 def test_who_goes_to_and_fro_without_reading_goes(reader: Reader) -> None:
     """What waits for one member holds the tails of a few rooms at the most."""
     with delivering() as delivery:
-        for number in range(PAST_STRETCHES + 3):
+        for number in range(BACKLOG_ROOMS + 3):
             room = Room(f"r{number}", f"r{number}")
             delivery.submit(Subscribe(reader.member, room, 1))
             delivery.submit_posts(filler(room, 100))
@@ -385,8 +386,8 @@ def test_who_goes_to_and_fro_without_reading_goes(reader: Reader) -> None:
 
 def test_a_closing_member_has_no_more_time_for_each_byte(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who reads a little now and then is closed when the time for closing is over."""
-    monkeypatch.setattr(sender, "CLOSING_SECONDS", 0.3)
-    monkeypatch.setattr(sender, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(slow_consumers, "CLOSING_SECONDS", 0.3)
+    monkeypatch.setattr(slow_consumers, "CHECK_SECONDS", 0.05)
     with delivering() as delivery:
         delivery.submit(Subscribe(reader.member, ROOM, 1))
         delivery.submit_posts(filler(ROOM, LINES))
@@ -394,7 +395,7 @@ def test_a_closing_member_has_no_more_time_for_each_byte(reader: Reader, monkeyp
 
         def closed_while_reading() -> bool:
             reader.far.recv(300)
-            return reader.member.closed
+            return reader.member.subscriber.closed
 
         assert eventually(closed_while_reading)
 
@@ -532,7 +533,7 @@ def test_a_broken_journal_ends_the_server_loudly() -> None:
 
 def test_all_rooms_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who speaks in another room waits as well, until what is pending is taken."""
-    monkeypatch.setattr("hubbub.server.delivery.delivery.PENDING_LINES_OF_ALL", 10)
+    monkeypatch.setattr("hubbub.server.delivery.action_queue.PENDING_LINES_OF_ALL", 10)
     delivery = lone_delivery(MemoryJournal())
     delivery.submit_posts([post(ROOM, str(number)) for number in range(10)])
     waiting = threading.Thread(target=delivery.submit_posts, args=([post(Room("new", "new"), "late")],))

@@ -381,7 +381,7 @@ def test_who_waited_for_space_goes_on(tmp_path: Path) -> None:
         lines = b"x\n" * 4_000
         flood = threading.Thread(target=alice.send_bytes, args=(lines,))
         flood.start()
-        assert eventually(lambda: sum(server._context.delivery._counts.values()) >= 1_000)
+        assert eventually(lambda: sum(server._context.delivery._queue._lines.values()) >= 1_000)
         journal.fails.clear()
         alice.read_until("/say lobby 4001 ")
         flood.join()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hubbub.server.rooms.room import TAIL_BYTES, TAIL_PAGES, Tail
+from hubbub.server.delivery.tail import TAIL_BYTES, TAIL_PAGES, Tail
 
 
 def filled(*pages: bytes) -> Tail:
@@ -21,26 +21,30 @@ def test_lines_without_a_seq_take_a_place_but_no_number() -> None:
     assert ([page.last for page in tail.pages], tail.end, tail.seq) == ([2, 2, 3], 13, 3)
 
 
-def test_kept_leaves_out_presence() -> None:
+def test_read_numbered_leaves_out_presence() -> None:
     """`kept` returns what a journal would: numbered lines alone."""
     tail = filled(b"1\n2\n")
     tail.append(b"joined\n", 0)
-    assert tail.kept(1, 2, 99) == (b"2\n", 2)
+    assert tail.read_numbered(1, 2, 99) == (b"2\n", 2)
 
 
 @pytest.mark.parametrize(
     ("after", "upto", "lines"),
     [(0, 6, b"1\n2\n3\n4\n5\n6\n"), (1, 5, b"2\n3\n4\n5\n"), (2, 4, b"3\n4\n"), (3, 3, b""), (3, 4, b"4\n")],
 )
-def test_kept_cuts_pages(after: int, upto: int, lines: bytes) -> None:
+def test_read_numbered_cuts_pages(after: int, upto: int, lines: bytes) -> None:
     """Of a page come those lines that are asked for."""
-    assert filled(b"1\n2\n3\n", b"4\n", b"5\n6\n").kept(after, upto, 99) == (lines, upto)
+    assert filled(b"1\n2\n3\n", b"4\n", b"5\n6\n").read_numbered(after, upto, 99) == (lines, upto)
 
 
-def test_kept_ends_with_the_page_that_reaches_the_size() -> None:
+def test_read_numbered_ends_with_the_page_that_reaches_the_size() -> None:
     """It says how far that is, for whoever goes on from there."""
     tail = filled(b"1\n2\n3\n", b"4\n", b"5\n6\n")
-    assert [tail.kept(1, 6, size) for size in (4, 5, 7)] == [(b"2\n3\n", 3), (b"2\n3\n4\n", 4), (b"2\n3\n4\n5\n6\n", 6)]
+    assert [tail.read_numbered(1, 6, size) for size in (4, 5, 7)] == [
+        (b"2\n3\n", 3),
+        (b"2\n3\n4\n", 4),
+        (b"2\n3\n4\n5\n6\n", 6),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +68,7 @@ def test_a_place_is_the_same_after_a_trim() -> None:
     """What is dropped moves the start, and not the places of what is left."""
     tail = filled(*[b"%d\n" % number for number in range(10, 10 + TAIL_PAGES + 7)])
     tail.trim()
-    assert (len(tail.pages), tail.floor, tail.start) == (TAIL_PAGES, 7, 21)
+    assert (len(tail.pages), tail.base_seq, tail.start) == (TAIL_PAGES, 7, 21)
     assert (tail.read(24, 1), tail.seq_at(24)) == (b"18\n", 8)
 
 

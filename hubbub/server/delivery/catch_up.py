@@ -1,0 +1,126 @@
+"""How one subscriber gets what it still has to get: replies, lines from before its position, and the log from there on.
+
+The lines come from the tail of the log in memory or, further back, from the journal, a chunk at a time.
+"""
+
+import time
+from collections.abc import Callable
+
+from hubbub.server.delivery.room_log import Backlog, Subscriber
+from hubbub.server.delivery.slow_consumers import SlowConsumers
+
+CHUNK_BYTES = 262_144  # of one send to a lagging subscriber, and of one read from the journal
+
+
+class CatchUp:
+    """Sends what one subscriber still has to get, until it has all or its socket takes no more."""
+
+    def __init__(self, slow_consumers: SlowConsumers, read_backlog: Callable[[Subscriber, Backlog], None]) -> None:
+        """`read_backlog` has the next lines of a backlog read from the journal; `continue_backlog` is called then."""
+        self._slow_consumers = slow_consumers
+        self._read_backlog = read_backlog
+
+    def advance(self, subscriber: Subscriber) -> None:
+        """Send what comes next, until the subscriber has all or its socket takes no more."""
+        if subscriber.closed:
+            return
+        while self._send_next(subscriber):
+            pass
+        subscriber.set_flush_events()
+        if subscriber.has_all:
+            self._finish(subscriber)
+        elif self._slow_consumers.is_reading(subscriber) and not (subscriber.sending or subscriber.outbox):
+            self._slow_consumers.unwatch(subscriber)  # `continue_backlog` advances it
+        else:
+            if (log := subscriber.log) is not None and subscriber in log.live:
+                log.mark_lagging(subscriber, log.unflushed_bytes)
+            self._slow_consumers.watch(subscriber)
+
+    def continue_backlog(self, subscriber: Subscriber, backlog: Backlog, data: bytes | None, after: int) -> None:
+        """Send lines of a backlog that were read from the journal, up to SEQ `after`.
+
+        With None, since they could not be read, the subscriber is dropped: its client can resume later.
+        """
+        self._slow_consumers.end_reading(subscriber)
+        backlog.after = after
+        if data is None:
+            self._slow_consumers.drop(subscriber)
+        elif backlog in subscriber.backlogs:
+            subscriber.sending += data  # both are whole lines
+            self.advance(subscriber)
+
+    def hold_rest(self, subscriber: Subscriber, data: bytes, sent: int) -> int:
+        """Hold the rest of a line of which only a part was sent; return the offset in `data` of the next line.
+
+        What follows that line is in the tail, once for all who lag.
+        """
+        if not sent or data[sent - 1] == 0x0A:
+            return sent
+        end = data.index(b"\n", sent) + 1
+        subscriber.sending = data[sent:end]
+        return end
+
+    def _finish(self, subscriber: Subscriber) -> None:
+        self._slow_consumers.unwatch(subscriber)
+        if subscriber.log is not None:
+            subscriber.log.mark_live(subscriber)
+        if subscriber.finishing:
+            subscriber.transport.end_writing()
+        if subscriber.closing:
+            subscriber.close()
+
+    def _send_next(self, subscriber: Subscriber) -> bool:
+        """Send one chunk. Return whether the socket took all of it, so that another one may follow."""
+        if not subscriber.sending:
+            subscriber.sending = self._next_chunk(subscriber)
+        if not subscriber.sending:
+            return self._send_log(subscriber)
+        subscriber.sending = subscriber.sending[self._send(subscriber, subscriber.sending) :]
+        return not subscriber.sending
+
+    def _send(self, subscriber: Subscriber, data: bytes) -> int:
+        sent = subscriber.send(data)
+        if sent and not subscriber.closing:  # the time for closing is not extended by progress
+            subscriber.progress_at = time.monotonic()
+        return sent
+
+    def _next_chunk(self, subscriber: Subscriber) -> bytes:
+        """Return the next replies or backlog lines; nothing if there are none, or they are being read."""
+        if subscriber.outbox:
+            replies, subscriber.outbox = subscriber.outbox, []
+            return b"".join(replies)
+        while subscriber.backlogs and not self._slow_consumers.is_reading(subscriber):
+            if chunk := self._next_of_backlog(subscriber, subscriber.backlogs[0]):
+                return chunk
+        return b""
+
+    def _next_of_backlog(self, subscriber: Subscriber, backlog: Backlog) -> bytes:
+        """Return the next lines of a backlog, and remove it after its last; start reading lines that are not here."""
+        chunk, backlog.head = backlog.head, b""
+        if backlog.log is None or backlog.after >= backlog.upto:
+            subscriber.backlogs.pop(0)
+        elif (tail := backlog.log.tail).has_all_after(backlog.after):
+            lines, backlog.after = tail.read_numbered(backlog.after, min(backlog.upto, tail.seq), CHUNK_BYTES)
+            chunk += lines
+        elif not chunk:  # the head goes first
+            self._slow_consumers.start_reading(subscriber)
+            self._read_backlog(subscriber, backlog)
+        return chunk
+
+    def _send_log(self, subscriber: Subscriber) -> bool:
+        """Send the next lines of the log; those that have dropped out of its tail become a backlog."""
+        log = subscriber.log
+        if subscriber.backlogs or log is None or subscriber not in log.lagging:
+            return False
+        tail = log.tail
+        if subscriber.offset == tail.end:
+            return False
+        if subscriber.offset < tail.start:
+            subscriber.backlogs.append(Backlog(b"", log, subscriber.seq, tail.base_seq))
+            subscriber.offset, subscriber.seq = tail.start, tail.base_seq
+            return True
+        data = tail.read(subscriber.offset, CHUNK_BYTES)
+        sent = self._send(subscriber, data)
+        subscriber.offset += sent if sent == len(data) else self.hold_rest(subscriber, data, sent)
+        subscriber.seq = tail.seq_at(subscriber.offset)
+        return sent == len(data)
