@@ -134,9 +134,9 @@ def _command_words(key: str) -> Iterable[Candidate]:
 
 
 def _members(key: str, names: Iterable[Member], end: str) -> Iterable[Candidate]:
-    for person in names:
-        if fold_name(person.name).startswith(key):
-            yield Candidate(person.name + end, person.name, style=person.color)
+    for member in names:
+        if fold_name(member.name).startswith(key):
+            yield Candidate(member.name + end, member.name, style=member.color)
 
 
 def _rooms(key: str, rooms: Iterable[RoomRow]) -> Iterable[Candidate]:

@@ -20,7 +20,7 @@ class Progress:
     """
 
     def __init__(self, changed: threading.Condition, timeout: float) -> None:
-        """Let `wait_for` give up after `timeout` seconds without progress."""
+        """`wait_for` gives up after `timeout` seconds without progress."""
         self._changed = changed
         self._timeout = timeout
         self._heard_at = time.monotonic()

@@ -27,6 +27,25 @@ def test_user_of_the_last_run_is_not_asked(tmp_path: Path, server: FakeServer) -
         assert server.accept().greet() == "/name alba pink"
 
 
+def test_settings_of_version_0_1_0_are_used(tmp_path: Path, server: FakeServer) -> None:
+    """They are in a folder of another name, and the log says so."""
+    folder = tmp_path / ".config" / "chat-room"
+    folder.mkdir(parents=True)
+    settings = {"name": "alice", "color": "red", "server": server.address, "ignored": ["bob"], "notify": {}}
+    (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    (folder / "history").write_text("\n#\n+what I wrote\n", encoding="utf-8")
+    (folder / "secret").write_text("00" * 32 + "\n", encoding="utf-8")
+    with client_on_terminal(tmp_path) as terminal:
+        peer = server.accept()
+        assert peer.greet() == "/name alice red"
+        peer.send("/welcome alice red token 0", "/entered lobby 0 1 -")
+        terminal.wait_for_input("lobby> ")
+        terminal.type("\x1b[A")
+        terminal.wait_for_input("lobby> what I wrote")
+    assert not (tmp_path / ".config" / "hubbub").exists()
+    assert f"folder of an earlier version: {folder}" in (tmp_path / "client.log").read_text(encoding="utf-8")
+
+
 def test_user_of_a_pipe_is_not_stored(tmp_path: Path, server: FakeServer) -> None:
     """The name of a program does not become the name of the user."""
     with client_in_pipe(tmp_path, server.address, "--name", "bot") as process:

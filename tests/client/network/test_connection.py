@@ -15,7 +15,7 @@ from loguru import logger
 
 from hubbub.client.network import connection
 from hubbub.client.network.connection import Backoff, Callbacks, Connection, UselessError
-from hubbub.client.network.dialer import AnyDialer, Dialer
+from hubbub.client.network.dialer import Dialer
 from hubbub.protocol import LINE_BYTES, Event, Exit, Hello, Me, Notice, Pong, Say, Welcome
 from testing.fake_server import WAIT_SECONDS, FakePeer, FakeServer
 
@@ -409,31 +409,3 @@ def test_close_may_be_called_again_and_before_start() -> None:
         client.connection.close()
         client.connection.close()
         assert server.accept().receive() == ""
-
-
-def unused_port() -> int:
-    """Return a port at which nobody is any more."""
-    with FakeServer() as gone:
-        return gone.port
-
-
-def test_connect_to_nobody_raises() -> None:
-    """OSError, at once."""
-    with pytest.raises(ConnectionRefusedError):
-        Dialer(HOST, unused_port()).connect()
-
-
-def test_of_several_servers_the_next_is_tried() -> None:
-    """First in the order in which they are named; each time that one is needed from the one after the last."""
-    with FakeServer() as first, FakeServer() as second:
-        dialer = AnyDialer([Dialer(HOST, port) for port in (unused_port(), first.port, second.port)])
-        for server in (first, second, first):
-            dialer.connect().close()
-            server.accept().close()
-
-
-def test_where_none_of_several_servers_answers() -> None:
-    """The error is the last one's."""
-    dialer = AnyDialer([Dialer(HOST, unused_port()), Dialer(HOST, unused_port())])
-    with pytest.raises(ConnectionRefusedError):
-        dialer.connect()

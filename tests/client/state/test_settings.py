@@ -17,7 +17,7 @@ import pytest
 
 from hubbub.client.state import private_files as folder_module
 from hubbub.client.state import settings as settings_module
-from hubbub.client.state.private_files import config_folder, locked, replace_private
+from hubbub.client.state.private_files import locked
 from hubbub.client.state.settings import (
     IGNORED_MAX,
     NOTIFY_MAX,
@@ -160,13 +160,6 @@ def test_nothing_is_left_beside_the_file(folder: Path, monkeypatch: pytest.Monke
     with pytest.raises(SettingsError):
         file.change(called("carol"))
     assert {path.name for path in folder.iterdir()} == {"settings.json", "lock"}
-
-
-def test_the_folder_is_that_of_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It has the name of the program, and nothing is made by asking for it."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert config_folder().name == "hubbub"
-    assert list(tmp_path.iterdir()) == []
 
 
 # ------------------------------------------------------------------------------------------------------ several fields
@@ -400,17 +393,6 @@ def test_changes_while_nothing_can_be_written(folder: Path, monkeypatch: pytest.
     monkeypatch.undo()
     file.change(called("carol"))
     assert loaded(folder).settings == Settings(name="carol", ignored=("dave", "alice", "bob"))
-
-
-def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
-    """Not even by root, and not behind a link."""
-    pipe, link = tmp_path / "pipe", tmp_path / "link"
-    os.mkfifo(pipe)
-    link.symlink_to(pipe)
-    for path in (pipe, link):
-        with pytest.raises(OSError, match="not a regular file"):
-            replace_private(path, b"text")
-    assert pipe.is_fifo()
 
 
 # --------------------------------------------------------------------------------------------------------- two clients
