@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Three servers, one chat: starts a Redis and three servers, opens two clients on different servers in tmux, kills the
-# server of one of them, and shows the chat going on. Needs redis-server, tmux, and what README.md says of many servers.
+# Three servers as one chat: start a Redis and three servers, open two clients on different servers in tmux, and kill the
+# server of one of them. The chat continues. Needs redis-server, tmux, and the cluster extra (see docs/cluster.md).
 #
-#     examples/three_servers.sh          to watch, and then to type; Ctrl-B D ends it
-#     examples/three_servers.sh --check  without anybody: exit code 0 if the chat went on
+#     examples/three_servers.sh          watch, then type; Ctrl-B D ends it
+#     examples/three_servers.sh --check  run by itself: exit code 0 if the chat continued
 set -euo pipefail
 cd "$(dirname "$0")/.."
+python=.venv/bin/python
+[ -x "$python" ] || python=python3
 folder=$(mktemp -d)
 pids=()
 tmux=(tmux -S "$folder/tmux")
@@ -17,13 +19,13 @@ end() {
 }
 trap end EXIT
 
-start() { # NAME COMMAND…: run it, with what it says in a file
+start() { # NAME COMMAND…: run it in the background, with its output in a file
     local name=$1
     shift
     "$@" > "$folder/$name" 2>&1 &
     pids+=($!)
 }
-wait_for() { # FILE WORDS
+wait_for() { # FILE TEXT
     for _ in $(seq 100); do
         grep -q "$2" "$1" 2> /dev/null && return
         sleep 0.1
@@ -32,7 +34,7 @@ wait_for() { # FILE WORDS
     cat "$1" >&2
     exit 1
 }
-wait_for_screen() { # PANE WORDS
+wait_for_screen() { # PANE TEXT
     for _ in $(seq 300); do
         "${tmux[@]}" capture-pane -p -t "$1" | grep -q "$2" && return
         sleep 0.1
@@ -43,26 +45,26 @@ wait_for_screen() { # PANE WORDS
 }
 say() { "${tmux[@]}" send-keys -t "$1" -l "$2" && "${tmux[@]}" send-keys -t "$1" Enter; }
 
-port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$("$python" -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
 start redis redis-server --port "$port" --bind 127.0.0.1 --dir "$folder" --save '' --appendonly yes --appendfsync always
 wait_for "$folder/redis" "Ready to accept"
 addresses=()
 for name in a b c; do
-    start "$name" python3 chat_server.py --port 0 --cluster "redis://127.0.0.1:$port/0" --log-file "$folder/$name.log"
+    start "$name" "$python" chat_server.py --port 0 --cluster "redis://127.0.0.1:$port/0" --log-file "$folder/$name.log"
     wait_for "$folder/$name" "listening on"
     addresses+=("$(sed -n 's/^listening on //p' "$folder/$name")")
 done
 a=${addresses[0]} b=${addresses[1]} c=${addresses[2]}
 
-client() { # NAME ADDRESSES
-    echo "python3 chat_client.py $2 --name $1 --color $3 --config '$folder/$1' --log-file '$folder/$1.log'"
+client() { # NAME ADDRESSES COLOR
+    echo "$python chat_client.py $2 --name $1 --color $3 --config '$folder/$1' --log-file '$folder/$1.log'"
 }
 "${tmux[@]}" new-session -d -s chat -x 160 -y 24 "$(client alice "$a,$b,$c" teal)"
 "${tmux[@]}" split-window -h -t chat "$(client bob "$b,$c,$a" orange)"
 wait_for_screen chat.0 "lobby>"
 wait_for_screen chat.1 "lobby>"
 if [ "${1:-}" != --check ]; then
-    "${tmux[@]}" display-message -t chat "bob's server is killed in 8 s" || true
+    "${tmux[@]}" display-message -t chat "in 8 s, the server of bob is killed" || true
     (
         sleep 8
         kill -KILL "${pids[2]}"

@@ -1,10 +1,10 @@
-"""How the tests run.
+"""Options of the test run.
 
-    python3 -X dev -W error -m pytest                 every check that Python can make of itself
-    python3 -m pytest --switch-interval 1e-6          threads give way to each other as often as can be
+    python3 -X dev -W error -m pytest                 with all of Python's own checks
+    python3 -m pytest --switch-interval 1e-6          with threads that switch as often as possible
 
-Both may be given at once. What the first one asks for holds also for the workers of xdist, and for the programs that
-tests start, the second for the workers alone: a program has no such option.
+Both can be combined. The first one also applies to the workers of xdist and to the programs that tests start, the
+second one only to the workers, because a program has no such option.
 """
 
 import os
@@ -15,20 +15,20 @@ from hypothesis import settings
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option; xdist gives its workers what it was given."""
+    """Add the option; xdist passes it on to its workers."""
     parser.addoption(
-        "--switch-interval", type=float, metavar="SECONDS", help="how long a thread may go on while others wait (0.005)"
+        "--switch-interval", type=float, metavar="SECONDS", help="how long a thread may run while others wait (0.005)"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Heed it, before any worker is started."""
+    """Apply the options before a worker starts."""
     if seconds := config.getoption("--switch-interval"):
         sys.setswitchinterval(seconds)
-    # How long an example takes tells of the machine; `timeout` in pyproject.toml ends what hangs.
+    # The time of an example depends on the machine; `timeout` in pyproject.toml ends a test that hangs.
     settings.register_profile("suite", deadline=None)
     settings.load_profile("suite")
-    # The flags of an interpreter are its own; what it starts knows only the environment.
+    # Child processes do not inherit the flags of the interpreter, only the environment.
     if sys.flags.dev_mode:
         os.environ["PYTHONDEVMODE"] = "1"
     if sys.warnoptions:
