@@ -1,58 +1,87 @@
-"""In whose backend a server runs: alone here, among others in server/cluster/."""
+"""The backend: where a server stores what is said, and what it arranges with other servers of the same chat."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-from hubbub.server.access.limits import Limits
 from hubbub.server.access.moderation import Connection, Moderation
 from hubbub.server.access.ownership import NameOwnership
 from hubbub.server.access.room_keys import RoomKeys
+from hubbub.server.delivery.actions import DeliverPrivately
 from hubbub.server.delivery.delivery import Delivery
 from hubbub.server.delivery.sequencer import LocalSequencer, Sequencer
-from hubbub.server.journal.journal import Journal, LocalJournal
-from hubbub.server.others import Nobody, Others
-from hubbub.server.rooms.membership import Membership
+from hubbub.server.journal.journal import Journal, LocalJournal, SessionRow
+from hubbub.server.rooms.directory import Directory
+from hubbub.server.rooms.room import Member, SessionState
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a server consists of, beside its membership."""
+class Backend(Protocol):
+    """What a server stores in, and shares with others. One thread attaches, starts and stops it; the rest is for any.
 
-    delivery: Delivery
-    limits: Limits
-    names: NameOwnership
-    moderation: Moderation
-    locks: RoomKeys
-    connections: Callable[[], Sequence[Connection]]  # all who are connected
-
-
-class Backend(Others, Protocol):
-    """What a server needs to know of the others, and where it keeps what is said. For the thread that makes it."""
+    `claim_name`, `prepare_room` and the two of sessions may wait, and raise JournalError; `release_name` and, while
+    many do so, `forward_private` may wait. The rest never waits.
+    """
 
     warning: str
-    """What whoever starts the server should know, in one line; empty for nothing."""
+    """What the operator should know at the start, in one line; empty for nothing."""
 
     @property
     def journal(self) -> Journal:
-        """What was said, and by whom."""
+        """The stored lines and facts."""
 
     @property
     def sequencer(self) -> Sequencer:
-        """Who keeps what is said."""
+        """Numbers and stores batches."""
 
-    def membership(self, parts: Parts) -> Membership:
-        """Return the membership of a server that consists of `parts`. To be called once."""
+    def attach(
+        self,
+        *,
+        delivery: Delivery,
+        directory: Directory,
+        hold_session: Callable[[SessionState], None],
+        expel: Callable[[Member, str], object],
+        ownership: NameOwnership,
+        moderation: Moderation,
+        room_keys: RoomKeys,
+        list_connections: Callable[[], Sequence[Connection]],
+    ) -> None:
+        """Take note of the server's parts, before it starts."""
 
     def start(self) -> None:
-        """Be in backend from here on; the membership was started. Raises JournalError."""
+        """Join the chat, after the directory was filled. Raises JournalError."""
 
     def stop(self) -> None:
-        """Leave it, and keep everything for good. Idempotent."""
+        """Leave the chat, and close the journal. Idempotent."""
+
+    def claim_name(self, name: str, token_hash: bytes, rival: bytes = b"") -> bool:
+        """Claim a session for this server, and for the session a name with all that looks like it.
+
+        Return whether it is granted. The session `rival` gives way.
+        """
+
+    def release_name(self, token_hash: bytes, current: str) -> None:
+        """Release what a session has claimed, but `current`; without that, the session, too."""
+
+    def held_sessions(self) -> list[SessionState]:
+        """Return the sessions of the last run whose places this server holds when it starts."""
+
+    def restore_session(self, token_hash: bytes, state: SessionState | None) -> SessionState | None:
+        """Return the session to resume, given its state in the memory of this server; None if it is not known."""
+
+    def prepare_room(self, key: str, seq: int = 0) -> None:
+        """Have the lines of a room at hand, at least up to `seq`, before a member enters it. Called without a lock."""
+
+    def forward_private(self, told: DeliverPrivately) -> bool:
+        """Hand a private message over to the server of its recipient; return False if that is this server."""
+
+    def forward_expulsion(self, member: Member, action: str) -> bool:
+        """Have the server of a member expel them; return False if that is this server."""
+
+    def relay_notice(self, key: str, text: str) -> None:
+        """Broadcast a notice to all who are in a room at other servers."""
 
 
-class LocalBackend(Nobody):
-    """Nobody's backend: a journal of one's own."""
+class LocalBackend:
+    """The backend of a server that has a chat to itself: its own journal, and no one to ask."""
 
     warning = ""
 
@@ -61,13 +90,47 @@ class LocalBackend(Nobody):
         self.journal = journal
         self.sequencer = LocalSequencer(journal)
 
-    def membership(self, parts: Parts) -> Membership:
-        """Return the membership of a server that consists of `parts`."""
-        return Membership(parts.delivery, self.journal, parts.limits, parts.names, parts.moderation, parts.locks)
+    def attach(self, **_: object) -> None:
+        """Do nothing."""
 
     def start(self) -> None:
         """Do nothing."""
 
     def stop(self) -> None:
-        """Close the journal."""
+        """CloseSubscriber the journal."""
         self.journal.close()
+
+    def claim_name(self, name: str, token_hash: bytes, rival: bytes = b"") -> bool:  # noqa: ARG002  # the protocol's
+        """Grant every name: the directory knows all members."""
+        return True
+
+    def release_name(self, token_hash: bytes, current: str) -> None:
+        """Do nothing."""
+
+    def held_sessions(self) -> list[SessionState]:
+        """Return the sessions that were present when the journal was last written."""
+        return list(map(_state_of, self.journal.list_present()))
+
+    def restore_session(self, token_hash: bytes, state: SessionState | None) -> SessionState | None:
+        """Return what is in memory, else what is in the journal."""
+        if state is None and (row := self.journal.find_session(token_hash)) is not None:
+            return _state_of(row)
+        return state
+
+    def prepare_room(self, key: str, seq: int = 0) -> None:
+        """Do nothing: the journal is at hand."""
+
+    def forward_private(self, told: DeliverPrivately) -> bool:  # noqa: ARG002  # the protocol's
+        """Return False: there is no other server."""
+        return False
+
+    def forward_expulsion(self, member: Member, action: str) -> bool:  # noqa: ARG002  # the protocol's
+        """Return False: there is no other server."""
+        return False
+
+    def relay_notice(self, key: str, text: str) -> None:
+        """Do nothing: there is no other server."""
+
+
+def _state_of(row: SessionRow) -> SessionState:
+    return SessionState(row.token_hash, row.name, row.color, row.room, row.accepted, room_key_id=row.lock)

@@ -224,7 +224,7 @@ class Commands:
             raise ProtocolError("not-allowed", "you are in already; /resume comes instead of /name")
         key = protocol.fold_name(protocol.check_room(command.room))
         self._context.moderation.refuse_banned_address(self._address)  # banned since he connected
-        before = self._context.membership.resume(member, command.token, key, command.seq)
+        before = self._context.presence.resume(member, command.token, key, command.seq)
         self._context.connection_limiter.mark_named(self._admission)
         self.use_name()
         logger.info("came back {} {!r}", self._address, member.name)
@@ -271,9 +271,7 @@ class Commands:
         data = PrivateMessage(int(time.time() * 1000), me.name, me.color, to.name, text).encode()
         refusal = Error("too-fast", f"{to.name} has much to read just now; try again in a minute").encode()
         told = DeliverPrivately(me, to, data, refusal)
-        if to.elsewhere:
-            self._context.backend.tell(told)
-        else:
+        if not self._context.backend.forward_private(told):
             self._context.delivery.submit(told)
 
     def _history(self, command: protocol.History) -> None:

@@ -9,11 +9,14 @@ from hubbub.server.access.moderation import Connection, Moderation
 from hubbub.server.access.ownership import NameOwnership
 from hubbub.server.access.passwords import ServerPassword
 from hubbub.server.access.room_keys import RoomKeys
-from hubbub.server.backend import Backend, Parts
+from hubbub.server.backend import Backend
 from hubbub.server.delivery.delivery import Delivery
 from hubbub.server.journal.journal import Journal
 from hubbub.server.network.admission import ConnectionLimiter
+from hubbub.server.rooms.directory import Directory
 from hubbub.server.rooms.membership import Membership
+from hubbub.server.rooms.name_claims import NameClaims
+from hubbub.server.rooms.presence import Presence
 from hubbub.server.rooms.room_access import RoomAccess
 
 
@@ -23,6 +26,7 @@ class ServerContext:
 
     connection_limiter: ConnectionLimiter
     membership: Membership
+    presence: Presence
     delivery: Delivery
     journal: Journal
     stopping: Flag
@@ -54,10 +58,24 @@ def build_context(
         journal, operators=operators
     )  # for who came by the name of an operator could keep moderation
     moderation, room_keys = Moderation(journal, operators), RoomKeys(journal)
-    membership = backend.membership(Parts(delivery, limits, ownership, moderation, room_keys, list_connections))
+    directory = Directory(delivery, room_keys)
+    claims = NameClaims(directory, ownership, backend)
+    membership = Membership(directory, claims, limits, ownership, moderation, room_keys, backend)
+    presence = Presence(directory, claims, limits, ownership, moderation, backend)
+    backend.attach(
+        delivery=delivery,
+        directory=directory,
+        hold_session=presence.hold_session,
+        expel=membership.expel,
+        ownership=ownership,
+        moderation=moderation,
+        room_keys=room_keys,
+        list_connections=list_connections,
+    )
     return ServerContext(
         connection_limiter=ConnectionLimiter(limits, refuse_banned=moderation.refuse_banned_address),
         membership=membership,
+        presence=presence,
         delivery=delivery,
         journal=journal,
         stopping=stopping,

@@ -105,7 +105,7 @@ class ChatServer:
         self._context.moderation.load()
         self._context.ownership.load()
         self._context.room_keys.load()
-        self._context.membership.start()
+        self._context.presence.start()
         self._backend.start()
         self._context.delivery.start()
         self._acceptor.start()
@@ -119,7 +119,7 @@ class ChatServer:
         if self._acceptor.ident is not None:
             self._acceptor.join()
         self._listener.close()
-        self._context.membership.stop()
+        self._context.presence.stop()
         with self._lock:
             sessions = dict(self._sessions)
         for session in sessions:

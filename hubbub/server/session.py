@@ -244,7 +244,7 @@ class Session:
         if ended.why != "stopping":  # at the stop of the server that would be a write for everybody, in a hurry
             self._commands.use_name()
         if ended.why == "lost":
-            self._context.membership.hold_place(self._member)
+            self._context.presence.hold_place(self._member)
         else:
             self._context.membership.leave(self._member, ended.why)
         if name:

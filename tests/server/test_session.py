@@ -453,7 +453,7 @@ def test_a_member_who_takes_nothing_for_too_long(
         for _ in range(10):
             alice.send(*["x" * 1_900] * 500)
             alice.read_until("/say lobby \\d*[05]00 |/left")
-        assert eventually(lambda: server._context.membership.count().people == 1)
+        assert eventually(lambda: server._context.membership.count().members == 1)
         left.set()
         asking.join()
 

@@ -32,12 +32,12 @@ class RoomKey:
         return json.dumps({"maker": self.maker, "hash": str(self.secret.hash)})
 
 
-def locked(room: str) -> ProtocolError:
+def locked_error(room: str) -> ProtocolError:
     """Return what everybody outside a locked room is told, whatever he tried."""
     return ProtocolError("room-locked", f"{room} is locked; /join {room} KEY gets in with the right key")
 
 
-def mistakable(room: str, other: str) -> ProtocolError:
+def confusable_error(room: str, other: str) -> ProtocolError:
     """Return what he is told who would make a room that looks like another."""
     return ProtocolError("room-invalid", f"{room} looks like {other}, which is there; /join {other}, or another")
 
@@ -97,9 +97,9 @@ class RoomKeys:
         """
         with self._lock:
             if lock.room in self._locks:
-                raise locked(lock.room)
+                raise locked_error(lock.room)
             if other := self._looks.find_confusable(lock.room):
-                raise mistakable(lock.room, other)
+                raise confusable_error(lock.room, other)
             if len(self._locks) >= LOCKS:
                 raise ProtocolError("too-many", f"{LOCKS} rooms are locked, and no more may be; /join one without KEY")
             self._locks[lock.room] = lock
@@ -113,7 +113,7 @@ class RoomKeys:
                 self.remove(lock)
         if not added:
             self.apply_fact(lock.room, self._journal.list_facts(FACTS).get(lock.room))
-            raise locked(lock.room)  # at another server, in this moment
+            raise locked_error(lock.room)  # at another server, in this moment
 
     def apply_fact(self, key: str, fact: str | None) -> None:
         """Take over what another server has put on a room, or taken off. Raises JournalError."""

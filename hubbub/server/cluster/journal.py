@@ -1,6 +1,5 @@
-"""The journal of a chat that many servers share: a Redis stream for each room, which also numbers what is said."""
+"""The journal of a chat that many servers share: a Redis stream for each room, which also numbers its lines."""
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -9,8 +8,9 @@ from loguru import logger
 
 from hubbub.protocol import Acted, Said
 from hubbub.server.cluster import scripts
-from hubbub.server.cluster.leases import looks_as_text
+from hubbub.server.cluster.claims import skeletons_as_text
 from hubbub.server.cluster.redis_client import RedisClient
+from hubbub.server.cluster.shared_session import SharedSession, to_json
 from hubbub.server.cluster.subscriptions import Subscriptions
 from hubbub.server.delivery.actions import Post
 from hubbub.server.journal.journal import (
@@ -19,91 +19,91 @@ from hubbub.server.journal.journal import (
     SESSION_SECONDS,
     JournalError,
     Page,
-    SessionRow,
     page_of_run,
     until_size,
 )
+from hubbub.server.rooms.room import SessionState
 
-READ_ENTRIES = 100  # read at once of a room's past, each a run of one line or many
-PURGE_SECONDS = 3_600.0  # between two looks for what is too old
+READ_ENTRIES = 100  # of a room's history, read at once; each is a run of one line or many
+PURGE_SECONDS = 3_600.0  # between two purges by any server
 
 _WORDS: dict[type[Said | Acted], str] = {Said: "say", Acted: "me"}
 _KINDS: dict[bytes, type[Said | Acted]] = {word.encode(): kind for kind, word in _WORDS.items()}
 
 
 class ClusterJournal:
-    """Keeps in Redis what all servers of a chat have said, and is the delivery thread's sequencer.
+    """The lines, sessions and facts of a chat in Redis, and its sequencer.
 
-    As a `Journal` its methods are for any thread, and each may wait for Redis; as a `Keeper` they are for the delivery
-    thread alone. All raise JournalError.
+    As a `Journal` its methods are for any thread, and each may wait for Redis; as a `Sequencer` they are for the
+    delivery thread alone. All raise JournalError.
     """
 
     def __init__(
         self,
-        link: RedisClient,
-        keeping: RedisClient,
-        rooms: Subscriptions,
+        redis_client: RedisClient,
+        storing: RedisClient,
+        subscriptions: Subscriptions,
         *,
         keep_days: float = KEEP_DAYS,
         keep_lines: int = KEEP_LINES,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Keep through a link for that alone, `keeping`; `clock` gives seconds since 1970."""
-        self._link = link
-        self._keeping = keeping
-        self._rooms = rooms
+        """Store batches with the client `storing`, used for that alone; `clock` gives seconds since 1970."""
+        self._redis_client = redis_client
+        self._storing = storing
+        self._subscriptions = subscriptions
         self._keep_seconds = keep_days * 86_400
         self._keep_lines = keep_lines
         self._clock = clock
-        self._batch = 1  # the number of the next one; a batch that was kept, though nobody heard so, has it again
+        self._batch = 1  # the number of the next one; stored again after a lost answer, a batch has the same number
 
     # ------------------------------------------------------------------------------------------------ as a sequencer
 
-    def store(self, posts: Sequence[Post], sessions: Sequence[SessionRow], ended: Sequence[SessionRow]) -> None:
-        """Keep all of it, in one step; what was said comes back from Redis, to every server in the same order."""
+    def store(self, posts: Sequence[Post], sessions: Sequence[SessionState], ended: Sequence[SessionState]) -> None:
+        """Store all of it, in one script; lines come back from Redis, to every server in the same order."""
         if not (posts or sessions or ended):
             return
         arguments: list[str | int] = [self._batch, len(posts), len(sessions), len(ended)]
         for post in posts:
             arguments += _arguments(post)
-        for row in sessions:
-            looks = looks_as_text(row.name)
-            arguments += [row.token_hash.hex(), row.accepted, int(row.present), to_json(row), looks]
-        for row in ended:
-            arguments += [row.token_hash.hex(), to_json(row)]
-        lasts = dict(_pairs(self._keeping.run(scripts.APPEND, *arguments)))
+        for state in sessions:
+            skeletons = skeletons_as_text(state.name)
+            arguments += [state.token_hash.hex(), state.accepted, int(state.present), to_json(state), skeletons]
+        for state in ended:
+            arguments += [state.token_hash.hex(), to_json(state)]
+        lasts = dict(_pairs(self._storing.run_script(scripts.APPEND, *arguments)))
         self._batch += 1
         for post in posts:
             assert post.log is not None  # the delivery thread has found it
             post.log.expect(int(lasts[post.room.key.encode()]))
 
     def open_room(self, key: str) -> int:
-        """Return the SEQ of a room's last line; what is said there comes from now on."""
-        return self._rooms.open(key)
+        """Return the SEQ of a room's last line, and read the room from there on."""
+        return self._subscriptions.open(key)
 
     def close_room(self, key: str) -> None:
-        """Want nothing more of a room."""
-        self._rooms.shut(key)
+        """Read a room no more."""
+        self._subscriptions.close(key)
 
     # ----------------------------------------------------------------------------------------------- as a journal
 
     def last_seq(self, key: str) -> int:
-        """Return the SEQ of the last line of a room, 0 where there is none."""
-        return int(self._link.ask("HGET", self._link.key("last"), key) or 0)
+        """Return the SEQ of the last line of a room, 0 if there is none."""
+        return self._redis_client.last_seq(key)
 
     def room_name(self, key: str) -> str | None:
-        """Return how a room that has a past is written."""
-        spelled = self._link.ask("HGET", self._link.key("spelled"), key)
-        return spelled.decode() if spelled else None
+        """Return the name of a room that has a history, in its first spelling."""
+        name = self._redis_client.execute("HGET", self._redis_client.key("spelled"), key)
+        return name.decode() if name else None
 
     def read_pages(self, key: str, after: int, upto: int, size: int) -> list[Page]:
-        """Return the lines of a room with after < SEQ <= upto that are still kept, until they have `size` bytes."""
+        """Return the lines of a room with after < SEQ <= upto that are still stored, until they have `size` bytes."""
         return until_size(self._pages(key, after, upto), size)
 
     def _pages(self, key: str, after: int, upto: int) -> Iterator[Page]:
         while after < upto:
-            entries = self._link.ask(
-                "XRANGE", self._link.key(f"room:{key}"), f"0-{after + 1}", "+", "COUNT", READ_ENTRIES
+            entries = self._redis_client.execute(
+                "XRANGE", self._redis_client.key(f"room:{key}"), f"0-{after + 1}", "+", "COUNT", READ_ENTRIES
             )
             for id_, fields in entries:
                 page = page_of(key, id_.decode(), fields)
@@ -114,60 +114,57 @@ class ClusterJournal:
             if len(entries) < READ_ENTRIES:
                 return
 
-    def find_session(self, token_hash: bytes) -> SessionRow | None:
-        """Return the session that may be resumed with this token's hash."""
+    def find_session(self, token_hash: bytes) -> SharedSession | None:
+        """Return the session that can be resumed with this token's hash."""
         token = token_hash.hex()
-        who = self._link.ask("HGET", self._link.key("who"), token)
+        who = self._redis_client.execute("HGET", self._redis_client.key("who"), token)
         if who is None:
             return None
-        return row_of(token, who, self._link.ask("HGET", self._link.key("accepted"), token))
-
-    def list_present(self) -> list[SessionRow]:
-        """Return nobody: a server that starts learns from the others who is here, and adopts whom the dead left."""
-        return []
+        accepted = self._redis_client.execute("HGET", self._redis_client.key("accepted"), token)
+        return SharedSession.parse(token, who, accepted)
 
     def list_facts(self, kind: str) -> dict[str, str]:
-        """Return what is kept of this kind."""
-        if kind == "server":  # all are the same one to whoever proves who he is
-            return {"id": self._link.ask("HGET", self._link.key("meta"), "id").decode()}
-        found = self._link.ask("HGETALL", self._link.key(f"fact:{kind}"))
+        """Return the stored facts of this kind."""
+        if kind == "server":  # proofs are made for the chat, so they hold at each of its servers
+            return {"id": self._redis_client.execute("HGET", self._redis_client.key("meta"), "id").decode()}
+        found = self._redis_client.execute("HGETALL", self._redis_client.key(f"fact:{kind}"))
         return {key.decode(): fact.decode() for key, fact in _pairs(found)}
 
     def store_fact(self, kind: str, key: str, fact: str | None) -> None:
-        """Keep a fact instead of the one before, or none, and tell the other servers."""
+        """Store a fact instead of the one before, or none, and tell the other servers."""
         if kind != "server":
-            self._link.run(scripts.KEEP_FACT, kind, key, *(() if fact is None else (fact,)))
+            self._redis_client.run_script(scripts.STORE_FACT, kind, key, *(() if fact is None else (fact,)))
 
     def add_fact(self, kind: str, key: str, fact: str) -> bool:
-        """Keep a fact where no server has kept one, and tell the others; return whether that is done."""
-        return bool(self._link.run(scripts.ADD_FACT, kind, key, fact))
+        """Store a fact if there is none, and tell the other servers; return whether that is done."""
+        return bool(self._redis_client.run_script(scripts.ADD_FACT, kind, key, fact))
 
     def close(self) -> None:
-        """Do nothing: whoever made the link closes it."""
+        """Do nothing: the backend closes the clients."""
 
-    # ------------------------------------------------------------------------------------------------ keeping tidy
+    # ------------------------------------------------------------------------------------------------------- purging
 
     def purge(self) -> None:
-        """Forget the lines and the sessions that are older than they are kept, if no other server did just now."""
-        link = self._link
+        """Remove lines and sessions that are too old, if no other server did so in the last hour."""
+        client = self._redis_client
         try:
-            if not link.ask("SET", link.key("purge"), link.server, "NX", "PX", int(PURGE_SECONDS * 1000)):
+            if not client.execute("SET", client.key("purge"), client.server, "NX", "PX", int(PURGE_SECONDS * 1000)):
                 return
-        except JournalError as error:  # a Redis that is full takes nothing: the more reason to forget something
-            logger.warning("{}; forgetting what is old all the same", error)
+        except JournalError as error:  # a full Redis refuses this: the more reason to purge
+            logger.warning("{}; purging all the same", error)
         oldest = int((self._clock() - self._keep_seconds) * 1000)
-        for key, last in _pairs(link.ask("HGETALL", link.key("last"))):
-            stream = link.key(f"room:{key.decode()}")
-            link.ask("XTRIM", stream, "MINID", f"0-{max(0, int(last) - self._keep_lines)}")
+        for key, last in _pairs(client.execute("HGETALL", client.key("last"))):
+            stream = client.key(f"room:{key.decode()}")
+            client.execute("XTRIM", stream, "MINID", f"0-{max(0, int(last) - self._keep_lines)}")
             if (kept := self._first_since(stream, oldest)) is not None:
-                link.ask("XTRIM", stream, "MINID", kept)
-        while link.run(scripts.PURGE, int((self._clock() - SESSION_SECONDS) * 1000)):
+                client.execute("XTRIM", stream, "MINID", kept)
+        while client.run_script(scripts.PURGE, int((self._clock() - SESSION_SECONDS) * 1000)):
             pass  # there are more
 
     def _first_since(self, stream: str, oldest: int) -> str | None:
-        """Return the id of the first entry that is not too old, or behind the last; None if the first is not."""
+        """Return the id of the first entry that is not too old, or the one after the last; None if the first is not."""
         start, old = "-", ""
-        while entries := self._link.ask("XRANGE", stream, start, "+", "COUNT", READ_ENTRIES):
+        while entries := self._redis_client.execute("XRANGE", stream, start, "+", "COUNT", READ_ENTRIES):
             for id_, fields in entries:
                 if int(fields[b"time"]) >= oldest:
                     return id_.decode() if old else None
@@ -177,7 +174,7 @@ class ClusterJournal:
 
 
 def _arguments(post: Post) -> Iterable[str | int]:
-    """Return what the script APPEND takes for a post."""
+    """Return the arguments of the script APPEND for a post."""
     token = post.member.state.token_hash.hex() if post.member and post.member.state else ""
     known = post.log.stored_seq if post.log else 0
     run = (token, post.number, len(post.texts), "\n".join(post.texts), known)
@@ -185,7 +182,7 @@ def _arguments(post: Post) -> Iterable[str | int]:
 
 
 def seq_of(id_: str) -> int:
-    """Return the SEQ that the id of an entry is."""
+    """Return the SEQ of the last line of an entry."""
     return int(id_.partition("-")[2])
 
 
@@ -197,17 +194,6 @@ def page_of(key: str, id_: str, fields: dict[bytes, bytes]) -> Page:
     return page_of_run(key, room, first, int(fields[b"time"]), _KINDS[fields[b"kind"]], name, color, texts)
 
 
-def to_json(row: SessionRow) -> str:
-    """Return what the other servers are to know of a session."""
-    fields = ("name", "color", "room", "present", "lock", "verifier", "away", "why")
-    return json.dumps({field: getattr(row, field) for field in fields}, ensure_ascii=False)
-
-
-def row_of(token: str, who: bytes, accepted: bytes | None) -> SessionRow:
-    """Return a session as Redis has it."""
-    return SessionRow(bytes.fromhex(token), accepted=int(accepted or 0), seen=0, **json.loads(who))
-
-
 def _pairs(found: Any) -> list[tuple[bytes, bytes]]:
-    """Return what HGETALL has found, in whatever form the library gives it."""
+    """Return the result of HGETALL, in any form that the library gives it."""
     return list(found.items()) if isinstance(found, dict) else list(zip(found[::2], found[1::2], strict=True))

@@ -1,4 +1,4 @@
-"""What a server has to say to others, one by one: private messages, orders and answers, on a thread of its own."""
+"""Sends what this server has for others, one after another on a thread of its own: requests, answers, notices."""
 
 import itertools
 import threading
@@ -15,93 +15,102 @@ from hubbub.server.delivery.actions import DeliverPrivately
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.rooms.room import Member
 
-TELLS_WAITING = 100  # private messages; who has one more waits, and then he is told that it did not go
-TELL_SECONDS = 10.0  # of that wait
-GONE = Error("no-such-person", "the server that this person was on is gone; try again in a minute").encode()
+PRIVATE_WAITING = 100  # private messages that wait; a sender of one more waits, and is then told that it was not sent
+PRIVATE_SECONDS = 10.0  # of that wait
+GONE = Error("no-such-person", "that member's server is gone; try again in a minute").encode()
 UNANSWERED = Error(
-    "no-such-person", "the server that this person is on does not answer, so your message may not have arrived"
+    "no-such-person", "that member's server does not answer, so your message may not have arrived"
 ).encode()
 
 
 class Outbound:
-    """Carries what must not make anybody wait for Redis. Any thread; only `tell` may wait, when many do."""
+    """The thread `outbound`, so that no one waits for Redis. Any thread; only `send_private` may wait, if many do."""
 
-    def __init__(self, link: RedisClient, answer: Callable[[bytes, bytes], None]) -> None:
-        """`answer` is called with the token's hash of who wrote a private message, and the lines that he is to get."""
-        self._link = link
-        self._answer = answer
-        self._waiting: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
-        self._space = threading.BoundedSemaphore(TELLS_WAITING)
+    def __init__(self, redis_client: RedisClient, reply: Callable[[bytes, bytes], None]) -> None:
+        """`reply` is called with the token hash of the sender of a private message, and the lines for them."""
+        self._redis_client = redis_client
+        self._reply = reply
+        self._queue: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._space = threading.BoundedSemaphore(PRIVATE_WAITING)
         self._numbers = itertools.count(1)
-        # The private messages of which nothing is heard yet, by number: whose each is, and since when. Any thread takes
-        # one out with `pop`, which is one step, and answers it then.
+        # The private messages without an answer yet, by number: the sender's token hash, and since when. A thread takes
+        # one out with `pop`, which is atomic, and then replies.
         self._unanswered: dict[int, tuple[bytes, float]] = {}
-        self._thread = threading.Thread(target=self._carry, name="messenger")  # joined by stop
+        self._thread = threading.Thread(target=self._run, name="outbound")  # joined by stop
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Carry what waits, and join. Idempotent."""
-        self._waiting.put(None)
+        """Send what waits, and join. Idempotent."""
+        self._queue.put(None)
         if self._thread.ident is not None:
             self._thread.join()
 
-    def do(self, message: Callable[[], object]) -> None:
-        """Have the thread carry out `message`, which may raise JournalError: then it is lost, and the log says so."""
-        self._waiting.put(message)
+    def run(self, work: Callable[[], object]) -> None:
+        """Let the thread do `work`, which may raise JournalError: then it is lost, and logged."""
+        self._queue.put(work)
 
     def send(self, server: str, *fields: Argument) -> None:
-        """Have another server do what the fields say, if it lives."""
-        self.do(lambda: self._send(server, *fields))
+        """Send a request to another server, if it lives."""
+        self.run(lambda: self._send(server, *fields))
 
-    def tell(self, told: DeliverPrivately) -> None:
-        """Have a private message brought to somebody, and its author told what came of it."""
-        author = token_hash(told.sender)
-        if not self._space.acquire(timeout=TELL_SECONDS):
-            self._answer(author, GONE)
+    def send_private(self, message: DeliverPrivately, server: str) -> None:
+        """Send a private message to the server of its recipient; the sender gets its answer."""
+        sender = token_hash(message.sender)
+        if not self._space.acquire(timeout=PRIVATE_SECONDS):
+            self._reply(sender, GONE)
             return
-        self.do(lambda: self._send_told(told, author))
+        self.run(lambda: self._send_private(message, server, sender))
 
-    def answered(self, number: int, data: bytes) -> None:
-        """Have the author of a private message know what came of it, once."""
-        author, _ = self._unanswered.pop(number, (b"", 0.0))
-        if author:
-            self._answer(author, data)
+    def finish_private(self, number: int, data: bytes) -> None:
+        """Give the answer to a private message to its sender, once."""
+        sender, _ = self._unanswered.pop(number, (b"", 0.0))
+        if sender:
+            self._reply(sender, data)
 
     def end_waiting(self, since: float) -> None:
-        """Have nobody wait any longer who has since then, of the monotonic clock: that server, or we, are cut off."""
+        """Answer all private messages that wait since then, of the monotonic clock: a server is cut off."""
         for number, (_, sent_at) in list(self._unanswered.items()):
             if sent_at <= since:
-                self.answered(number, UNANSWERED)
+                self.finish_private(number, UNANSWERED)
 
-    def _carry(self) -> None:
-        while (message := self._waiting.get()) is not None:
+    def _run(self) -> None:
+        while (work := self._queue.get()) is not None:
             try:
-                message()
+                work()
             except JournalError as error:
                 logger.error("{}; a message to another server is lost", error)
             except Exception:  # noqa: BLE001  # a bug must not end the thread that all others need
                 logger.exception("a message to another server is lost")
 
     def _send(self, server: str, *fields: Argument) -> bool:
-        return bool(self._link.run(scripts.SEND, server, *fields))
+        return bool(self._redis_client.run_script(scripts.SEND, server, *fields))
 
-    def _send_told(self, told: DeliverPrivately, author: bytes) -> None:
+    def _send_private(self, message: DeliverPrivately, server: str, sender: bytes) -> None:
         self._space.release()
         number = next(self._numbers)
-        self._unanswered[number] = (author, time.monotonic())
-        fields = ("number", number, "to", token_hash(told.recipient).hex(), "data", told.data, "refusal", told.refusal)
+        self._unanswered[number] = (sender, time.monotonic())
+        fields = (
+            "number",
+            number,
+            "to",
+            token_hash(message.recipient).hex(),
+            "data",
+            message.data,
+            "refusal",
+            message.refusal,
+        )
         try:
-            arrived = self._send(told.recipient.elsewhere, "do", "tell", "back", self._link.server, *fields)
+            is_sent = self._send(server, "do", "tell", "back", self._redis_client.server, *fields)
         except JournalError:
-            arrived = False
-        if not arrived:
-            self.answered(number, GONE)
+            is_sent = False
+        if not is_sent:
+            self.finish_private(number, GONE)
 
 
 def token_hash(member: Member) -> bytes:
     """Return by what all servers know a member who has a name."""
-    assert member.state is not None  # whoever has a name has one
+    assert member.state is not None  # a member with a name has a session
     return member.state.token_hash

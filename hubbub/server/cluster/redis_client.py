@@ -1,4 +1,4 @@
-"""The link to Redis: one way to ask it, with an end to each wait and one kind of error."""
+"""The Redis client: one way to ask Redis, with an end to each wait and one kind of error."""
 
 import threading
 import urllib.parse
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import redis
+from loguru import logger
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
 from redis.exceptions import RedisClusterException
@@ -16,11 +17,11 @@ from redis.sentinel import Sentinel
 from hubbub.server.cluster import scripts
 from hubbub.server.journal.journal import JournalError
 
-ASK_SECONDS = 2.0  # for an answer; nobody waits longer for a Redis that is away, and then nobody at all
+ASK_SECONDS = 2.0  # for an answer
 OLDEST = (7, 0)  # of Redis, in which these scripts are tested
-AT_ONCE = 16  # who ask at the same time, each on a connection; Redis answers one after the other
-QUEUE_SECONDS = 10.0  # for those before oneself; when thousands come at once that is longer than an answer takes
-HEADROOM = 0.9  # of maxmemory that may be used at the start
+AT_ONCE = 16  # requests at the same time, each on a connection; Redis answers one after the other
+QUEUE_SECONDS = 10.0  # for a slot; when thousands sign in at once that is longer than an answer takes
+HEADROOM = 0.9  # of maxmemory that may be in use at the start
 
 Argument = str | bytes | int | float
 Entries = list[tuple[str, dict[bytes, bytes]]]  # of a stream: ids and fields
@@ -28,69 +29,82 @@ Found = dict[str, Entries]  # by stream
 
 
 class RedisClient:
-    """Asks Redis for a chat. Any thread. Every method raises JournalError where Redis cannot be asked or refuses.
+    """Asks Redis for a chat. Any thread. Every method raises JournalError if Redis cannot be reached or refuses.
 
-    After it could not be reached, all but `renew` raise at once until that has succeeded: only the thread whose task
-    that is waits for a Redis that is away.
+    After it could not be reached, all but `renew_lease` raise at once until that has succeeded: only the thread whose
+    task that is waits for a Redis that is away.
     """
 
     def __init__(self, url: str, chat: str, server: str, beside: "RedisClient | None" = None) -> None:
-        """`chat` is the name of the chat, `server` the identity of this server.
+        """`chat` is the name of the chat, `server` the id of this server.
 
         Only a Redis Cluster is asked already, for its nodes; else nothing is connected yet.
 
-        With a link `beside`, one knows of the other whether Redis can be reached; who has a link of his own waits for
-        nobody who uses another.
+        A client shares with the one `beside` it whether Redis can be reached; it has connections of its own, so it
+        waits for no one who uses the other.
         """
         self.url = without_password(url)
         self.prefix = f"{{chat:{chat}}}:"
         self.server = server
-        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._slots = threading.BoundedSemaphore(AT_ONCE)
         self._reachable: threading.Event = beside._reachable if beside else threading.Event()
         self._reachable.set()
-        self.trouble: threading.Event = beside.trouble if beside else threading.Event()
-        with self._told():
+        self.trouble: threading.Event = beside.trouble if beside else threading.Event()  # set if Redis is not reached
+        with self._raising_journal_errors():
             self._redis: Any = connect(url, ASK_SECONDS)
             self._scripts = {script: self._redis.register_script(scripts.complete(script)) for script in scripts.ALL}
 
     def key(self, name: str) -> str:
-        """Return how a key is called in Redis."""
+        """Return the key in Redis of what scripts.py calls `name`."""
         return self.prefix + name
 
-    def run(self, script: str, *arguments: Argument) -> Any:
-        """Run one of `scripts` and return what it does."""
-        with self._place(), self._told():
+    def inbox_key(self, server: str) -> str:
+        """Return the key of a server's inbox."""
+        return self.key(f"inbox:{server}")
+
+    def run_script(self, script: str, *arguments: Argument) -> Any:
+        """Run one of `scripts` and return its result."""
+        with self._slot(), self._raising_journal_errors():
             return self._scripts[script]([self.key("meta")], [self.prefix, self.server, *arguments])
 
-    def ask(self, *command: Argument) -> Any:
-        """Have Redis carry out a command."""
-        with self._place(), self._told():
+    def execute(self, *command: Argument) -> Any:
+        """Execute a command and return its result."""
+        with self._slot(), self._raising_journal_errors():
             return self._redis.execute_command(*command)
 
+    def last_seq(self, key: str) -> int:
+        """Return the SEQ of the last line of a room, 0 if there is none."""
+        return int(self.execute("HGET", self.key("last"), key) or 0)
+
+    def last_event(self) -> str:
+        """Return the id of the last event."""
+        entries = self.execute("XREVRANGE", self.key(scripts.EVENTS), "+", "-", "COUNT", 1)
+        return str(entries[0][0].decode()) if entries else "0-0"
+
     @contextmanager
-    def _place(self) -> Iterator[None]:
-        """Wait until not too many ask."""
-        if not self._places.acquire(timeout=QUEUE_SECONDS):
+    def _slot(self) -> Iterator[None]:
+        """Wait until no more than AT_ONCE ask."""
+        if not self._slots.acquire(timeout=QUEUE_SECONDS):
             raise JournalError(f"too many wait for Redis at {self.url}; trying again")
         try:
             if not self._reachable.is_set():
                 raise JournalError(f"cannot reach Redis at {self.url}; trying again")
             yield
         finally:
-            self._places.release()
+            self._slots.release()
 
-    def renew(self, seconds: float) -> tuple[bool, list[str]]:
+    def renew_lease(self, seconds: float) -> tuple[bool, list[str]]:
         """Renew the lease of this server; return whether it had one, and which servers have none any more."""
         self._reachable.set()
-        had, *dead = self.run(scripts.RENEW, int(seconds * 1000))
-        return bool(had), [server.decode() for server in dead]
+        had_lease, *dead = self.run_script(scripts.RENEW, int(seconds * 1000))
+        return bool(had_lease), [server.decode() for server in dead]
 
     def close(self) -> None:
-        """Give every connection up."""
+        """Close every connection."""
         self._redis.close()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _raising_journal_errors(self) -> Iterator[None]:
         try:
             yield
         except (redis.ConnectionError, redis.TimeoutError) as error:
@@ -102,7 +116,7 @@ class RedisClient:
             raise JournalError(f"cannot reach Redis at {self.url}: {error}") from error
         except redis.RedisError as error:
             raise JournalError(f"Redis at {self.url} refuses: {error}") from error
-        except (ValueError, TypeError) as error:  # TypeError: of an option in the URL that there is not
+        except (ValueError, TypeError) as error:  # TypeError: of an unknown option in the URL
             raise JournalError(f"{self.url!r} is no URL of a Redis: {error}") from error
 
     def _note_trouble(self) -> None:
@@ -111,30 +125,30 @@ class RedisClient:
 
     # --------------------------------------------------------------------------------------------------- the start
 
-    def begin(self, identity: str) -> bool:
-        """Check that this Redis is fit for a chat and holds this one, or nothing; `identity` is for a new one.
+    def open_chat(self, identity: str) -> bool:
+        """Check that this Redis is fit for a chat and holds this one, or none; then make it, with `identity`.
 
-        Return whether it held nothing.
+        Return whether it held none.
         """
         self._check_version()
         self._check_memory()
-        found = self.run(scripts.BEGIN, scripts.APPLICATION, scripts.FORMAT, identity).decode()
+        found = self.run_script(scripts.OPEN_CHAT, scripts.APPLICATION, scripts.FORMAT, identity).decode()
         if found == "made":
             return True
         if found == "foreign":
             raise JournalError(
-                f"what stands under {self.prefix} in the Redis at {self.url} is another program's; "
+                f"the keys {self.prefix}* in the Redis at {self.url} belong to another program; "
                 "choose another --cluster-name"
             )
         if found:
             raise JournalError(
-                f"what stands under {self.prefix} in the Redis at {self.url} has {found}, and this program knows "
-                f"format {scripts.FORMAT}; choose another --cluster-name, or the version of the program that made it"
+                f"the data under {self.prefix} in the Redis at {self.url} has {found}, and this version reads "
+                f"format {scripts.FORMAT}; choose another --cluster-name, or run the version that wrote it"
             )
         return False
 
     def _info(self, section: str) -> dict[str, Any]:
-        with self._told():
+        with self._raising_journal_errors():
             found: dict[str, Any] = self._redis.info(section)
         # A Redis Cluster answers for each of its nodes.
         return next(iter(found.values())) if all(isinstance(value, dict) for value in found.values()) else found
@@ -142,15 +156,14 @@ class RedisClient:
     def _check_version(self) -> None:
         version = str(self._info("server")["redis_version"])
         if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
-            raise JournalError(f"the Redis at {self.url} is {version}, and this needs 7.0 or newer")
+            raise JournalError(f"the Redis at {self.url} is version {version}; install 7.0 or newer")
 
     def _check_memory(self) -> None:
         memory = self._info("memory")
         most, used = int(memory.get("maxmemory", 0)), int(memory.get("used_memory", 0))
         if most and memory.get("maxmemory_policy") != "noeviction":
             raise JournalError(
-                f"the Redis at {self.url} drops what it holds when its memory is full; "
-                "set its maxmemory-policy to noeviction"
+                f"the Redis at {self.url} drops data when its memory is full; set its maxmemory-policy to noeviction"
             )
         if most and used > HEADROOM * most:
             raise JournalError(
@@ -158,40 +171,48 @@ class RedisClient:
                 "raise it, or keep less (--keep-days, --keep-lines)"
             )
 
-    @property
-    def forgetful(self) -> str:
-        """What is lost with this Redis, in one line; empty if it writes down what it is told."""
+    def durability_warning(self) -> str:
+        """Return what is lost when this Redis restarts, in one line; empty if nothing is."""
         if int(self._info("persistence").get("aof_enabled", 0)):
             return ""
-        return f"the Redis at {self.url} keeps nothing over its own restart; start it with --appendonly yes"
+        return f"the Redis at {self.url} loses everything when it restarts; start it with --appendonly yes"
 
 
 class Reader:
-    """A connection that waits for what comes into streams. For one thread."""
+    """A connection that waits for entries of streams. For one thread."""
 
     def __init__(self, url: str, seconds: float) -> None:
-        """Let no wait take longer than `seconds`."""
+        """Wait for at most `seconds` at a time."""
         self._seconds = seconds
         self._redis: Any = connect(url, seconds + ASK_SECONDS)
 
-    def read(self, places: dict[str, str], count: int) -> Found:
-        """Return what came after `places`, at most `count` entries a stream; empty if nothing does.
+    def read(self, positions: dict[str, str], count: int) -> Found:
+        """Return what was added after `positions`, ids by stream, at most `count` entries each; empty if nothing was.
 
         Raises redis.RedisError.
         """
-        found = self._redis.xread(places, count=count, block=int(self._seconds * 1000))
+        found = self._redis.xread(positions, count=count, block=int(self._seconds * 1000))
         return {
             stream.decode(): [(id_.decode(), fields or {}) for id_, fields in entries]
             for stream, entries in found or []
         }
 
     def interrupt(self) -> None:
-        """Have `read` raise. Any thread."""
+        """Make `read` raise. Any thread."""
         self._redis.connection_pool.disconnect(inuse_connections=True)
 
     def close(self) -> None:
-        """Give the connection up."""
+        """Close the connection."""
         self._redis.close()
+
+
+@contextmanager
+def log_bad_entries() -> Iterator[None]:
+    """Log what is raised, and go on: of a bug, or of data of another version."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001  # the rest must go on
+        logger.exception("an entry from another server is left out")
 
 
 def connect(url: str, seconds: float) -> Any:
@@ -202,7 +223,7 @@ def connect(url: str, seconds: float) -> Any:
     options: dict[str, Any] = {
         "socket_timeout": seconds,
         "socket_connect_timeout": ASK_SECONDS,
-        "retry": Retry(NoBackoff(), 0),  # whoever asks knows what to do then
+        "retry": Retry(NoBackoff(), 0),  # the caller decides about that
         "protocol": 2,
     }
     scheme, _, rest = url.partition("://")

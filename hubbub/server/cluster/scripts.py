@@ -1,35 +1,37 @@
-"""What Redis does in one step: each script is atomic, so two servers never see the half of it.
+"""The scripts that Redis runs. Each is atomic, so no server sees half of a change.
 
-Every key of a chat begins with the same prefix, in braces, so that in a Redis Cluster all of them are in one slot:
+Every key of a chat begins with the same prefix, in braces, so that in a Redis Cluster all of them are in one slot.
+Names in Redis are part of the data format, so some are older words than those of the code:
 
-    meta             hash    whose data this is, in which format, and the identity of the chat
-    room:KEY         stream  what was said in a room; an entry is a run, and its id 0-SEQ the SEQ of its last line
-    last, spelled    hashes  by the key of a room: the SEQ of its last line, and how it is written
-    who, accepted    hashes  by the token's hash: who somebody is and where, as JSON, and his last post that is kept
-    home             hash    by the token's hash: the server that serves him, or served him last and holds his place
-    held             set     the tokens' hashes of those whose server was taken for dead, and who have not come back yet
-    seen             zset    the tokens' hashes, by when they were seen, in milliseconds since 1970
-    looks, claims    hashes  by a look of a name: the token's hash of who has it; and all looks of one, by his
-    named            hash    by the token's hash: the looks of the name that was claimed last
-    fact:KIND        hash    `Journal.facts`
-    batch            hash    by server: the number of its last batch that is kept
-    servers, lease:ID        the servers that there are, and each as long as it lives
-    news             stream  what every server has to know: who is where, facts, notices
-    inbox:ID         stream  what one server is to do
+    meta             hash    the application, the format, and the identity of the chat
+    room:KEY         stream  the lines of a room; an entry is a run, and its id 0-SEQ the SEQ of its last line
+    last, spelled    hashes  by room key: the SEQ of its last line, and its name as first written
+    who, accepted    hashes  by token hash: the session as JSON, and the number of its last stored post
+    home             hash    by token hash: the home server, which serves the member or holds their place
+    held             set     token hashes of adopted members: their server was taken for dead, and they are not back yet
+    seen             zset    token hashes, by when they were seen, in milliseconds since 1970
+    looks, claims    hashes  by skeleton of a name: the token hash that has it; by token hash: all its skeletons
+    named            hash    by token hash: the skeletons of the name that was claimed last
+    fact:KIND        hash    `Journal.list_facts`
+    batch            hash    by server: the number of its last stored batch
+    servers, lease:ID        the ids of all servers; a key for each as long as its lease lasts
+    news             stream  events for every server: where members are, facts, notices
+    inbox:ID         stream  requests to one server
 """
 
 FORMAT = "1"  # of all that; a later one refuses, or converts, an earlier one
 APPLICATION = "chat-room"
-NEWS_KEPT = 100_000  # entries, some 30 MB: hours of them; who was cut off for longer asks for all there is
-INBOX_KEPT = 10_000  # entries, for a server that is slow or gone
+EVENTS = "news"  # the key of the stream of events
+EVENTS_STORED = 100_000  # entries, some 30 MB: hours of them; a server cut off for longer loads everything
+INBOX_STORED = 10_000  # entries, for a server that is slow or gone
 
 _COMMON = f"""
 local P, me = ARGV[1], ARGV[2]
 local function num(value) return string.format('%.0f', value) end
-local function news(...)
-  redis.call('XADD', P..'news', 'MAXLEN', '~', {NEWS_KEPT}, '*', 'by', me, ...)
+local function publish(...)  -- an event
+  redis.call('XADD', P..'news', 'MAXLEN', '~', {EVENTS_STORED}, '*', 'by', me, ...)
 end
-local function drop_looks(token, kept)  -- those of a session that are not in the table `kept`
+local function drop_looks(token, kept)  -- of a session, but those in the table `kept`
   local claimed = redis.call('HGET', P..'claims', token)
   if not claimed then return end
   for look in string.gmatch(claimed, '[^\\n]+') do
@@ -46,40 +48,40 @@ local function keep_looks(token, looks)  -- these and no others
   for look in pairs(kept) do redis.call('HSET', P..'looks', look, token) end
   if next(kept) then redis.call('HSET', P..'claims', token, looks) end
 end
-local function number_on(key, known)  -- a Redis that has lost data must not give out again what people have seen
+local function raise_number(key, known)  -- so that a Redis that has lost data gives no SEQ again that members have seen
   if tonumber(redis.call('HGET', P..'last', key) or '0') < known then redis.call('HSET', P..'last', key, num(known)) end
 end
-local function last_news()  -- the id of it
+local function last_event()  -- its id
   local last = redis.call('XREVRANGE', P..'news', '+', '-', 'COUNT', 1)
   return last[1] and last[1][1] or '0-0'
 end
-local function go(token, who)  -- nobody is here any more for a session
+local function end_presence(token, who)  -- of a session: no server serves it or holds its place
   drop_looks(token, {{}})
   redis.call('HDEL', P..'named', token)
   redis.call('HDEL', P..'home', token)
   redis.call('SREM', P..'held', token)
-  news('token', token, 'home', '', 'who', who)
+  publish('token', token, 'home', '', 'who', who)
 end
-local function has_owner(looks, token, rival)  -- another than these two
+local function has_owner(looks, token, rival)  -- other than these two
   for look in string.gmatch(looks, '[^\\n]+') do
     local owner = redis.call('HGET', P..'looks', look)
     if owner and owner ~= token and owner ~= rival then return true end
   end
   return false
 end
-local function come(token, looks)  -- be served here, with these looks and those he had
+local function serve(token, looks)  -- a session at this server, with these looks and those it had
   local claimed = redis.call('HGET', P..'claims', token)
   keep_looks(token, claimed and claimed..'\\n'..looks or looks)
   redis.call('HSET', P..'named', token, looks)
   local home, who = redis.call('HGET', P..'home', token), redis.call('HGET', P..'who', token)
   redis.call('HSET', P..'home', token, me)
   redis.call('SREM', P..'held', token)
-  if home and home ~= me and who then news('token', token, 'home', me, 'who', who) end
+  if home and home ~= me and who then publish('token', token, 'home', me, 'who', who) end
 end
 """
 
-# Return what is wrong with the data, nothing, or `made` if there was none, and it is this chat's now.
-BEGIN = """
+# Return what is wrong with the data, nothing, or `made` if there was none and now there is.
+OPEN_CHAT = """
 local kind = redis.call('TYPE', P..'meta').ok
 if kind ~= 'none' and kind ~= 'hash' then return 'foreign' end
 local application = redis.call('HGET', P..'meta', 'application')
@@ -96,7 +98,7 @@ return ''
 """
 
 # ARGV: the number of the batch, how many posts, sessions and ended sessions it has, and then all of them.
-# Return of the rooms in which something is said: key, and the SEQ of the last line.
+# Return, for each room with a post: its key, and the SEQ of its last line.
 APPEND = """
 local batch, at = tonumber(ARGV[3]), 7
 local kept = tonumber(redis.call('HGET', P..'batch', me) or '0') >= batch
@@ -120,7 +122,7 @@ local function post()
     end
     redis.call('HSET', P..'accepted', token, num(last))
   end
-  number_on(key, known)
+  raise_number(key, known)
   local seq = num(redis.call('HINCRBY', P..'last', key, num(count)))
   redis.call('HSETNX', P..'spelled', key, room)
   redis.call('XADD', P..'room:'..key, '0-'..seq,
@@ -129,7 +131,7 @@ end
 
 local function session()
   local token, accepted, present, who, looks = take(), tonumber(take()), take(), take(), take()
-  if redis.call('HGET', P..'home', token) ~= me then return end  -- he came back at another server
+  if redis.call('HGET', P..'home', token) ~= me then return end  -- the member has resumed at another server
   if accepted > tonumber(redis.call('HGET', P..'accepted', token) or '0') then
     redis.call('HSET', P..'accepted', token, num(accepted))
   end
@@ -137,11 +139,11 @@ local function session()
   redis.call('HSET', P..'who', token, who)
   redis.call('ZADD', P..'seen', now, token)
   if present == '0' then
-    go(token, who)
+    end_presence(token, who)
   else
-    -- Else he has claimed another name since, and who he is then is still to come.
+    -- Else another name was claimed since, and the session with it is still to be stored.
     if looks == redis.call('HGET', P..'named', token) then keep_looks(token, looks) end
-    if before ~= who then news('token', token, 'home', me, 'who', who) end
+    if before ~= who then publish('token', token, 'home', me, 'who', who) end
   end
 end
 
@@ -149,8 +151,8 @@ local function ended()
   local token, who = take(), take()
   if redis.call('HGET', P..'home', token) ~= me then return end
   redis.call('HDEL', P..'who', token)
-  redis.call('ZADD', P..'seen', now, token)  -- what was accepted stays for a while: a server cut off may have it, too
-  go(token, who)
+  redis.call('ZADD', P..'seen', now, token)  -- `accepted` stays for a while: a server cut off may use it
+  end_presence(token, who)
 end
 
 for _ = 1, ARGV[4] do post() end
@@ -167,23 +169,23 @@ end
 return told
 """
 
-# ARGV: token, the token of somebody who has to give way, or nothing, and the looks of a name.
-# Return whether it is his, and the id of the news before that.
+# ARGV: token hash, that of a session that gives way, or nothing, and the skeletons of a name.
+# Return whether it is granted, and the id of the last event before.
 CLAIM = """
 local token, rival, looks = ARGV[3], ARGV[4], ARGV[5]
-local before = last_news()
+local before = last_event()
 if has_owner(looks, token, rival) then return {0, before} end
 if rival ~= '' and redis.call('HEXISTS', P..'home', rival) == 1 then
-  go(rival, redis.call('HGET', P..'who', rival) or '')
+  end_presence(rival, redis.call('HGET', P..'who', rival) or '')
 end
-come(token, looks)
+serve(token, looks)
 return {1, before}
 """
 
-# ARGV: of people who are connected here, token and the looks of his name.
-# Return the id of the news before that, and of each whether he is still, or again, ours.
-TAKE_BACK = """
-local found = {last_news()}
+# ARGV: of members who are connected here, token hash and the skeletons of the name.
+# Return the id of the last event before, and for each whether the session is still, or again, this server's.
+CLAIM_AGAIN = """
+local found = {last_event()}
 for i = 3, #ARGV, 2 do
   local token, looks = ARGV[i], ARGV[i + 1]
   local home = redis.call('HGET', P..'home', token)
@@ -191,30 +193,30 @@ for i = 3, #ARGV, 2 do
   if gone or has_owner(looks, token, token) then
     table.insert(found, 0)
   else
-    come(token, looks)
+    serve(token, looks)
     table.insert(found, 1)
   end
 end
 return found
 """
 
-# ARGV: token, and the looks of the name that he keeps, or nothing.
-DISCLAIM = """
+# ARGV: token hash, and the skeletons of the name that the session has, or nothing.
+RELEASE = """
 local token, looks = ARGV[3], ARGV[4]
 if redis.call('HGET', P..'home', token) ~= me then return end
-if looks == '' then return go(token, '') end
+if looks == '' then return end_presence(token, '') end
 keep_looks(token, looks)
 redis.call('HSET', P..'named', token, looks)
 """
 
-# ARGV: of rooms, key and the SEQ of the last line that is known. Number on from there.
-NUMBER_ON = """
-for i = 3, #ARGV, 2 do number_on(ARGV[i], tonumber(ARGV[i + 1])) end
+# ARGV: of rooms, key and the SEQ of the last known line. Continue numbering from there.
+RAISE_NUMBERS = """
+for i = 3, #ARGV, 2 do raise_number(ARGV[i], tonumber(ARGV[i + 1])) end
 """
 
-# Return the id of the last news, and of everybody here: token, home, who and accepted.
+# Return the id of the last event, and for each member: token hash, home server, session and last stored post.
 SNAPSHOT = """
-local all = {last_news()}
+local all = {last_event()}
 local homes = redis.call('HGETALL', P..'home')
 for i = 1, #homes, 2 do
   local who = redis.call('HGET', P..'who', homes[i])
@@ -240,10 +242,10 @@ end
 return dead
 """
 
-# ARGV: a server. If it has no lease, hold the places of its people from here on; return how many they are.
+# ARGV: a server. If it has no lease, hold the places of its members from here on; return how many these are.
 ADOPT = """
-local dead, people = ARGV[3], 0
-if redis.call('EXISTS', P..'lease:'..dead) == 1 then return people end
+local dead, members = ARGV[3], 0
+if redis.call('EXISTS', P..'lease:'..dead) == 1 then return members end
 local homes = redis.call('HGETALL', P..'home')
 for i = 1, #homes, 2 do
   if homes[i + 1] == dead then
@@ -252,8 +254,8 @@ for i = 1, #homes, 2 do
     if who then
       redis.call('HSET', P..'home', token, me)
       redis.call('SADD', P..'held', token)
-      news('token', token, 'home', me, 'who', who, 'held', 1)
-      people = people + 1
+      publish('token', token, 'home', me, 'who', who, 'held', 1)
+      members = members + 1
     else
       drop_looks(token, {})
       redis.call('HDEL', P..'home', token)
@@ -262,18 +264,18 @@ for i = 1, #homes, 2 do
 end
 redis.call('SREM', P..'servers', dead)
 redis.call('DEL', P..'inbox:'..dead)
-return people
+return members
 """
 
 # ARGV: kind, key and, unless there is none any more, the fact.
-KEEP_FACT = """
+STORE_FACT = """
 local kind, key, fact = ARGV[3], ARGV[4], ARGV[5]
 if fact then
   redis.call('HSET', P..'fact:'..kind, key, fact)
-  news('kind', kind, 'key', key, 'fact', fact)
+  publish('kind', kind, 'key', key, 'fact', fact)
 else
   redis.call('HDEL', P..'fact:'..kind, key)
-  news('kind', kind, 'key', key)
+  publish('kind', kind, 'key', key)
 end
 """
 
@@ -281,21 +283,21 @@ end
 ADD_FACT = """
 local kind, key, fact = ARGV[3], ARGV[4], ARGV[5]
 if redis.call('HSETNX', P..'fact:'..kind, key, fact) == 0 then return 0 end
-news('kind', kind, 'key', key, 'fact', fact)
+publish('kind', kind, 'key', key, 'fact', fact)
 return 1
 """
 
-# ARGV: room's key, text.
-NOTE = "news('room', ARGV[3], 'text', ARGV[4])"
+# ARGV: room key, text.
+NOTICE = "publish('room', ARGV[3], 'text', ARGV[4])"
 
-# ARGV: a server, and what it is to do. Return whether it is there.
+# ARGV: a server, and the fields of a request to it. Return whether it lives.
 SEND = f"""
 if redis.call('EXISTS', P..'lease:'..ARGV[3]) == 0 then return 0 end
-redis.call('XADD', P..'inbox:'..ARGV[3], 'MAXLEN', '~', {INBOX_KEPT}, '*', unpack(ARGV, 4))
+redis.call('XADD', P..'inbox:'..ARGV[3], 'MAXLEN', '~', {INBOX_STORED}, '*', unpack(ARGV, 4))
 return 1
 """
 
-# ARGV: milliseconds since 1970. Forget sessions that nobody has seen since, and that nobody holds.
+# ARGV: milliseconds since 1970. Remove sessions not seen since, whose place no server holds.
 # Return whether there may be more of them.
 PURGE = """
 local old = redis.call('ZRANGEBYSCORE', P..'seen', '-inf', ARGV[3], 'LIMIT', 0, 1000)
@@ -310,10 +312,10 @@ return #old == 1000
 """
 
 
-_WRITING = (APPEND, CLAIM, TAKE_BACK, DISCLAIM, NUMBER_ON, KEEP_FACT, ADD_FACT, NOTE, SEND)
-ALL = (BEGIN, SNAPSHOT, RENEW, ADOPT, PURGE, *_WRITING)
+_WRITING = (APPEND, CLAIM, CLAIM_AGAIN, RELEASE, RAISE_NUMBERS, STORE_FACT, ADD_FACT, NOTICE, SEND)
+ALL = (OPEN_CHAT, SNAPSHOT, RENEW, ADOPT, PURGE, *_WRITING)
 
 
 def complete(script: str) -> str:
-    """Return a script as Redis takes it."""
+    """Return a script with the functions that all have in common."""
     return _COMMON + script

@@ -53,8 +53,8 @@ class StoreSession:
     room: str
     present: bool = True
     ended: bool = False
-    lock: str = ""  # the id of the key of the locked room
-    away: bool = False
+    room_key_id: str = ""  # of a locked room
+    absent: bool = False
     why: str = ""  # the member left: one word
 
 

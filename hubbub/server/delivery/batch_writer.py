@@ -10,7 +10,7 @@ from loguru import logger
 from hubbub.server.delivery.actions import Action, Post, RefusePost, StoreSession
 from hubbub.server.delivery.open_logs import OpenLogs
 from hubbub.server.delivery.sequencer import Sequencer
-from hubbub.server.journal.journal import JournalError, SessionRow
+from hubbub.server.journal.journal import JournalError
 from hubbub.server.rooms.room import Member, SessionState
 
 BATCH_LINES = 10_000  # stored in one transaction, or other actions, some 20 ms: no line is sent before all are stored
@@ -25,22 +25,19 @@ class Batch:
 
     actions: list[Action]
     posts: list[Post] = field(default_factory=list)
-    sessions: list[SessionRow] = field(default_factory=list)
-    ended: list[SessionRow] = field(default_factory=list)
+    sessions: list[SessionState] = field(default_factory=list)
+    ended: list[SessionState] = field(default_factory=list)
     acks: dict[Member, int] = field(default_factory=dict)  # the highest N to acknowledge
 
 
 class BatchWriter:
     """Stores batches in order: what follows a batch that cannot be stored waits. For the delivery thread alone."""
 
-    def __init__(
-        self, sequencer: Sequencer, logs: OpenLogs, announce: Callable[[str], None], clock: Callable[[], float]
-    ) -> None:
-        """`announce` shows a text to all members; `clock` gives seconds since 1970."""
+    def __init__(self, sequencer: Sequencer, logs: OpenLogs, announce: Callable[[str], None]) -> None:
+        """`announce` shows a text to all members."""
         self._sequencer = sequencer
         self._logs = logs
         self._announce = announce
-        self._clock = clock
         self._batch: Batch | None = None  # which is being stored, or could not be stored
         self._waiting: list[Action] = []  # behind it
         self._retry_at = 0.0  # seconds of the monotonic clock
@@ -92,7 +89,6 @@ class BatchWriter:
 
     def _prepare(self, batch: Batch) -> None:
         """Remove posts that were accepted before, and collect what is to be stored."""
-        now = int(self._clock() * 1000)
         changed: dict[SessionState, None] = {}
         for action in batch.actions:
             if type(action) is Post:
@@ -111,11 +107,11 @@ class BatchWriter:
             elif type(action) is StoreSession:
                 state = action.state
                 state.name, state.color, state.room = action.name, action.color, action.room
-                state.present, state.ended, state.lock = action.present, action.ended, action.lock
-                state.away, state.why = action.away, action.why
+                state.present, state.ended, state.room_key_id = action.present, action.ended, action.room_key_id
+                state.absent, state.why = action.absent, action.why
                 changed[state] = None
         for state in changed:
-            (batch.ended if state.ended else batch.sessions).append(row_of(state, now))
+            (batch.ended if state.ended else batch.sessions).append(state)
 
     def drain(self) -> list[Action]:
         """Return all actions that are not stored, and log how many lines are lost with them."""
@@ -142,10 +138,3 @@ def accepted_number(member: Member) -> int:
     """Return the number of the last post of a member that was accepted."""
     assert member.state is not None  # every member with a name has one
     return member.state.accepted
-
-
-def row_of(state: SessionState, now: int) -> SessionRow:
-    """Return the row of a session; `now` is in milliseconds since 1970."""
-    where = (state.name, state.color, state.room)
-    cluster = (state.verifier, state.away, state.why)
-    return SessionRow(state.token_hash, *where, state.accepted, state.present, now, state.lock, *cluster)

@@ -60,17 +60,16 @@ class Delivery:
         sequencer: Sequencer,
         *,
         on_failure: Callable[[], None] = lambda: None,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         """Store with `sequencer`, and read history from `journal`.
 
-        `on_failure` is called on the delivery thread if a bug ends it; `clock` gives seconds since 1970.
+        `on_failure` is called on the delivery thread if a bug ends it.
         """
         self._on_failure = on_failure
         self._fanout = Fanout(self._read_backlog)
         self._queue = ActionQueue(self._fanout.wake)
         self._logs = OpenLogs(sequencer)
-        self._writer = BatchWriter(sequencer, self._logs, self._announce, clock)
+        self._writer = BatchWriter(sequencer, self._logs, self._announce)
         self._history_reader = HistoryReader(journal)
         self._acks: dict[Member, int] = {}  # of the batch that is carried out, those still to send
         self._current: list[Action] = []  # which are carried out, to be released after a failure

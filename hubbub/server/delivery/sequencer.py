@@ -6,12 +6,13 @@ from typing import Protocol
 
 from hubbub.server.delivery.actions import Post
 from hubbub.server.journal.journal import LocalJournal, Page, SessionRow, page_of_run
+from hubbub.server.rooms.room import SessionState
 
 
 class Sequencer(Protocol):
     """Gives lines their SEQs and stores them. For the delivery thread alone."""
 
-    def store(self, posts: Sequence[Post], sessions: Sequence[SessionRow], ended: Sequence[SessionRow]) -> None:
+    def store(self, posts: Sequence[Post], sessions: Sequence[SessionState], ended: Sequence[SessionState]) -> None:
         """Store posts and sessions and delete the sessions `ended`: all, or nothing and raise JournalError.
 
         Sets the `page` of each post that can be published at once. Of any other post the log expects the lines; their
@@ -34,12 +35,13 @@ class LocalSequencer:
         self._clock = clock
         self._last_seqs: dict[str, int] = {}  # given to lines of the open rooms, by room key
 
-    def store(self, posts: Sequence[Post], sessions: Sequence[SessionRow], ended: Sequence[SessionRow]) -> None:
+    def store(self, posts: Sequence[Post], sessions: Sequence[SessionState], ended: Sequence[SessionState]) -> None:
         """Set the page of each post, and append all pages to the journal. Raises JournalError."""
         now = int(self._clock() * 1000)
         pages = [post.page or self._number(post, now) for post in posts]
         if pages or sessions or ended:
-            self._journal.append(pages, sessions, [row.token_hash for row in ended])
+            rows = [_row_of(state, now) for state in sessions]
+            self._journal.append(pages, rows, [state.token_hash for state in ended])
 
     def _number(self, post: Post, now: int) -> Page:
         """Give the lines of a post their SEQs and TIME."""
@@ -57,3 +59,9 @@ class LocalSequencer:
     def close_room(self, key: str) -> None:
         """Count the lines of a room no longer."""
         del self._last_seqs[key]
+
+
+def _row_of(state: SessionState, now: int) -> SessionRow:
+    """Return the row of a session; `now` is in milliseconds since 1970."""
+    who = (state.name, state.color, state.room)
+    return SessionRow(state.token_hash, *who, state.accepted, state.present, now, state.room_key_id)

@@ -50,7 +50,7 @@ def cut_lines(data: bytes, first: int, last: int, after: int, upto: int) -> byte
 
 
 class SessionRow(NamedTuple):
-    """A session as it is stored, for `/resume` and for the other servers of a chat."""
+    """What `/resume` brings back."""
 
     token_hash: bytes
     name: str
@@ -60,9 +60,6 @@ class SessionRow(NamedTuple):
     present: bool  # the member has not left
     seen: int  # milliseconds since 1970
     lock: str = ""  # the id of the key of the locked room
-    verifier: str = ""  # the proven owner of a name; this and what follows is for other servers alone
-    away: bool = False  # the connection is lost, and the place is held
-    why: str = ""  # the member left: one word
 
 
 class Journal(Protocol):
@@ -79,12 +76,6 @@ class Journal(Protocol):
 
         The last page is the one with which they have `size` bytes; pages with fewer bytes hold all lines.
         """
-
-    def find_session(self, token_hash: bytes) -> SessionRow | None:
-        """Return the session that can be resumed with the token that has this hash."""
-
-    def list_present(self) -> list[SessionRow]:
-        """Return the sessions of members who have not left."""
 
     def list_facts(self, kind: str) -> dict[str, str]:
         """Return the facts of a kind, like all bans, by key. Facts are small and change rarely."""
@@ -107,6 +98,12 @@ class LocalJournal(Journal, Protocol):
 
         For the delivery thread alone, which repeats a call that raised.
         """
+
+    def find_session(self, token_hash: bytes) -> SessionRow | None:
+        """Return the session that may be resumed with this token's hash."""
+
+    def list_present(self) -> list[SessionRow]:
+        """Return the sessions of those whom nobody has seen leave."""
 
 
 def until_size(pages: Iterable[Page], size: int) -> list[Page]:

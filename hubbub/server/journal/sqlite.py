@@ -37,7 +37,6 @@ _SELECT_PAGES = (
     " WHERE room = :room AND last > :after AND first <= :upto AND :after < :upto ORDER BY last"
 )
 _INSERT_SESSION = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_SESSION_COLUMNS = 8
 
 
 class SqliteJournal:
@@ -96,7 +95,7 @@ class SqliteJournal:
                 writer.executemany("INSERT OR IGNORE INTO rooms VALUES (?, ?, 0)", rooms.items())
             writer.executemany(_INSERT_PAGE, rows)
             if sessions:
-                writer.executemany(_INSERT_SESSION, [row[:_SESSION_COLUMNS] for row in sessions])
+                writer.executemany(_INSERT_SESSION, sessions)
             if ended:
                 writer.executemany("DELETE FROM sessions WHERE token_hash = ?", [(token,) for token in ended])
         with self._lock:

@@ -32,10 +32,10 @@ class SessionState:
     accepted: int = 0  # the highest N of a post that was taken
     present: bool = True  # nobody has seen him leave
     ended: bool = False  # its owner left for good
-    lock: str = ""  # the id of the room's, behind which he is; empty where it has none
+    room_key_id: str = ""  # of the key that the room has; empty where it has none
     verifier: str = ""  # whom he proved to be; not kept, and written by the membership
-    away: bool = False  # his connection is lost, and his place is held
-    why: str = ""  # he left
+    absent: bool = False  # the connection is lost, and the place is held
+    why: str = ""  # the member left
 
 
 @dataclass(eq=False, slots=True)
@@ -47,8 +47,7 @@ class Member:
     color: str = ""
     room: Room | None = None
     state: SessionState | None = None
-    away: bool = False  # his connection is lost, and his name is held for him
-    elsewhere: str = ""  # the other server of the chat that serves him, or holds his name
+    absent: bool = False  # the connection is lost, and the place is held
     farewell: str = ""  # what he is told who was made to leave; his session ends as soon as it sees it
     verifier: str = ""  # whom he proved to be; written by his own session's thread before he has a name
     last_active: float = 0.0  # seconds of the monotonic clock; written by whichever thread hears him say something

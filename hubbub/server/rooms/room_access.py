@@ -1,89 +1,95 @@
-"""Brings members into rooms, past the locks; what takes time is done before the membership's one step."""
+"""Access to rooms: checks room keys and locks new rooms. What takes time comes before the one step of membership."""
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from loguru import logger
 
-from hubbub.protocol import LOBBY, ProtocolError, fold_name
-from hubbub.server.access.room_keys import RoomKey, RoomKeys, locked
+from hubbub.protocol import LOBBY, ProtocolError
+from hubbub.server.access.room_keys import RoomKey, RoomKeys, locked_error
 from hubbub.server.access.scrypt import HashedSecret
 from hubbub.server.delivery.delivery import Delivery
+from hubbub.server.journal.journal import JournalError
 from hubbub.server.network.admission import AttemptLimiter
-from hubbub.server.rooms.membership import Membership
+from hubbub.server.rooms.membership import Membership, RoomSnapshot, UnusedKey
 from hubbub.server.rooms.room import Member
 
-SWEEP_SECONDS = 60.0  # between two looks at all locks, while there can be no more of them
+SWEEP_SECONDS = 60.0  # between two searches for unused room keys, while there are as many as there may be
 
 
 class RoomAccess:
-    """Knows the locks, and who guessed. Each member's own session's thread calls `enter`, which may wait."""
+    """Access to locked rooms. A member's own session's thread calls `join`, which may wait."""
 
     def __init__(
-        self, membership: Membership, delivery: Delivery, locks: RoomKeys, tries: AttemptLimiter | None = None
+        self,
+        membership: Membership,
+        delivery: Delivery,
+        room_keys: RoomKeys,
+        attempts: AttemptLimiter | None = None,
     ) -> None:
         self._membership = membership
         self._delivery = delivery
-        self._locks = locks
-        self._tries = tries or AttemptLimiter()
+        self._room_keys = room_keys
+        self._attempts = attempts or AttemptLimiter()
         self._lock = threading.Lock()  # guards the time below
         self._sweep_at = 0.0  # seconds of the monotonic clock
 
     def join(self, member: Member, name: str, given: str, address: str) -> str:
-        """Move a member to the room called `name`, for which he gave the key `given`; return its name as it is shown.
+        """Move a member to the room called `name`, for which they gave a key; return its name as it is shown.
 
-        Raises what `Registry.enter` does, ProtocolError `room-locked` for a wrong key as for none, `too-fast` after
-        too many of them, `not-allowed` where a key is not wanted, and JournalError.
+        Raises what `Membership.join_room` does, ProtocolError `room-locked` for a wrong key as for none, `too-fast`
+        after too many of them, `not-allowed` if the room cannot be locked, and JournalError.
         """
-        key = fold_name(name)
-        if self._membership.is_in(member, key):
-            return self._membership.join_room(member, name)  # which says so
-        self._drop_void(member, [key, self._locks.find_confusable(name)])
-        lock = self._locks.find(key)
-        if lock is not None:
-            self._check(lock, name, given, address)
+        snapshot = self._membership.inspect_room(member, name)
+        if self._remove_unused(member, snapshot.unused):
+            snapshot = self._membership.inspect_room(member, name)
+        if snapshot.room_key is not None:
+            self._check(snapshot.room_key, name, given, address)
         elif given:
-            return self._enter_new(member, name, given)
-        return self._membership.join_room(member, name, lock)
+            return self._lock_and_join(member, name, given, snapshot)
+        return self._membership.join_room(member, name, snapshot.room_key)
 
-    def _check(self, lock: RoomKey, name: str, given: str, address: str) -> None:
-        if not self._tries.attempt(address, lambda: lock.secret.matches(given)):
-            raise locked(name)
+    def _check(self, room_key: RoomKey, name: str, given: str, address: str) -> None:
+        if not self._attempts.attempt(address, lambda: room_key.secret.matches(given)):
+            raise locked_error(name)
 
-    def _enter_new(self, member: Member, name: str, given: str) -> str:
-        """Lock a room that nobody has been in as far as anybody knows, and be its first member."""
-        key = fold_name(name)
+    def _lock_and_join(self, member: Member, name: str, given: str, snapshot: RoomSnapshot) -> str:
+        """Make a locked room, of which no line is stored, with `member` as the first in it."""
+        key = snapshot.key
         if key == LOBBY:
             raise ProtocolError("not-allowed", "the lobby cannot be locked; /join it without KEY, or lock another room")
-        lock = RoomKey(key, HashedSecret.create(given), member.verifier)
-        if self._membership.has(key):
-            raise ProtocolError("not-allowed", f"{name} is there already, without a lock; /join {name} without KEY")
-        if not self._locks.has_no_history(lock):
-            text = f"what was said in {name} is still kept, for everybody; /join {name} without KEY, or lock another"
+        if snapshot.is_open:
+            raise ProtocolError("not-allowed", f"{name} is open, and not locked; /join {name} without KEY")
+        room_key = RoomKey(key, HashedSecret.create(given), member.verifier)
+        if not self._room_keys.has_no_history(room_key):
+            text = f"earlier lines of {name} are still stored, for everyone; /join {name} without KEY, or lock another"
             raise ProtocolError("not-allowed", text)
-        if (crowd := self._locks.list_if_full()) and self._may_sweep():
-            self._drop_void(member, crowd)
-        self._locks.add(lock)
+        if (keys := self._room_keys.list_if_full()) and self._may_sweep():
+            self._remove_unused(member, self._membership.list_unused_keys(keys))
+        self._room_keys.add(room_key)
         try:
-            return self._membership.join_room(member, name, lock, new=True)
-        except ProtocolError:
-            self._locks.remove(lock)
-            self._locks.store(key)
+            return self._membership.join_room(member, name, room_key, new=True)
+        except (ProtocolError, JournalError):
+            self._room_keys.remove(room_key)
+            self._room_keys.store(key)
             raise
 
-    def _drop_void(self, member: Member, keys: Iterable[str]) -> None:
-        """Take the locks off that guard nothing any more: nobody is behind them, and nothing that was said is kept."""
-        idle = [found for key in keys if (found := self._membership.idle_lock(key))]
-        if not idle:
-            return
+    def _remove_unused(self, member: Member, unused: Sequence[UnusedKey]) -> bool:
+        """Remove the keys of empty rooms of which no line is stored any more; return whether there were any."""
+        if not unused:
+            return False
         self._delivery.flush(member)  # so that what was said there just before is in the journal
         if self._delivery.is_stalled:
-            return
-        for lock, entries in idle:
-            if self._locks.has_no_history(lock) and self._membership.unlock(lock, entries):
-                self._locks.store(lock.room)
-                logger.info("the lock of {!r} is off: nothing is left behind it", lock.room)
+            return False
+        removed = False
+        for candidate in unused:
+            room_key = candidate.room_key
+            if self._room_keys.has_no_history(room_key) and self._membership.remove_unused_key(candidate):
+                self._room_keys.store(room_key.room)
+                logger.info("room {!r} is unlocked: it is empty, and no line of it is stored", room_key.room)
+                removed = True
+        return removed
 
     def _may_sweep(self) -> bool:
         now = time.monotonic()

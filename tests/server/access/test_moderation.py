@@ -407,7 +407,7 @@ def test_ban_of_an_address(
         op.send("/ban 192.0.2.1 1h")
         for client in (bob, unnamed):
             assert client.read_to_end()[-1].startswith("/bye you were banned by op until ")
-        assert eventually(lambda: server._context.membership.count().people == 1)
+        assert eventually(lambda: server._context.membership.count().members == 1)
         with WireClient(server.address) as client:
             error, bye = client.read_to_end()
             assert error.startswith("/error not-allowed your address is banned by op until ")
@@ -502,7 +502,7 @@ def test_kick_of_an_absent_member() -> None:
         make_owner(server, "op")
         with WireClient(server.address, "bob"):
             op.read_until("/joined")
-        assert eventually(lambda: server._context.membership._names["bob"].away)
+        assert eventually(lambda: server._context.membership._directory.names["bob"].absent)
         op.send("/kick bob")
         assert op.read_match("/left").endswith(" kicked")
         with WireClient(server.address, "bob"):
@@ -546,4 +546,4 @@ def test_flood_of_kicks_while_others_chat(server: ChatServer, op: WireClient, ca
     carl.send("end")
     seqs = [int(line.split()[2]) for line in carl.read_until("/say lobby .* carl .* end") if line.startswith("/say")]
     assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
-    assert server._context.membership.count().people == 3  # with bob
+    assert server._context.membership.count().members == 3  # with bob

@@ -519,7 +519,7 @@ def test_resume_of_a_name_that_has_a_new_owner(server: ChatServer) -> None:
     with WireClient(server.address) as anonymous:
         anonymous.send("/name alice")
         token = anonymous.read_match("/welcome").split()[3]
-    eventually(lambda: server._context.membership.count().people == 0)
+    eventually(lambda: server._context.membership.count().members == 0)
     exit_chat(connect_as_owner(server, ALICE, "alice"))
     with WireClient(server.address) as anonymous:
         anonymous.send(f"/resume {token} lobby 0")

@@ -30,7 +30,7 @@ from hubbub.server.delivery.tail import TAIL_PAGES
 from hubbub.server.journal.journal import JournalError, LocalJournal, Page, SessionRow
 from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.network.transport import SocketTransport
-from hubbub.server.rooms.room import Member, Room
+from hubbub.server.rooms.room import Member, Room, SessionState
 from testing.waiting import TIMEOUT_SECONDS, eventually
 
 
@@ -65,7 +65,7 @@ class ListTransport:
 
 def lone_delivery(journal: LocalJournal, **options: Any) -> Delivery:
     """Return the delivery of a server alone."""
-    clock = options.get("clock", time.time)
+    clock = options.pop("clock", time.time)
     return Delivery(journal, LocalSequencer(journal, clock), **options)
 
 
@@ -464,7 +464,7 @@ class Shared(LocalSequencer):
         self.away = False
         self.refused = threading.Event()
 
-    def store(self, posts: Sequence[Post], sessions: Sequence[SessionRow], ended: Sequence[SessionRow]) -> None:
+    def store(self, posts: Sequence[Post], sessions: Sequence[SessionState], ended: Sequence[SessionState]) -> None:
         if self.away:
             self.refused.set()
             raise JournalError("away")

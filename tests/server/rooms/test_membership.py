@@ -7,11 +7,17 @@ import pytest
 
 from hubbub.protocol import LOBBY, PRESENCE_MEMBERS, Joined, Left, MemberRow, ProtocolError, Renamed, RoomRow
 from hubbub.server.access.limits import Limits
+from hubbub.server.access.moderation import Moderation
 from hubbub.server.access.ownership import NameOwnership
+from hubbub.server.access.room_keys import RoomKeys
+from hubbub.server.backend import LocalBackend
 from hubbub.server.delivery.actions import Action, Broadcast, StoreSession, Subscribe, Unsubscribe
 from hubbub.server.delivery.delivery import Delivery
 from hubbub.server.journal.memory import MemoryJournal
+from hubbub.server.rooms.directory import Directory
 from hubbub.server.rooms.membership import Counts, Membership
+from hubbub.server.rooms.name_claims import NameClaims
+from hubbub.server.rooms.presence import Presence
 from hubbub.server.rooms.room import Member
 from tests.server.delivery.test_delivery import ListTransport
 
@@ -41,11 +47,14 @@ class ServerContext:
     def __init__(self, *names: str, limits: Limits | None = None) -> None:
         self.queue = Queue()
         delivery = cast(Delivery, self.queue)
-        journal = MemoryJournal()
-        owned = NameOwnership(journal, clock=lambda: 1.0)
-        self.membership = Membership(
-            delivery, journal, limits or Limits(), owned, clock=lambda: 1.0, uptime=lambda: 9.5
-        )
+        journal, limits = MemoryJournal(), limits or Limits()
+        backend, room_keys, moderation = LocalBackend(journal), RoomKeys(journal), Moderation(journal)
+        ownership = NameOwnership(journal, clock=lambda: 1.0)
+        directory = Directory(delivery, room_keys, clock=lambda: 1.0)
+        claims = NameClaims(directory, ownership, backend)
+        access = (limits, ownership, moderation)
+        self.membership = Membership(directory, claims, *access, room_keys, backend, uptime=lambda: 9.5)
+        self.presence = Presence(directory, claims, *access, backend, uptime=lambda: 9.5)
         self.people = {name: self.come(name) for name in names}
         self.queue.entries.clear()
 
@@ -89,9 +98,9 @@ def test_a_rename_to_a_look_alike_is_refused() -> None:
 def test_a_look_is_free_when_its_owner_has_left_or_changed_it() -> None:
     """And not before: neither while his connection is lost nor after he came back on another."""
     context = ServerContext("alice")
-    context.membership.hold_place(context.people["alice"])
+    context.presence.hold_place(context.people["alice"])
     again = Member(ListTransport())
-    context.membership.resume(again, "token of alice", LOBBY, 0)
+    context.presence.resume(again, "token of alice", LOBBY, 0)
     with pytest.raises(ProtocolError, match="name-taken"):
         context.come("аlice")
     context.membership.rename(again, "carol", "red")
@@ -151,7 +160,7 @@ def test_who_was_replaced_can_change_nothing() -> None:
     """What a lost connection still had to say about names harms nobody: neither the name wanted nor the name had."""
     context = ServerContext("bob")
     before, again = context.people["bob"], Member(ListTransport())
-    context.membership.resume(again, "token of bob", LOBBY, 0)
+    context.presence.resume(again, "token of bob", LOBBY, 0)
     for change in (
         lambda: context.membership.rename(before, "rob", "red"),
         lambda: context.membership.join_room(before, "ops"),
@@ -209,7 +218,7 @@ def test_one_comes_back_to_a_room_that_another_looks_like_by_now() -> None:
     assert state is not None
     state.room = "ops"  # as the delivery thread notes it
     state.name, state.color = "bob", "red"
-    context.membership.resume(again, "token of bob", "ops", 0)
+    context.presence.resume(again, "token of bob", "ops", 0)
     assert again.room is not None
     assert again.room.name == "ops"
 
@@ -282,7 +291,7 @@ def test_nobody_is_told_who_comes_and_goes_in_a_big_room() -> None:
 def test_a_server_that_stops_lets_nobody_in_and_all_out_in_silence() -> None:
     """Ten thousand leaving need not see each other leave."""
     context = ServerContext("bob", "alice")
-    context.membership.stop()
+    context.presence.stop()
     with pytest.raises(ProtocolError, match="server-stopping"):
         context.membership.join_room(context.people["bob"], "ops")
     context.membership.leave(context.people["bob"], "exit")

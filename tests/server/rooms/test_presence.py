@@ -90,7 +90,7 @@ def test_a_half_open_connection_is_taken_over(server: ChatServer, alice: WireCli
     alice.read_until("/joined")
     with resume(server, token, "lobby", 0) as back:
         back.read_until("/entered")
-        assert bob.read_to_end()[-1] == "/bye you are back on another connection"
+        assert bob.read_to_end()[-1] == "/bye Signed in elsewhere"
         bob.socket.close()
         back.send("still here", "/who")
         assert alice.read_line().endswith("still here")

@@ -12,7 +12,7 @@ from hubbub.protocol import ProtocolError
 from hubbub.server.access import room_keys as locks_module
 from hubbub.server.access.room_keys import FACTS, RoomKey, RoomKeys
 from hubbub.server.access.scrypt import HashedSecret, ScryptHash
-from hubbub.server.journal.journal import Journal, JournalError
+from hubbub.server.journal.journal import JournalError
 from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.server import ChatServer
@@ -201,7 +201,7 @@ def test_members_see_each_other(alice: WireClient) -> None:
     [
         ("/join lobby key", "the lobby cannot be locked"),
         ("/join dev key", "without KEY"),
-        ("/join old key", "is still kept"),
+        ("/join old key", "are still stored"),
     ],
 )
 def test_what_cannot_be_locked(server: ChatServer, bob: WireClient, line: str, words: str) -> None:
@@ -427,7 +427,7 @@ def test_a_journal_of_before_the_locks(tmp_path: Path) -> None:
         old.execute("INSERT INTO sessions VALUES (x'00', 'bob', 'red', 'ops', 7, 1, 1000)")
         old.execute("PRAGMA user_version = 1")
         old.commit()
-    journal: Journal = SqliteJournal(path)
+    journal = SqliteJournal(path)
     assert [(row.name, row.lock) for row in journal.list_present()] == [("bob", "")]
     journal.close()
     SqliteJournal(path).close()

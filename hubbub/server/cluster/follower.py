@@ -1,0 +1,120 @@
+"""Follows the streams of Redis: the lines of the rooms that members here are in, events, and this server's inbox."""
+
+import threading
+import time
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
+
+from loguru import logger
+
+from hubbub.server.cluster.events import EventHandler
+from hubbub.server.cluster.inbox import Inbox
+from hubbub.server.cluster.journal import page_of, seq_of
+from hubbub.server.cluster.recovery import Recovery
+from hubbub.server.cluster.redis_client import Entries, Found, Reader, RedisClient, log_bad_entries
+from hubbub.server.cluster.remote_members import RemoteMembers
+from hubbub.server.cluster.subscriptions import Subscriptions
+from hubbub.server.delivery.actions import Publish
+from hubbub.server.delivery.delivery import Delivery
+from hubbub.server.journal.journal import JournalError
+
+RETRY_SECONDS = 0.5  # between two attempts to read from a Redis that is away
+GATHER_SECONDS = 0.002  # between two reads: each names every room that is followed, and what comes meanwhile gathers
+READ_ENTRIES = 100  # at once of a stream
+
+
+class StreamFollower:
+    """The thread `follower`. `start` and `stop` are for one thread."""
+
+    def __init__(
+        self,
+        redis_client: RedisClient,
+        reader: Reader,
+        subscriptions: Subscriptions,
+        events: EventHandler,
+        inbox: Inbox,
+        recovery: Recovery,
+        remote_members: RemoteMembers,
+        delivery: Delivery,
+    ) -> None:
+        self._reader = reader
+        self._subscriptions = subscriptions
+        self._events = events
+        self._inbox = inbox
+        self._recovery = recovery
+        self._remote_members = remote_members
+        self._delivery = delivery
+        self._room_prefix = redis_client.key("room:")
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follower")  # joined by stop
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop reading, and join. Idempotent."""
+        self._stopping.set()
+        try:
+            self._inbox.wake_follower()
+        except JournalError:
+            self._reader.interrupt()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        away, read_at = False, 0.0
+        while not self._stopping.wait(max(0.0, read_at + GATHER_SECONDS - time.monotonic())):
+            try:
+                self._recovery.recover()
+                found = self._reader.read(self._positions(), READ_ENTRIES)
+                away, read_at = False, time.monotonic()
+            except Exception as error:  # noqa: BLE001  # whatever it is: the thread must go on, and so must its log
+                if not away and not self._stopping.is_set():
+                    logger.error("cannot read what the other servers send: {}; trying again", error)
+                away = True
+                self._stopping.wait(RETRY_SECONDS)
+                continue
+            for stream, entries in self._in_order(found):
+                self._handle(stream, entries)
+            self._delivery.wait_for_space()
+
+    def _positions(self) -> dict[str, str]:
+        """Return the streams to read, and up to which id each was read."""
+        rooms = {self._room_prefix + key: f"0-{seq}" for key, seq in self._subscriptions.positions().items()}
+        return rooms | {self._events.stream: self._events.position, self._inbox.stream: self._inbox.position}
+
+    def _in_order(self, found: Found) -> Iterator[tuple[str, Entries]]:
+        """Cut what was read at once, so that it comes in the order in which it happened: a last line, then a leave.
+
+        What happened in the same millisecond was, as a rule, one script, which adds lines first.
+        """
+        if self._events.stream in found:
+            timed = [(_time_of(id_, fields), stream, id_, fields) for stream in found for id_, fields in found[stream]]
+            timed.sort(key=itemgetter(0))  # stable, so of the same time rooms come first, then events, then the inbox
+            for stream, entries in groupby(timed, key=itemgetter(1)):
+                yield stream, [(id_, fields) for _, _, id_, fields in entries]
+        else:
+            yield from found.items()
+
+    def _handle(self, stream: str, entries: Entries) -> None:
+        if stream == self._inbox.stream:
+            self._inbox.handle(entries)
+        elif stream == self._events.stream:
+            self._events.handle(entries)
+        else:
+            with log_bad_entries():
+                self._publish(stream.removeprefix(self._room_prefix), entries)
+
+    def _publish(self, key: str, entries: Entries) -> None:
+        try:
+            self._delivery.submit(*(Publish(page_of(key, id_, fields)) for id_, fields in entries))
+        finally:
+            self._subscriptions.note_read(key, seq_of(entries[-1][0]))  # last: who waits for it comes after these lines
+        self._remote_members.note_activity({fields[b"name"].decode() for _, fields in entries})
+
+
+def _time_of(id_: str, fields: dict[bytes, bytes]) -> int:
+    """Return when an entry was added, by the clock of Redis, in milliseconds since 1970."""
+    return int(fields[b"time"] if b"time" in fields else id_.partition("-")[0])

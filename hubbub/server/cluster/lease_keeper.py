@@ -1,0 +1,97 @@
+"""Renews the lease of this server, and adopts the members of servers whose lease has run out."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from loguru import logger
+
+from hubbub.server.cluster import scripts
+from hubbub.server.cluster.redis_client import RedisClient
+from hubbub.server.journal.journal import JournalError
+
+LEASE_SECONDS = 15.0  # that the other servers wait for one of which nothing is heard
+RENEWALS = 5  # of a lease while it lasts
+RETRY_SECONDS = 0.5  # between two attempts to reach a Redis that is away
+
+
+class LeaseKeeper:
+    """The thread `lease`. `start` and `stop` are for one thread."""
+
+    def __init__(
+        self,
+        redis_client: RedisClient,
+        seconds: float,
+        *,
+        on_attempt: Callable[[], None],
+        on_renewal: Callable[[], None],
+        on_lapse: Callable[[], None],
+    ) -> None:
+        """Renew a lease of `seconds` over a connection for that alone.
+
+        `on_attempt` is called before each renewal; after one `on_lapse`, if the lease had run out, and `on_renewal`,
+        which may raise JournalError.
+        """
+        self._redis_client = redis_client
+        self._seconds = seconds
+        self._on_attempt = on_attempt
+        self._on_renewal = on_renewal
+        self._on_lapse = on_lapse
+        self._stopping = threading.Event()
+        self.steady_since = 0.0  # seconds of the monotonic clock since when the lease holds; 0.0 while it may not
+        self.lapses = 0  # how often the lease has run out
+        self._thread = threading.Thread(target=self._run, name="lease")  # joined by stop
+
+    def take(self) -> None:
+        """Take the lease. Raises JournalError."""
+        self._redis_client.renew_lease(self._seconds)
+        self.steady_since = time.monotonic()
+
+    def start(self) -> None:
+        """Start the thread; the lease was taken."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop renewing, and join. The lease runs out by itself. Idempotent."""
+        self._stopping.set()
+        self._redis_client.trouble.set()  # which wakes the thread
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            self._redis_client.trouble.clear()
+            if self._stopping.is_set():  # looked at after that, so that `stop` is never missed
+                return
+            self._on_attempt()
+            try:
+                self._renew()
+                self._redis_client.trouble.wait(self._seconds / RENEWALS)
+                continue
+            except JournalError as error:
+                if self.steady_since:
+                    logger.error("{}; trying again", error)
+                self.steady_since = 0.0
+            except Exception:  # noqa: BLE001  # a bug must not end the thread that the other servers need
+                logger.exception("the lease could not be renewed")
+            self._stopping.wait(RETRY_SECONDS)
+
+    def _renew(self) -> None:
+        had_lease, dead = self._redis_client.renew_lease(self._seconds)
+        now = time.monotonic()
+        if not self.steady_since:
+            logger.info("Redis can be reached again")
+            self.steady_since = now
+        if not had_lease:
+            logger.warning("the lease of this server had run out; claiming its members again")
+            self.steady_since = now
+            self.lapses += 1
+            self._on_lapse()
+        self._on_renewal()
+        if now - self.steady_since >= self._seconds:  # servers that were cut off as this one had time to come back, too
+            for server in dead:
+                self._adopt(server)
+
+    def _adopt(self, server: str) -> None:
+        members = self._redis_client.run_script(scripts.ADOPT, server)  # events tell the follower who they are
+        logger.info("server {} is gone; holding the places of {} members", server, members)

@@ -1,0 +1,249 @@
+"""The directory: names, sessions and rooms, and the one lock that guards them.
+
+Membership, presence and the cluster's remote members are built on it: each of their operations is one `step`, made of
+the methods here.
+"""
+
+import threading
+import time
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from hubbub.protocol import (
+    LOBBY,
+    PRESENCE_MEMBERS,
+    RESERVED_NAMES,
+    Bye,
+    Event,
+    Joined,
+    Left,
+    ProtocolError,
+    Renamed,
+    fold_name,
+)
+from hubbub.server.access.confusables import ConfusableIndex
+from hubbub.server.access.room_keys import RoomKeys
+from hubbub.server.delivery.actions import (
+    Broadcast,
+    Finish,
+    ForgetHistory,
+    SendWelcome,
+    StoreSession,
+    Subscribe,
+    Unsubscribe,
+)
+from hubbub.server.delivery.delivery import Delivery
+from hubbub.server.rooms.room import Member, Room, SessionState
+
+SIGNED_IN_ELSEWHERE = "Signed in elsewhere"
+
+
+class Directory:
+    """Which member has which name, session and room.
+
+    `step` takes the lock and is for changes; who only reads takes `lock`. All other methods and attributes belong into
+    a step. What a step means for those who receive is queued for the delivery thread within it, so that everyone sees
+    the steps in the order in which they happened.
+    Lock order: this lock, then the delivery's, the room keys' or that of name ownership.
+    """
+
+    def __init__(self, delivery: Delivery, room_keys: RoomKeys, *, clock: Callable[[], float] = time.time) -> None:
+        """`clock` gives seconds since 1970."""
+        self._delivery = delivery
+        self._room_keys = room_keys
+        self._clock = clock
+        self.lock = threading.Lock()
+        self.closed = False  # no one gets in any more, and members leave unseen
+        self.names: dict[str, Member] = {}  # by `fold_name`
+        self._confusable_names = ConfusableIndex(RESERVED_NAMES)  # of those names
+        self.sessions: dict[bytes, Member] = {}  # by token hash, the connected and the absent
+        # The states of which something may still be in the delivery's queue, too, so that no session has two.
+        self.states: weakref.WeakValueDictionary[bytes, SessionState] = weakref.WeakValueDictionary()
+        self.rooms: dict[str, Room] = {}  # by `fold_name`
+        self._confusable_rooms = ConfusableIndex()
+        self.rooms_made: Counter[bytes] = Counter()  # by token hash, the open rooms that this session made
+        self._open(Room(LOBBY, LOBBY))
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Hold the lock; wake the delivery thread afterwards."""
+        with self.lock:
+            yield
+        self._delivery.wake()
+
+    def close(self) -> None:
+        """Let no one in any more. Takes the lock."""
+        with self.lock:
+            self.closed = True
+
+    def refuse_when_closed(self) -> None:
+        """Raise ProtocolError `server-stopping` after `close`."""
+        if self.closed:
+            raise ProtocolError("server-stopping", "the server is stopping; come back when it is up again")
+
+    # --------------------------------------------------------------------------------------------- names and sessions
+
+    def find(self, name: str) -> Member | None:
+        """Return the member called `name`."""
+        return self.names.get(fold_name(name))
+
+    def find_confusable(self, name: str, member: Member) -> str:
+        """Return a name of someone other than `member` that looks like `name`; empty if there is none."""
+        return self._confusable_names.find_confusable(name, member)
+
+    def seat(self, member: Member, state: SessionState, name: str, color: str) -> None:
+        """Give a member a session, and a name that no one else has."""
+        member.name, member.color, member.state = name, color, state
+        state.verifier = member.verifier
+        self.states[state.token_hash] = state
+        self.sessions[state.token_hash] = member
+        self._give_name(member)
+
+    def rename(self, member: Member, name: str, color: str) -> None:
+        """Give a member in a room another name that no one else has, or another color, and show it."""
+        room, old = member.room, member.name
+        assert room is not None
+        if fold_name(old) != fold_name(name):
+            del self.names[fold_name(old)]
+        self._confusable_names.remove(old, member)
+        del room.members[fold_name(old)]
+        member.name, member.color = name, color
+        room.members[fold_name(name)] = member
+        self._give_name(member)
+        self.show(room, Renamed(room.name, self._now(), old, color, name))
+
+    def _give_name(self, member: Member) -> None:
+        self.names[fold_name(member.name)] = member
+        self._confusable_names.add(member.name, member)
+
+    def replace(self, before: Member, member: Member) -> None:
+        """Put a member in the place of another, who is the same person; no one sees it."""
+        room, state = before.room, before.state
+        assert room is not None
+        assert state is not None
+        before.room, before.absent = None, False
+        self._delivery.enqueue(Unsubscribe(before), Finish(before, Bye(SIGNED_IN_ELSEWHERE).encode()))
+        self.seat(member, state, before.name, before.color)
+        member.last_active = before.last_active
+        self.place(member, room, shown=False)
+
+    # --------------------------------------------------------------------------------------------- rooms
+
+    def find_confusable_room(self, name: str) -> str:
+        """Return the name of an open or locked room that looks like `name`; empty if there is none."""
+        return self._confusable_rooms.find_confusable(name) or self._room_keys.find_confusable(name)
+
+    def reopen_room(self, name: str, room_key_id: str) -> Room:
+        """Return the room in which a session was before, opened by `place` if needed: no limit applies.
+
+        It is the lobby if the room has another key by now.
+        """
+        key = fold_name(name)
+        if (room_key := self._room_keys.find(key)) is not None:
+            if room_key.id != room_key_id:
+                return self.rooms[LOBBY]
+            room_key.entries += 1
+        return self.rooms.get(key) or Room(name, key)
+
+    def place(self, member: Member, room: Room, *, shown: bool = True) -> None:
+        """Put a member who is in no room into one, which is opened if needed."""
+        self._open(room)
+        room.members[fold_name(member.name)] = member
+        member.room = room
+        if shown:
+            self._show_presence(room, Joined(room.name, self._now(), member.name, member.color))
+
+    def take_out(self, member: Member, why: str) -> None:
+        """Take a member out of their room, which closes with its last member unless it is the lobby."""
+        room, member.room = member.room, None
+        if room is None:
+            return
+        del room.members[fold_name(member.name)]
+        if not room.members and room.key != LOBBY:
+            self._close(room)
+        self._delivery.enqueue(Unsubscribe(member))
+        if not self.closed:
+            self._show_presence(room, Left(room.name, self._now(), member.name, member.color, why))
+
+    def _open(self, room: Room) -> None:
+        if room.key not in self.rooms:
+            self.rooms[room.key] = room
+            self._confusable_rooms.add(room.name, room)
+            self.rooms_made[room.maker] += 1
+
+    def _close(self, room: Room) -> None:
+        del self.rooms[room.key]
+        self._confusable_rooms.remove(room.name, room)
+        self.rooms_made[room.maker] -= 1
+        if not self.rooms_made[room.maker]:
+            del self.rooms_made[room.maker]
+
+    def show(self, room: Room, event: Event) -> None:
+        """Broadcast an event to everyone in a room."""
+        self._delivery.enqueue(Broadcast(room, event))
+
+    def _show_presence(self, room: Room, event: Event) -> None:
+        if len(room.members) <= PRESENCE_MEMBERS:
+            self.show(room, event)
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
+
+    # --------------------------------------------------------------------------------------------- whole moves
+
+    def greet(self, member: Member, token: str) -> None:
+        """DeliverPrivately a member who they are, and the token with which they can resume."""
+        self._delivery.enqueue(SendWelcome(member, member.name, member.color, token))
+
+    def enter(self, member: Member, room: Room, after: int | None = None) -> None:
+        """Put a connected member into a room, which is delivered to them from here on, and store that."""
+        self.place(member, room)
+        self.subscribe(member, after)
+        self.store(member)
+
+    def subscribe(self, member: Member, after: int | None = None) -> None:
+        """Deliver their room to a connected member: the lines after SEQ `after`, without it the last ones."""
+        assert member.room is not None
+        flags = self._room_keys.flags_of(member.room.key)
+        self._delivery.enqueue(Subscribe(member, member.room, len(member.room.members), after, flags))
+
+    def unsubscribe(self, member: Member) -> None:
+        """Deliver nothing more to a member."""
+        self._delivery.enqueue(Unsubscribe(member))
+
+    def forget_lines(self, key: str) -> None:
+        """Drop the lines of an empty room from memory: none of them is stored any more."""
+        self._delivery.enqueue(ForgetHistory(key))
+
+    def leave(self, member: Member, why: str, *, ended: bool = False) -> None:
+        """Take a member out of the chat and store that; an `ended` session cannot be resumed. Idempotent."""
+        room = member.room
+        if room is None:
+            return
+        self.remove(member, why)
+        if ended or not self.closed:  # who is here at the stop is here after the start
+            self._store(member, room, present=False, ended=ended, why=why)
+
+    def remove(self, member: Member, why: str) -> None:
+        """Take a member out of the chat: their room, name and session are free. Idempotent."""
+        if member.room is None:
+            return
+        self.take_out(member, why)
+        del self.names[fold_name(member.name)]
+        self._confusable_names.remove(member.name, member)
+        member.absent = False
+        assert member.state is not None  # a member in a room has a session
+        del self.sessions[member.state.token_hash]
+
+    def store(self, member: Member) -> None:
+        """Store who a member in a room is, and where."""
+        assert member.room is not None
+        self._store(member, member.room)
+
+    def _store(self, member: Member, room: Room, *, present: bool = True, ended: bool = False, why: str = "") -> None:
+        assert member.state is not None  # a member in a room has a session
+        room_key_id = self._room_keys.id_of(room.key)
+        who = (member.name, member.color, room.name)
+        self._delivery.enqueue(StoreSession(member.state, *who, present, ended, room_key_id, member.absent, why))

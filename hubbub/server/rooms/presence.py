@@ -1,0 +1,168 @@
+"""Presence: holds the place of a member whose connection is lost until they resume or their grace ends."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from loguru import logger
+
+from hubbub.protocol import LOBBY, ProtocolError, fold_name
+from hubbub.server.access.limits import Limits
+from hubbub.server.access.moderation import Moderation
+from hubbub.server.access.ownership import NameOwnership
+from hubbub.server.backend import Backend
+from hubbub.server.delivery.transport import NullTransport
+from hubbub.server.rooms.directory import Directory
+from hubbub.server.rooms.membership import hash_token
+from hubbub.server.rooms.name_claims import NameClaims
+from hubbub.server.rooms.room import Member, SessionState
+
+
+class Presence:
+    """Absent members and sessions that are resumed. Any thread, but `start` and `stop` are for one.
+
+    A thread of its own lets absent members leave. Lock order: the directory's, then this one's.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        claims: NameClaims,
+        limits: Limits,
+        ownership: NameOwnership,
+        moderation: Moderation,
+        backend: Backend,
+        *,
+        uptime: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`uptime` gives the seconds in which grace is counted."""
+        self._directory = directory
+        self._claims = claims
+        self._grace_seconds = limits.grace_seconds
+        self._ownership = ownership
+        self._moderation = moderation
+        self._backend = backend
+        self._uptime = uptime
+        self._lock = threading.Lock()  # guards the two below
+        self._changed = threading.Condition(self._lock)  # notified when the first grace begins, and at the stop
+        self._absent: deque[tuple[float, Member]] = deque()  # with the time at which each leaves, in that order
+        self._stopping = False
+        self._thread = threading.Thread(target=self._expire_absent, name="grace")  # joined by stop
+
+    def start(self) -> None:
+        """Hold the places of the members of the last run, and start the thread. Raises JournalError."""
+        states = self._backend.held_sessions()
+        with self._directory.step():
+            for state in states:
+                self.hold_session(state)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let no one in any more, let members leave unseen, and join the thread. Idempotent."""
+        self._directory.close()
+        with self._lock:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    # --------------------------------------------------------------------------------------------- grace
+
+    def hold_place(self, member: Member) -> None:
+        """Hold the place of a member whose connection is lost until the grace ends. Idempotent."""
+        with self._directory.step():
+            if member.room is None or member.absent:
+                return
+            if not self._grace_seconds or self._directory.closed:
+                self._directory.leave(member, "lost")
+                return
+            self._directory.unsubscribe(member)
+            self._hold(member)
+            self._directory.store(member)  # they were last seen now
+
+    def hold_session(self, state: SessionState) -> None:
+        """Hold the place of a session that no connection belongs to. Part of a step."""
+        room = self._directory.reopen_room(state.room, state.room_key_id)
+        member = Member(NullTransport(), verifier=state.verifier, last_active=self._uptime())
+        self._directory.seat(member, state, state.name, state.color)
+        self._directory.place(member, room, shown=False)
+        self._hold(member)
+
+    def _hold(self, member: Member) -> None:
+        member.absent = True
+        with self._lock:
+            self._absent.append((self._uptime() + self._grace_seconds, member))
+            if len(self._absent) == 1:  # else the thread waits for an earlier end
+                self._changed.notify_all()
+
+    def _expire_absent(self) -> None:
+        """Run the thread: wait for the end of the next grace, and let the member leave who is still absent then."""
+        while (member := self._wait_for_end()) is not None:
+            try:
+                with self._directory.step():
+                    if member.absent:
+                        self._directory.leave(member, "lost")
+            except Exception:  # noqa: BLE001  # a bug must not hold all other places for ever
+                logger.exception("the grace of {!r} could not be ended", member.name)
+
+    def _wait_for_end(self) -> Member | None:
+        """Wait until a member's grace ends and return them; None at the stop."""
+        with self._lock:
+            while not self._stopping:
+                left = self._absent[0][0] - self._uptime() if self._absent else None
+                if left is not None and left <= 0:
+                    return self._absent.popleft()[1]
+                self._changed.wait(left)
+        return None
+
+    # --------------------------------------------------------------------------------------------- resume
+
+    def resume(self, member: Member, token: str, key: str, seq: int) -> Member | None:
+        """Give the session of `token` to a member who has no name, with the lines after `seq` if it is in room `key`.
+
+        Return the member whose place they take, whose connection is to be ended, if there is one. Raises ProtocolError
+        `resume-unknown`, `name-taken`, `not-allowed`, `server-stopping`, and JournalError.
+        """
+        state = self._find_session(hash_token(token))
+        member.verifier = member.verifier or state.verifier
+        self._backend.prepare_room(fold_name(state.room), seq if key == fold_name(state.room) else 0)
+        self._backend.prepare_room(LOBBY)
+        self._moderation.refuse_banned(state.name)
+        with self._claims.claim(member, state.name, state.token_hash):
+            self._directory.refuse_when_closed()
+            self._moderation.refuse_banned(state.name)  # once more: the claim may have waited
+            before = self._directory.sessions.get(state.token_hash)
+            if before is None:
+                self._return(member, state, token, key, seq)
+            else:
+                self._replace(before, member, token, key, seq)
+        return before
+
+    def _find_session(self, token_hash: bytes) -> SessionState:
+        with self._directory.lock:
+            state = self._directory.states.get(token_hash)
+        state = self._backend.restore_session(token_hash, state)
+        if state is None or state.ended:
+            raise ProtocolError("resume-unknown", "this session is over or not known here; say /name NAME [COLOR]")
+        with self._directory.lock:
+            return self._directory.states.setdefault(token_hash, state)
+
+    def _return(self, member: Member, state: SessionState, token: str, key: str, seq: int) -> None:
+        """Let a member in again who has left, or was never here since the server started."""
+        self._claims.check(member, state.name)
+        self._directory.seat(member, state, state.name, state.color)
+        self._ownership.claim_name(state.name, member.verifier)
+        self._directory.greet(member, token)
+        room = self._directory.reopen_room(state.room, state.room_key_id)
+        self._directory.enter(member, room, seq if key == room.key else None)
+
+    def _replace(self, before: Member, member: Member, token: str, key: str, seq: int) -> None:
+        """Put a member in the place that their earlier connection has, or that is held; no one sees it."""
+        room = before.room
+        assert room is not None
+        self._directory.replace(before, member)
+        self._ownership.claim_name(member.name, member.verifier)
+        self._directory.greet(member, token)
+        self._directory.store(member)
+        self._directory.subscribe(member, seq if key == room.key else None)
