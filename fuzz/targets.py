@@ -7,7 +7,8 @@ from collections.abc import Callable
 from hubbub.client.output.json_lines import to_json
 from hubbub.client.output.render import render
 from hubbub.client.state.notification import Notification
-from hubbub.client.terminal.wrap import GRAPHEME_COLUMNS, text_width, wrap
+from hubbub.client.terminal.graphemes import GRAPHEME_COLUMNS, text_width
+from hubbub.client.terminal.wrap import wrap
 from hubbub.protocol import (
     LineDecoder,
     LineTooLongError,

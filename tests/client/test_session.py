@@ -88,7 +88,7 @@ def test_gap_is_shown_once() -> None:
         peer.close()
         peer = server.accept()
         peer.admit_resumed("/resume token lobby 0", 0, "/entered lobby 900 1 -", "/gap lobby 1 899", said(900, "late"))
-        assert ui.next_line() == "--- lines 1 to 899 of lobby are no longer kept"
+        assert ui.next_line() == "--- lines 1 to 899 of lobby are no longer stored"
         ui.skip_to("bob: late")
         peer.reset()
         server.accept().admit_resumed("/resume token lobby 900", 0)

@@ -1,4 +1,4 @@
-"""Plain lines in and plain lines out: for pipes, files and programs, and for terminals that move no cursor."""
+"""The user interface without an editor: for pipes, files and programs, and for terminals without cursor movement."""
 
 import os
 import select
@@ -13,6 +13,7 @@ from typing import TextIO
 from hubbub.client.output.render import render
 from hubbub.client.output.styled_line import StyledLine
 from hubbub.client.output.ui import StoppedError
+from hubbub.client.output.who_reply import WhoReply
 from hubbub.client.state.notification import Notification
 from hubbub.color import Palette
 from hubbub.protocol import Error, LineDecoder, decode_line
@@ -20,83 +21,88 @@ from hubbub.protocol import Error, LineDecoder, decode_line
 if sys.platform != "win32":
     import termios
 
-CHUNK_BYTES = 65_536  # of one read: what a pipe holds
-LINE_BYTES = 1_048_576  # of a line of input; a longer one is no text, and memory must not hold it
-PROGRAM_ENCODING = "utf-8"  # of what programs read, whatever people's language is set to
+CHUNK_BYTES = 65_536  # of one read: the capacity of a pipe
+LINE_BYTES = 1_048_576  # the longest line of input; a longer one is no text, and would fill the memory
+PROGRAM_ENCODING = "utf-8"  # of output for programs, whatever the locale is
 
 
 class PlainUi:
-    """A console without an editor. `show` writes at once, so a reader that is slow makes its caller wait.
+    """A user interface that reads and writes plain lines. `show` writes at once, so a slow reader blocks its caller.
 
-    Without a source it reads nothing, not even that its input ends.
+    Without a source it reads nothing, not even the end of the input.
     """
 
     def __init__(
         self,
         source: TextIO | None,
         output: TextIO,
-        asides: TextIO,
+        errors: TextIO,
         palette: Palette,
-        aside_palette: Palette,
+        error_palette: Palette,
         to_line: Callable[[Notification], str | None] | None = None,
     ) -> None:
-        """Read from the file below `source`, past its buffer; show on `output`, show errors and ask on `asides`.
+        """Read from the descriptor of `source`; write events to `output`, and errors and prompts to `errors`.
 
-        Each of the two is painted from its own palette. With `to_line`, all news go to `output` as what it returns,
-        errors too, in UTF-8; nothing goes where that is None.
+        Each of the two outputs has its own palette. With `to_line`, what it returns for a notification is written to
+        `output` in UTF-8, also for errors; for None nothing is written.
         """
         self.is_interactive = source is not None and source.isatty()
-        # Unbuffered, for only then does `select` know whether there is something to read.
+        # Unbuffered, because `select` knows nothing of data in Python's buffer.
         self._source = None if source is None else os.fdopen(source.fileno(), "rb", 0, closefd=False)
         self._output = _Writer(output, palette, output.encoding if to_line is None else PROGRAM_ENCODING)
-        self._asides = _Writer(asides, aside_palette, asides.encoding)
+        self._errors = _Writer(errors, error_palette, errors.encoding)
         self._to_line = to_line
+        self._who_reply = WhoReply()
         self._decoder = LineDecoder(LINE_BYTES)
         self._lines: deque[bytes] = deque()
-        self._woken, self._waker = socket.socketpair()
+        self._wake_receiver, self._wake_sender = socket.socketpair()
         self._stopped = threading.Event()
 
     def ask(self, prompt: str, *, secret: bool = False) -> str:
-        """Return the next line of input; the terminal does not show what is `secret`.
+        """Return the next line of input; the terminal does not echo a `secret` one.
 
-        Raises EOFError at its end or without a source, StoppedError, and OSError.
+        Raises EOFError at the end of the input or without a source, StoppedError, and OSError.
         """
         if self._source is None:
             raise EOFError
         with _without_echo(self._source.fileno()) if secret else nullcontext():
-            self._asides.write(prompt)
+            self._errors.write(prompt)
             line = self._next_line()
         if line is None:
             raise EOFError
         return line
 
     def show_line(self, line: StyledLine) -> None:
-        """Show a line that belongs to a question. Raises OSError when nobody reads any more."""
-        self._asides.write_row(line)
+        """Write a line that belongs to a prompt. Raises OSError when the reader is gone."""
+        self._errors.write_line(line)
 
     def read_lines(self, on_line: Callable[[str], bool]) -> None:
-        """Hand every line to `on_line` until that returns False or input ends; without a source, until `stop`.
+        """Pass every line to `on_line` until that returns False or the input ends; without a source, until `stop`.
 
-        Raises StoppedError, OSError when input cannot be read, and protocol.LineTooLongError for a line of more than
-        LINE_BYTES.
+        Raises StoppedError, OSError when the input cannot be read, and protocol.LineTooLongError for a line of more
+        than LINE_BYTES.
         """
         while (line := self._next_line()) is not None and on_line(line):
             pass
 
     def show(self, notification: Notification) -> None:
-        """Write a line, if there is one for `notification`. Raises OSError when nobody reads any more."""
+        """Write the line for `notification`, if it has one. Raises OSError when the reader is gone."""
         if self._to_line is not None:
-            line = self._to_line(notification)
-            if line is not None:
-                self._output.write(line + "\n")
+            text = self._to_line(notification)
+            if text is not None:
+                self._output.write(text + "\n")
             return
-        row = render(notification.event, notification.me, mention=notification.mention)
-        if row is not None:
-            writer = self._asides if isinstance(notification.event, Error) else self._output
-            writer.write_row(row)
+        if self._who_reply.hold(notification.event):
+            return
+        for row in self._who_reply.release():
+            self._output.write_line(row)
+        line = render(notification.event, notification.me, mention=notification.mention)
+        if line is not None:
+            writer = self._errors if isinstance(notification.event, Error) else self._output
+            writer.write_line(line)
 
     def clear(self) -> None:
-        """Do nothing: what is written stays."""
+        """Do nothing: written lines stay."""
 
     def refresh(self) -> None:
         """Do nothing: there is no status line."""
@@ -104,18 +110,18 @@ class PlainUi:
     def stop(self) -> None:
         """End `ask` and `read_lines`, now and from now on. Any thread may call it."""
         self._stopped.set()
-        with suppress(OSError):  # closed: there is nobody to wake
-            self._waker.send(b"\0")
+        with suppress(OSError):  # it is closed, and nothing waits any more
+            self._wake_sender.send(b"\0")
 
     def close(self) -> None:
-        """Give back what is held; everything is shown already."""
+        """Close the descriptors of this object. It writes nothing, because a slow reader would block it."""
         if self._source is not None:
             self._source.close()
-        self._woken.close()
-        self._waker.close()
+        self._wake_receiver.close()
+        self._wake_sender.close()
 
     def _next_line(self) -> str | None:
-        """Return the next line, decoded and cleaned, or None at the end of input. One without an end is a line too."""
+        """Return the next line, decoded and cleaned, or None at the end of the input. The last may have no end."""
         while not self._lines:
             self._wait()
             data = self._source.read(CHUNK_BYTES) if self._source is not None else None
@@ -131,32 +137,32 @@ class PlainUi:
 
     def _wait(self) -> None:
         """Return when there is something to read. Raises StoppedError."""
-        # Elsewhere `select` takes only sockets: there a server that goes is noticed with the next line of input.
+        # Outside of POSIX `select` accepts only sockets: there a `stop` is noticed with the next line of input.
         if self._source is None:
-            self._wait_for_nobody()
+            self._wait_without_source()
         elif os.name == "posix":
-            select.select([self._source.fileno(), self._woken.fileno()], [], [])
+            select.select([self._source.fileno(), self._wake_receiver.fileno()], [], [])
         if self._stopped.is_set():
             raise StoppedError
 
-    def _wait_for_nobody(self) -> None:
-        """Return when somebody wakes us. Raises BrokenPipeError when nobody reads any more, as `head` after its lines.
+    def _wait_without_source(self) -> None:
+        """Return after `stop`. Raises BrokenPipeError when the reader of the output is gone, as `head` after its lines.
 
-        Without input nothing else would end us there before the next thing is to be shown, which may be for ever.
+        Otherwise the process would notice that only at the next event, which may never come.
         """
         if not hasattr(select, "poll"):
-            select.select([self._woken], [], [])
+            select.select([self._wake_receiver], [], [])
             return
         poll = select.poll()
-        poll.register(self._woken, select.POLLIN)
-        poll.register(self._output.number, 0)  # only for what the system tells unasked: that it is broken
+        poll.register(self._wake_receiver, select.POLLIN)
+        poll.register(self._output.fileno(), 0)  # only for errors, which are always reported
         if any(events & select.POLLERR for _, events in poll.poll()):
             raise BrokenPipeError
 
 
 @contextmanager
 def _without_echo(descriptor: int) -> Iterator[None]:
-    """Have a terminal show of what is typed only that a line ends; elsewhere than in POSIX it shows all."""
+    """Turn off the terminal's echo of everything but line ends. Does nothing outside of POSIX."""
     if sys.platform == "win32":
         yield
         return
@@ -171,10 +177,10 @@ def _without_echo(descriptor: int) -> Iterator[None]:
 
 
 class _Writer:
-    """Writes text to the file below a stream, all of it and at once.
+    """An unbuffered writer to the descriptor of a stream. Any thread may write.
 
-    The stream itself would hold back what nobody takes, try again when Python ends, and complain; or wait there for a
-    thread that waits for a slow reader. Any thread may write.
+    The stream itself would buffer data that a slow reader does not take. When Python ends, it would wait for that
+    reader, or report an error if the reader is gone.
     """
 
     def __init__(self, stream: TextIO, palette: Palette, encoding: str) -> None:
@@ -183,23 +189,22 @@ class _Writer:
         self._encoding = encoding
         self._lock = threading.Lock()  # guards the order of the bytes: a line may need more than one write
 
-    @property
-    def number(self) -> int:
-        """The file's descriptor."""
+    def fileno(self) -> int:
+        """Return the descriptor."""
         return self._file.fileno()
 
-    def write_row(self, row: StyledLine) -> None:
-        """Write a line and its end. Raises OSError when nobody reads any more."""
-        self.write("".join(self._palette.paint(style, text) for text, style in (*row.prefix, *row.body)) + "\n")
+    def write_line(self, line: StyledLine) -> None:
+        """Write a line and its end. Raises OSError when the reader is gone."""
+        self.write("".join(self._palette.paint(style, text) for text, style in (*line.prefix, *line.body)) + "\n")
 
     def write(self, text: str) -> None:
-        """Write `text`. Raises OSError when nobody reads any more."""
-        # What people say must not fail for this system's encoding.
+        """Write `text`. Raises OSError when the reader is gone."""
+        # A message may have characters that the encoding of this system lacks.
         rest = memoryview(text.replace("\n", os.linesep).encode(self._encoding, errors="replace"))
         with self._lock:
             while rest:
                 count = self._file.write(rest)
-                if count is None:  # whoever shares the file has made it non-blocking
+                if count is None:  # another process that shares the file has made it non-blocking
                     select.select([], [self._file], [])
                 else:
                     rest = rest[count:]

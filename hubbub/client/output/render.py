@@ -1,4 +1,4 @@
-"""Events become Rows: their words, and the names of the styles they have. Any thread may call what is here."""
+"""Conversion of events to StyledLines: their words and styles. Any thread may call these functions."""
 
 import time
 from collections.abc import Sequence
@@ -28,64 +28,69 @@ from hubbub.protocol import (
     clean,
 )
 
-FOLDED_NAMES = 5  # told of those who joined, and of those who left; the others are counted
-NO_TIME = "--:--"  # for a time that this system's calendar does not reach
+MAX_FOLDED_NAMES = 5  # in each group of a folded line; the others are counted
+NO_TIME = "--:--"  # for a time beyond the range of the system's calendar
+PROVEN_MARK = " ✓"  # behind the name of a member who has proven that they own it
 
-_ON_PURPOSE = ("leave", "exit")  # why most people leave: the line need not say it
+_USUAL_REASONS = ("leave", "exit")  # why most members leave; not shown
 
 _AnyEvent = TypeVar("_AnyEvent", bound=Event)
 
 
 def render(event: Event, me: str, *, mention: bool = False) -> StyledLine | None:
-    """Return the line that shows `event` to somebody called `me`, cleaned; None for an event that is not shown.
+    """Return the line that shows `event` to the user called `me`, cleaned; None for an event that is not shown.
 
-    The text of a `mention` stands out.
+    The text of a `mention` is highlighted.
     """
-    event = _cleaned(event)
+    event = _clean_fields(event)
     if isinstance(event, Said | Acted | PrivateMessage):
         return StyledLine(_message_prefix(event), (Span(event.text, "mention" if mention else ""),))
     if isinstance(event, Renamed):
-        return _renamed(event, me)
-    return _row(event)
+        return _render_renamed(event, me)
+    return _render(event)
 
 
 def render_presence(events: Sequence[Joined | Left]) -> StyledLine:
-    """Return one line for all of `events`, at least one: who joined, who left, and who did both. It names nobody twice.
+    """Return one line for at least one event: who joined, who left, and who did both. No name is in it twice.
 
-    Who left and is back has joined. Why somebody left is not told.
+    A member who left and came back counts as joined. The reasons for leaving are not shown.
     """
     firsts: dict[str, Joined | Left] = {}
     lasts: dict[str, Joined | Left] = {}
-    for event in map(_cleaned, events):
+    for event in map(_clean_fields, events):
         firsts.setdefault(event.name, event)
         lasts[event.name] = event
     joined = [event for event in lasts.values() if isinstance(event, Joined)]
     gone = [event for event in lasts.values() if isinstance(event, Left)]
     left = [event for event in gone if isinstance(firsts[event.name], Left)]
     both = [event for event in gone if isinstance(firsts[event.name], Joined)]
-    groups = {"-->": _group(joined, "joined"), "<--": _group(left, "left"), "<->": _group(both, "came and went")}
+    groups = {
+        "-->": _list_names(joined, "joined"),
+        "<--": _list_names(left, "left"),
+        "<->": _list_names(both, "came and went"),
+    }
     (arrow, body), *others = [group for group in groups.items() if group[1]]
     for other_arrow, other_body in others:
         body += [Span(f" · {other_arrow} ", "presence"), *other_body]
-    return _presence(events[-1].time, arrow, *body)
+    return _presence_line(events[-1].time, arrow, *body)
 
 
-def _cleaned(event: _AnyEvent) -> _AnyEvent:
-    values = LAYOUTS[type(event)].values(event)
-    cleaned = tuple([clean(value) if isinstance(value, str) else value for value in values])
-    return event if cleaned == values else type(event)(*cleaned)
+def render_member(row: MemberRow, *, proven: bool) -> StyledLine:
+    """Return a row of a /who reply, cleaned; a member with a `proven` name has a ✓."""
+    row = _clean_fields(row)
+    mark = [Span(PROVEN_MARK, "notice")] if proven else []
+    name = Span(row.name, _color_style(row.color))
+    return StyledLine(_NOTICE_PREFIX, (name, *mark, Span(f" in {row.room}, idle {_format_idle(row.idle)}", "notice")))
 
 
-def _clock(milliseconds: int) -> str:
-    try:
-        return time.strftime("%H:%M", time.localtime(milliseconds / 1000))
-    except (OverflowError, OSError, ValueError):
-        return NO_TIME
+def render_notice(text: str) -> StyledLine:
+    """Return a line with a piece of information, which must be clean."""
+    return StyledLine(_NOTICE_PREFIX, (Span(text, "notice"),))
 
 
-def _style(name: str) -> str:
-    """Return the style for a colour from the wire, where a later server may have more of them."""
-    return name if name in COLORS else ""
+def render_error(text: str) -> StyledLine:
+    """Return a line that says why something was not done; the text must be clean."""
+    return StyledLine((Span("!!! ", "error"),), (Span(text, "error"),))
 
 
 def count_people(count: int) -> str:
@@ -93,11 +98,23 @@ def count_people(count: int) -> str:
     return "1 person" if count == 1 else f"{count} people"
 
 
-def _about(room: Entered | RoomRow) -> str:
-    return count_people(room.people) + (" (locked)" if room.locked else "")
+_NOTICE_PREFIX = (Span("--- ", "notice"),)
 
 
-def _idle(seconds: int) -> str:
+def _clean_fields(event: _AnyEvent) -> _AnyEvent:
+    values = LAYOUTS[type(event)].values(event)
+    cleaned = tuple([clean(value) if isinstance(value, str) else value for value in values])
+    return event if cleaned == values else type(event)(*cleaned)
+
+
+def _format_time(milliseconds: int) -> str:
+    try:
+        return time.strftime("%H:%M", time.localtime(milliseconds / 1000))
+    except (OverflowError, OSError, ValueError):
+        return NO_TIME
+
+
+def _format_idle(seconds: int) -> str:
     if seconds < 60:
         return f"{seconds} s"
     if seconds < 3600:
@@ -107,115 +124,112 @@ def _idle(seconds: int) -> str:
     return f"{seconds // 86_400} d"
 
 
-# ---------------------------------------------------------------------------------------------------- what people say
+def _color_style(name: str) -> str:
+    """Return the style for a colour from the wire; none for one that only later versions know."""
+    return name if name in COLORS else ""
+
+
+# ------------------------------------------------------------------------------------------------------------- messages
 
 
 def _message_prefix(event: Said | Acted | PrivateMessage) -> tuple[Span, ...]:
-    clock = Span(_clock(event.time), "time")
-    name = Span(event.name, _style(event.color))
+    time_span = Span(_format_time(event.time), "time")
+    name = Span(event.name, _color_style(event.color))
     if isinstance(event, Said):
-        return clock, Span(" "), name, Span(": ")
+        return time_span, Span(" "), name, Span(": ")
     if isinstance(event, Acted):
-        return clock, Span(" * "), name, Span(" ")
-    return clock, Span(" "), Span("[", "notice"), name, Span(f" -> {event.to}]", "notice"), Span(" ")
+        return time_span, Span(" * "), name, Span(" ")
+    return time_span, Span(" "), Span("[", "notice"), name, Span(f" -> {event.to}]", "notice"), Span(" ")
 
 
-# -------------------------------------------------------------------------------------------------------- who is here
+# ------------------------------------------------------------------------------------------------------------- presence
 
 
-def _presence(milliseconds: int, arrow: str, *body: Span) -> StyledLine:
-    """Return a line about who is here: quiet, but for the names."""
-    return StyledLine((Span(f"{_clock(milliseconds)} {arrow} ", "presence"),), body)
+def _presence_line(milliseconds: int, arrow: str, *body: Span) -> StyledLine:
+    """Return a line about presence, which is dim except for the names."""
+    return StyledLine((Span(f"{_format_time(milliseconds)} {arrow} ", "presence"),), body)
 
 
-def _group(people: Sequence[Joined | Left], what: str) -> list[Span]:
-    """Return `alice, bob and 3 others joined`, or nothing for nobody."""
-    if not people:
+def _list_names(events: Sequence[Joined | Left], action: str) -> list[Span]:
+    """Return `alice, bob and 3 others joined`, or nothing for no events."""
+    if not events:
         return []
-    names = [Span(event.name, _style(event.color)) for event in people[:FOLDED_NAMES]]
-    more = len(people) - len(names)
+    names = [Span(event.name, _color_style(event.color)) for event in events[:MAX_FOLDED_NAMES]]
+    more = len(events) - len(names)
     if more:
         names.append(Span("1 other" if more == 1 else f"{more} others", "presence"))
     commas = [Span(", ", "presence")] * (len(names) - 2)
     links = [*commas, Span(" and ", "presence")] if len(names) > 1 else []
-    ends = [*links, Span(f" {what}", "presence")]
+    ends = [*links, Span(f" {action}", "presence")]
     return [span for pair in zip(names, ends, strict=True) for span in pair]
 
 
-def _renamed(event: Renamed, me: str) -> StyledLine:
-    name = Span(event.new, _style(event.color))
+def _render_renamed(event: Renamed, me: str) -> StyledLine:
+    name = Span(event.new, _color_style(event.color))
     if event.old == event.new:
-        return _presence(event.time, "---", name, Span(f" is now {color.display_name(event.color)}", "presence"))
+        return _presence_line(event.time, "---", name, Span(f" is now {color.display_name(event.color)}", "presence"))
     old = "you are" if event.old == me else f"{event.old} is"
-    return _presence(event.time, "---", Span(f"{old} now ", "presence"), name)
+    return _presence_line(event.time, "---", Span(f"{old} now ", "presence"), name)
 
 
-# --------------------------------------------------------------------------------------------------------- the others
+# --------------------------------------------------------------------------------------------------------- other events
 
 
-def render_notice(text: str) -> StyledLine:
-    """Return a line that tells something, which must have been cleaned."""
-    return StyledLine((Span("--- ", "notice"),), (Span(text, "notice"),))
-
-
-def render_error(text: str) -> StyledLine:
-    """Return a line that tells why something is not done, which must have been cleaned."""
-    return StyledLine((Span("!!! ", "error"),), (Span(text, "error"),))
+def _describe_room(room: Entered | RoomRow) -> str:
+    return count_people(room.people) + (" (locked)" if room.locked else "")
 
 
 @singledispatch
-def _row(event: Event) -> StyledLine | None:  # noqa: ARG001 (what is not registered below is not shown)
+def _render(event: Event) -> StyledLine | None:  # noqa: ARG001 (an event that is not registered below is not shown)
     return None
 
 
-@_row.register
+@_render.register
 def _(event: Joined) -> StyledLine:
-    return _presence(event.time, "-->", *_group([event], "joined"))
+    return _presence_line(event.time, "-->", *_list_names([event], "joined"))
 
 
-@_row.register
+@_render.register
 def _(event: Left) -> StyledLine:
-    return _presence(
-        event.time, "<--", *_group([event], "left" if event.text in _ON_PURPOSE else f"left ({event.text})")
-    )
+    reason = "" if event.text in _USUAL_REASONS else f" ({event.text})"
+    return _presence_line(event.time, "<--", *_list_names([event], f"left{reason}"))
 
 
-@_row.register
+@_render.register
 def _(event: Entered) -> StyledLine:
-    return render_notice(f"you are in {event.room}: {_about(event)}")
+    return render_notice(f"you are in {event.room}: {_describe_room(event)}")
 
 
-@_row.register
+@_render.register
 def _(event: RoomRow) -> StyledLine:
-    return render_notice(f"{event.room}: {_about(event)}")
+    return render_notice(f"{event.room}: {_describe_room(event)}")
 
 
-@_row.register
+@_render.register
 def _(event: MemberRow) -> StyledLine:
-    name = Span(event.name, _style(event.color))
-    return StyledLine((Span("--- ", "notice"),), (name, Span(f" in {event.room}, idle {_idle(event.idle)}", "notice")))
+    return render_member(event, proven=False)
 
 
-@_row.register
+@_render.register
 def _(event: OwnerRow) -> StyledLine:
-    return render_notice(f"{event.name} has proven who they are")
+    return render_notice(f"{event.name}{PROVEN_MARK}")
 
 
-@_row.register
+@_render.register
 def _(event: Gap) -> StyledLine:
-    return render_notice(f"lines {event.first} to {event.last} of {event.room} are no longer kept")
+    return render_notice(f"lines {event.first} to {event.last} of {event.room} are no longer stored")
 
 
-@_row.register
+@_render.register
 def _(event: Notice) -> StyledLine:
     return render_notice(event.text)
 
 
-@_row.register
+@_render.register
 def _(event: Error) -> StyledLine:
     return render_error(event.text)
 
 
-@_row.register
+@_render.register
 def _(event: Bye) -> StyledLine:
-    return render_notice(f"the server says goodbye: {event.text}")
+    return render_notice(f"Disconnected: {event.text}")

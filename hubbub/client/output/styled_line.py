@@ -1,11 +1,11 @@
-"""A line for people, before it has colours and a width: pieces of text, each with the name of its style."""
+"""A line for the user before it has colours and a width: pieces of text, each with the name of its style."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 
 class Span(NamedTuple):
-    """A piece of text; `style` is one of `color.COLORS` or `color.STYLES`, or empty for none."""
+    """A piece of text; `style` is a key of `color.COLORS` or `color.STYLES`, or empty for none."""
 
     text: str
     style: str = ""
@@ -13,7 +13,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StyledLine:
-    """One line: `prefix` says when and who, `body` what. Where it is wrapped, the body hangs behind the prefix."""
+    """One line: time and sender in `prefix`, the message in `body`. Where it wraps, the prefix sets the indent."""
 
     prefix: tuple[Span, ...] = ()
     body: tuple[Span, ...] = ()

@@ -1,6 +1,7 @@
-"""What a session needs of the place where a person types and reads, and what that place needs of the session.
+"""The interfaces between the session and a user interface.
 
-`Screen` (a terminal with an editor) and `PlainUi` (pipes, files, simple terminals) are the two consoles there are.
+There are two implementations of `Ui`: `Screen` (a terminal with a line editor) and `PlainUi` (pipes, files, simple
+terminals).
 """
 
 from collections.abc import Sequence
@@ -13,56 +14,56 @@ from hubbub.client.state.status import Status
 
 
 class StoppedError(Exception):
-    """`Ui.stop` was called while somebody waited for a line."""
+    """`Ui.stop` was called while the main thread waited for a line."""
 
 
 class InputRejectedError(Exception):
-    """A line cannot be taken now, as the person was told; an editor leaves it where it is."""
+    """A line cannot be accepted now, and the user was told why; an editor leaves it in the input."""
 
 
 class LineHandler(Protocol):
-    """Takes what a person types, and knows what stands around it. For the main thread."""
+    """The receiver of the lines that the user types in a line editor. All methods are for the main thread."""
 
     def handle_line(self, line: str) -> bool:
-        """Carry out what was typed; False means that the person leaves. Raises InputRejectedError."""
+        """Carry out a line; return False if the user leaves. Raises InputRejectedError."""
 
     def handle_paste(self, lines: Sequence[str]) -> None:
-        """Post all these lines, in order, none as a command; or raise InputRejectedError and post none."""
+        """Post all these lines in order, none as a command. Raises InputRejectedError, and then posts none."""
 
     def status(self) -> Status:
-        """Return what the person should know now."""
+        """Return the content of the status line."""
 
     def complete(self, before: str) -> Completion:
-        """Return how the line that starts with `before` may go on."""
+        """Return the completions of a line that starts with `before`."""
 
 
 class Ui(Protocol):
-    """Lines in from a person or a pipe, news out. The main thread reads; any thread may show, refresh and stop."""
+    """A user interface: it reads lines and shows notifications. Any thread may call show, refresh and stop."""
 
     @property
     def is_interactive(self) -> bool:
-        """Whether there is a person who can be asked."""
+        """Whether there is a user who can answer a prompt."""
 
     def ask(self, prompt: str, *, secret: bool = False) -> str:
-        """Return the answer to `prompt`; one that is `secret` is not shown, nor kept.
+        """Return the answer to `prompt`; a `secret` answer is neither shown nor stored.
 
-        For the main thread. Raises EOFError when the person leaves.
+        Main thread only. Raises EOFError when the user leaves, and StoppedError.
         """
 
     def show_line(self, line: StyledLine) -> None:
-        """Show a line that belongs to a question. For the main thread."""
+        """Show a line that belongs to a prompt. Main thread only."""
 
     def show(self, notification: Notification) -> None:
-        """Show an event. Waits while too much is not shown yet. Raises OSError when nothing can be shown any more."""
+        """Show an event. May wait until earlier ones are shown. Raises OSError when the output is gone."""
 
     def clear(self) -> None:
-        """Take away what is shown. For the main thread."""
+        """Clear the screen and the scrollback. Main thread only."""
 
     def refresh(self) -> None:
-        """Show soon what the status is now. Never waits."""
+        """Show the current status soon. Never waits."""
 
     def stop(self) -> None:
-        """End the reading of lines, now and from now on. Never waits."""
+        """End `ask` and the reading of lines, now and from now on. Never waits."""
 
     def close(self) -> None:
-        """Show what is still to be shown, and leave the terminal as it was. Called once, by the main thread."""
+        """Show what is pending and restore the terminal. Called once, in the main thread."""

@@ -1,4 +1,4 @@
-"""What is typed into a POSIX terminal, without what the terminal itself says. For the main thread."""
+"""The input of a POSIX terminal: its keys, separated from its responses and focus events. For the main thread."""
 
 import os
 from collections.abc import Callable
@@ -12,66 +12,66 @@ from prompt_toolkit.keys import Keys
 
 from hubbub.color import FOCUS_IN, FOCUS_OUT, split_responses
 
-CHUNK_BYTES = 1_024  # of one read: keys are seen to in between
-TYPED_CHARS = 2  # of what may be the start of an answer: Esc, or Alt and a bracket; the terminal alone sends more
+CHUNK_BYTES = 1_024  # of one read; the editor handles the keys of one read before the next
+MAX_TYPED_START = 2  # characters that may start a response and be typed (Esc, Alt-[); only a terminal sends more
 
-# The parser has to know them, or it would take them for Esc and letters.
+# Without these the parser would take focus events for Esc and letters.
 ANSI_SEQUENCES[FOCUS_IN] = ANSI_SEQUENCES[FOCUS_OUT] = Keys.Ignore
 
 
 class _Reader(PosixStdinReader):
-    """Reads what is typed, and knows when the terminal is gone."""
+    """A reader of the terminal that takes out responses and notices that the terminal is lost."""
 
-    def __init__(self, stdin: TextIO, on_answer: Callable[[str], None]) -> None:
+    def __init__(self, stdin: TextIO, on_response: Callable[[str], None]) -> None:
         super().__init__(stdin.fileno(), encoding=stdin.encoding)
-        self._on_answer = on_answer
-        self._rest = ""  # the start of an answer, or so it seems
+        self._on_response = on_response
+        self._unfinished = ""  # what may be the start of a response
 
     def read(self, count: int = CHUNK_BYTES) -> str:
-        """Return what is there to be read, and at the end nothing, being `closed` then."""
-        keys, answers, self._rest = split_responses(self._rest + self._read(count))
-        for answer in answers:
-            self._on_answer(answer)
+        """Return the input that is there, without responses. Sets `closed` at the end of the input."""
+        keys, responses, self._unfinished = split_responses(self._unfinished + self._read_input(count))
+        for response in responses:
+            self._on_response(response)
         return keys
 
-    def typed(self) -> str:
-        """Return what seemed to start an answer, if nothing has followed because somebody typed it."""
-        if len(self._rest) > TYPED_CHARS:
+    def take_typed_start(self) -> str:
+        """Return the start of a response that was typed, as nothing followed it."""
+        if len(self._unfinished) > MAX_TYPED_START:
             return ""
-        keys, self._rest = self._rest, ""
+        keys, self._unfinished = self._unfinished, ""
         return keys
 
-    def _read(self, count: int) -> str:
+    def _read_input(self, count: int) -> str:
         try:
             data = os.read(self.stdin_fd, count)
         except (BlockingIOError, InterruptedError):
             return ""
-        except OSError:  # the terminal is gone; the base class would be told so for ever
+        except OSError:  # the terminal is lost; the base class would try again for ever
             data = b""
         self.closed = not data
         return self._stdin_decoder.decode(data)
 
 
 class Keyboard(Vt100Input):
-    """The keys of a terminal. `on_answer` gets what it answers, `on_focus` whether it has the focus now."""
+    """The keys of a terminal. `on_response` gets its responses to queries, `on_focus` whether it has the focus."""
 
-    def __init__(self, stdin: TextIO, on_answer: Callable[[str], None], on_focus: Callable[[bool], None]) -> None:
+    def __init__(self, stdin: TextIO, on_response: Callable[[str], None], on_focus: Callable[[bool], None]) -> None:
         super().__init__(stdin)
-        self._reader = _Reader(stdin, on_answer)
+        self._reader = _Reader(stdin, on_response)
         self.stdin_reader = self._reader
         self._on_focus = on_focus
 
     def read_keys(self) -> list[KeyPress]:
         """Return the keys that were pressed. Never waits."""
-        return self._keys(super().read_keys())
+        return self._take_focus_events(super().read_keys())
 
     def flush_keys(self) -> list[KeyPress]:
-        """Return the keys that could have become others, and did not."""
-        self.vt100_parser.feed(self._reader.typed())
-        return self._keys(super().flush_keys())
+        """Return the keys that could have been the start of a longer sequence."""
+        self.vt100_parser.feed(self._reader.take_typed_start())
+        return self._take_focus_events(super().flush_keys())
 
-    def _keys(self, presses: list[KeyPress]) -> list[KeyPress]:
-        """Return `presses` without the changes of the focus, and tell of these."""
+    def _take_focus_events(self, presses: list[KeyPress]) -> list[KeyPress]:
+        """Report the focus events in `presses` and return the other keys."""
         for press in presses:
             if press.data in (FOCUS_IN, FOCUS_OUT):
                 self._on_focus(press.data == FOCUS_IN)

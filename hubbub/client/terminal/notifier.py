@@ -1,39 +1,40 @@
-"""When to call the person to the terminal: what came while it had no focus, and what spoke to them. For one thread."""
+"""Unread counts, and the decision when to ring the terminal's bell. For one thread."""
 
 from hubbub.client.state.notification import Age, Notification
 from hubbub.protocol import Acted, PrivateMessage, Said, clean
 
 
 class Notifier:
-    """Counts what is unread. A terminal that never tells of its focus counts as having it."""
+    """Counts unread lines and mentions. A terminal that never reports its focus counts as having it."""
 
     def __init__(self) -> None:
-        self.mentions = 0  # since the last key that was pressed with the focus here
+        self.mentions = 0  # since the last key that was pressed with the focus on this terminal
         self._focused = True
         self._unread = 0
-        self._rung = False  # in this absence
+        self._rung = False  # since the focus was lost
 
-    def take(self, news: Notification) -> bool:
-        """Take note of `news`, and say whether to ring: for the first alert of an absence."""
-        if news.age is Age.PAST:
+    def count(self, notification: Notification) -> bool:
+        """Count a notification; return whether to ring, which is at the first alert after the focus was lost."""
+        if notification.age is Age.PAST:
             return False
-        self.mentions += news.mention
+        self.mentions += notification.mention
         if self._focused:
             return False
-        self._unread += isinstance(news.event, Said | Acted | PrivateMessage) and news.event.name != news.me
-        rings = news.alert and not self._rung
+        event = notification.event
+        self._unread += isinstance(event, Said | Acted | PrivateMessage) and event.name != notification.me
+        rings = notification.alert and not self._rung
         self._rung = self._rung or rings
         return rings
 
-    def focus(self, focused: bool) -> None:
-        """Know that the terminal has got or lost the focus."""
+    def set_focus(self, focused: bool) -> None:
+        """Note that the terminal gained or lost the focus; what is shown with the focus is read."""
         self._focused = focused
         if focused:
             self._unread = 0
             self._rung = False
 
-    def key(self) -> None:
-        """Know that a key was pressed: whoever types has seen what mentions them."""
+    def on_key(self) -> None:
+        """Note that a key was pressed: a user who types here has seen the mentions."""
         if self._focused:
             self.mentions = 0
 

@@ -1,12 +1,12 @@
-"""A real terminal: the line editor, and above it what arrives.
+"""The user interface of a terminal: a line editor, with the lines of the chat above it.
 
-What arrives is written by the editor's own event loop, in the main thread: it takes the prompt away, writes and draws
-the prompt again, all in raw mode and in one frame. `prompt_toolkit.patch_stdout` would leave raw mode for each write,
-where the terminal itself echoes what is typed at that moment into the text, and would write in a third thread, whose
-last lines can miss the end of the loop.
+The editor's own event loop, in the main thread, writes the lines of the chat: it erases the prompt, writes, and draws
+the prompt again, in raw mode and in one frame. `prompt_toolkit.patch_stdout` would leave raw mode for each write, and
+the terminal would echo keys into the text. It would also write in a third thread, whose last lines can be lost at the
+end of the loop.
 
-The prompt of a chat stays open from the first line to the last, whatever becomes of the connection. Were it opened for
-each line, the terminal would echo what is typed between two of them.
+The prompt stays open from the first line to the last, whatever happens to the connection. With a new prompt for each
+line, the terminal would echo the keys that are typed between two prompts.
 """
 
 import asyncio
@@ -32,69 +32,69 @@ from hubbub.client.terminal.transcript import Transcript
 from hubbub.client.terminal.tty import Terminal
 from hubbub.color import Palette
 
-FRAME_SECONDS = 0.01  # between two writes: nobody sees it, and a flood leaves time for the keyboard
-BATCH_SECONDS = 0.01  # of work for one write: as long a key that is pressed meanwhile waits
-PENDING_LINES = 400  # not yet written, before `show` makes the socket thread wait: more make a key wait longer
+FRAME_SECONDS = 0.01  # between two writes: not noticeable, and in a flood of lines there is time for the keyboard
+BATCH_SECONDS = 0.01  # of work for one write: a key that is pressed meanwhile waits for so long
+MAX_PENDING = 400  # notifications, before `show` makes the socket thread wait: more would delay the keys
 
 T = TypeVar("T")
 
 
 class Screen:
-    """A console with a line editor. The main thread alone reads and writes the terminal, from the first use on."""
+    """A user interface with a line editor. Only the main thread reads and writes the terminal."""
 
     is_interactive = True
 
     def __init__(self, palette: Palette, history: History | None = None) -> None:
-        """Paint from `palette`, for the background that the terminal tells, and bring back the lines in `history`."""
+        """Use `palette`, adapted to the background that the terminal reports, and the lines in `history`."""
         self._history = history or InMemoryHistory()
-        self._keyboard = threading.get_ident()
-        # Of the main thread alone:
-        self._terminal = Terminal(palette, self._focus)
+        self._main_thread = threading.get_ident()
+        # For the main thread only:
+        self._terminal = Terminal(palette, self._on_focus)
         self._transcript = Transcript()
         self._notifier = Notifier()
-        self._page = Renderer(self._terminal)
-        self._flush: asyncio.TimerHandle | None = None  # of the transcript
-        # Guards everything below; nothing is read or written while it is held.
+        self._renderer = Renderer(self._terminal)
+        self._flush_timer: asyncio.TimerHandle | None = None  # of the transcript
+        # Guards everything below; it is not held during I/O.
         self._changed = threading.Condition()
         self._pending: deque[Notification] = deque()
-        self._scheduled = False  # whether the loop will write what is pending
+        self._scheduled = False  # whether the loop is going to write the pending notifications
         self._stopped = False
-        self._app: Application[Any] | None = None  # while a prompt is open, as is the loop
+        self._app: Application[Any] | None = None  # of the open prompt; set together with the loop
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def ask(self, question: str, *, secret: bool = False) -> str:
-        """Return what was typed; of what is `secret` only stars are seen.
+    def ask(self, prompt: str, *, secret: bool = False) -> str:
+        """Return the answer to `prompt`; a `secret` answer is shown as stars.
 
-        Raises EOFError when the person leaves, and StoppedError.
+        Raises EOFError when the user leaves, and StoppedError.
         """
-        self._terminal.enter()
-        prompt = PromptSession[str](
-            question,
+        self._terminal.acquire()
+        session = PromptSession[str](
+            prompt,
             input=self._terminal.input,
             output=self._terminal.output,
             color_depth=self._terminal.color_depth,
-            key_bindings=_question_keys(self._terminal),
+            key_bindings=_prompt_keys(self._terminal),
             is_password=secret,
         )
-        return self._run(prompt.app)
+        return self._run(session.app)
 
     def show_line(self, line: StyledLine) -> None:
-        """Show a line that belongs to a question."""
-        self._terminal.enter()
-        while self._write_batch():  # what was shown before
+        """Show a line that belongs to a prompt, below all earlier notifications."""
+        self._terminal.acquire()
+        while self._write_batch():
             pass
-        self._page.add(line)
-        self._page.write()
+        self._renderer.add(line)
+        self._renderer.write()
 
     def read_lines(self, handler: LineHandler) -> None:
-        """Hand every line typed to `handler`, in the event loop, until the person leaves or the terminal is gone.
+        """Pass every typed line to `handler`, in the event loop, until the user leaves or the terminal is lost.
 
-        Who presses Ctrl-D, or Ctrl-C, on an empty line types `/exit`. Raises StoppedError.
+        Ctrl-D and Ctrl-C on an empty line are the command `/exit`. Raises StoppedError.
         """
-        self._terminal.enter()
+        self._terminal.acquire()
         notifier = self._notifier
-        editor = Editor(handler, self._terminal, self._history, lambda: notifier.mentions, self._page.draw)
-        editor.app.key_processor.before_key_press += lambda _: notifier.key()
+        editor = Editor(handler, self._terminal, self._history, lambda: notifier.mentions, self._renderer.redraw)
+        editor.app.key_processor.before_key_press += lambda _: notifier.on_key()
         editor.app.before_render += lambda _: self._terminal.set_title(notifier.title(editor.status.room))
         try:
             self._run(editor.app)
@@ -102,22 +102,22 @@ class Screen:
             return
 
     def refresh(self) -> None:
-        """Draw the prompt and the status line again, soon. Any thread may call it."""
+        """Draw the prompt and the status line again soon. Any thread may call it."""
         with self._changed:
             if self._app is not None:
                 self._app.invalidate()
 
     def show(self, notification: Notification) -> None:
-        """Show `notification` above the prompt, or before the next one. Any thread but the keyboard's may wait here."""
+        """Show `notification` above the prompt, or before the next one. Waits in all threads but the main one."""
         with self._changed:
-            if threading.get_ident() != self._keyboard:
-                self._changed.wait_for(lambda: len(self._pending) < PENDING_LINES or self._stopped)
+            if threading.get_ident() != self._main_thread:
+                self._changed.wait_for(lambda: len(self._pending) < MAX_PENDING or self._stopped)
             self._pending.append(notification)
             self._schedule()
 
     def clear(self) -> None:
-        """Take away what is shown, and what was."""
-        self._page.clear()
+        """Clear the screen and the scrollback."""
+        self._renderer.clear()
 
     def stop(self) -> None:
         """End `ask` and `read_lines` through their event loop, now and from now on. Any thread may call it."""
@@ -128,34 +128,34 @@ class Screen:
                 self._loop.call_soon_threadsafe(self._end_prompt)
 
     def close(self) -> None:
-        """Write what is still to be shown, and leave the terminal as it was."""
+        """Show what is pending and restore the terminal."""
         try:
             while self._write_batch():
                 pass
             self._add(self._transcript.flush(math.inf))
-            self._page.write()
+            self._renderer.write()
         finally:
-            self._terminal.leave()
+            self._terminal.restore()
 
     # -------------------------------------------------------------------------------------------- the event loop
 
     def _run(self, app: Application[T]) -> T:
-        return asyncio.run(self._open(app))
+        return asyncio.run(self._run_prompt(app))
 
-    async def _open(self, app: Application[T]) -> T:
-        self._page.open(app)
+    async def _run_prompt(self, app: Application[T]) -> T:
+        self._renderer.attach_prompt(app)
         try:
-            # Without its own handler, which would wait for a key with the terminal in disorder.
-            return await app.run_async(pre_run=lambda: self._opened(app), set_exception_handler=False)
+            # Without prompt_toolkit's exception handler, which would wait for a key in raw mode.
+            return await app.run_async(pre_run=lambda: self._on_open(app), set_exception_handler=False)
         finally:
-            self._page.close()
+            self._renderer.detach_prompt()
             with self._changed:
                 self._app = self._loop = None
                 self._scheduled = False
 
-    def _opened(self, app: Application[Any]) -> None:
+    def _on_open(self, app: Application[Any]) -> None:
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(self._fail)
+        loop.set_exception_handler(self._on_loop_error)
         with self._changed:
             self._app, self._loop = app, loop
             self._schedule()
@@ -167,8 +167,8 @@ class Screen:
         if self._app is not None and not self._app.is_done:
             self._app.exit(exception=StoppedError())
 
-    def _fail(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """End the prompt with an error that happened in the loop."""
+    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """End the prompt with an error that was raised in the event loop."""
         error = context.get("exception")
         if isinstance(error, Exception) and self._app is not None and not self._app.is_done:
             self._app.exit(exception=error)
@@ -176,7 +176,7 @@ class Screen:
             loop.default_exception_handler(context)
 
     def _schedule(self) -> None:
-        """Have the loop write what is pending. The lock is held."""
+        """Make the loop write the pending notifications. The lock is held."""
         if self._pending and self._loop is not None and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon_threadsafe(self._loop.call_later, FRAME_SECONDS, self._write_scheduled)
@@ -190,60 +190,60 @@ class Screen:
             self._schedule()
 
     def _write_batch(self) -> bool:
-        """Write some of what waits, above the prompt if one is open; False if there was nothing."""
+        """Write pending notifications for BATCH_SECONDS, above the prompt if one is open; False if there were none."""
         now = time.monotonic()
         end = now + BATCH_SECONDS
-        some = bell = False
+        found = bell = False
         while now < end and (notification := self._next()) is not None:
             self._add(self._transcript.add(notification, now))
-            bell = self._notifier.take(notification) or bell
-            some = True
+            bell = self._notifier.count(notification) or bell
+            found = True
             now = time.monotonic()
         with self._changed:
             self._changed.notify_all()
-        self._page.write(bell=bell)
+        self._renderer.write(bell=bell)
         self._flush_later()
-        return some
+        return found
 
-    def _add(self, rows: Iterable[StyledLine]) -> None:
-        for row in rows:
-            self._page.add(row)
+    def _add(self, lines: Iterable[StyledLine]) -> None:
+        for line in lines:
+            self._renderer.add(line)
 
     def _next(self) -> Notification | None:
         with self._changed:
             return self._pending.popleft() if self._pending else None
 
     def _flush_later(self) -> None:
-        """Write what the transcript holds back when it is due."""
-        if self._flush is not None:
-            self._flush.cancel()
-            self._flush = None
+        """Write the lines that the transcript holds when they are due."""
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
         due = self._transcript.due
         if due is not None and self._loop is not None:
-            self._flush = self._loop.call_later(due - time.monotonic(), self._write_due)
+            self._flush_timer = self._loop.call_later(due - time.monotonic(), self._write_due)
 
     def _write_due(self) -> None:
         self._add(self._transcript.flush(time.monotonic()))
-        self._page.write()
+        self._renderer.write()
         self._flush_later()
 
-    def _focus(self, focused: bool) -> None:
-        self._notifier.focus(focused)
+    def _on_focus(self, focused: bool) -> None:
+        self._notifier.set_focus(focused)
         if focused:
-            self._transcript.look_back()
+            self._transcript.on_focus_gained()
         else:
-            self._transcript.look_away()
+            self._transcript.on_focus_lost()
         self.refresh()
 
 
-def _question_keys(terminal: Terminal) -> KeyBindings:
-    """Ctrl-C empties the line; on an empty one it leaves, as Ctrl-D does. Ctrl-Z suspends."""
+def _prompt_keys(terminal: Terminal) -> KeyBindings:
+    """Return key bindings: Ctrl-C clears the line, or leaves as Ctrl-D does if it is empty; Ctrl-Z suspends."""
     keys = KeyBindings()
     keys.add("c-z")(lambda event: terminal.suspend(event.app))
 
     @keys.add("c-c")
     @keys.add("<sigint>")
-    def empty_or_leave(event: KeyPressEvent) -> None:
+    def clear_or_leave(event: KeyPressEvent) -> None:
         if event.current_buffer.text:
             event.current_buffer.reset()
         else:

@@ -1,4 +1,4 @@
-"""The real terminal: its modes, its background, and frames that are written in one piece. For the main thread."""
+"""The terminal of this process: its modes, its background colour, and output in frames. For the main thread."""
 
 import os
 import select
@@ -19,7 +19,7 @@ from prompt_toolkit.styles import Attrs
 
 from hubbub import color
 from hubbub.client.output.styled_line import StyledLine
-from hubbub.client.terminal.graphemes import Cluster
+from hubbub.client.terminal.grapheme_layout import PlacedGrapheme
 from hubbub.client.terminal.wrap import wrap
 
 if sys.platform != "win32":
@@ -27,8 +27,8 @@ if sys.platform != "win32":
 
     from hubbub.client.terminal.keyboard import Keyboard
 
-BACKGROUND_SECONDS = 0.1  # for the terminal to tell its background; what comes later is taken then
-USUAL_SIZE = Size(rows=24, columns=80)  # of a terminal that does not tell
+RESPONSE_SECONDS = 0.1  # for the terminal to report its background; a later response is used when it comes
+DEFAULT_SIZE = Size(rows=24, columns=80)  # of a terminal that does not report its size
 
 _DEPTHS = {
     None: ColorDepth.DEPTH_1_BIT,
@@ -38,77 +38,77 @@ _DEPTHS = {
 }
 
 
-class _Display(Vt100_Output):
-    """Writes in one piece what comes between `hold` and `release`. Not `colored`, it is never told of a colour."""
+class _FrameOutput(Vt100_Output):
+    """An output that writes a frame in one piece. Without `colored` it writes no colours and attributes."""
 
     def __init__(self, *, colored: bool) -> None:
-        # Nothing here needs to know where the cursor stands, and a slow answer would delay the first prompt.
+        # Without cursor position requests: nothing here needs the position, and a slow response would delay the prompt.
         super().__init__(sys.stdout, _size, term=os.environ.get("TERM"), enable_cpr=False)
         self._colored = colored
-        self._held = False
+        self._in_frame = False
 
-    def hold(self) -> None:
-        """Keep what is written from now on, until `release`."""
-        if not self._held:
-            self._held = True
+    def begin_frame(self) -> None:
+        """Buffer the output until `end_frame`. Does nothing within a frame."""
+        if not self._in_frame:
+            self._in_frame = True
             self.write_raw(color.BEGIN_SYNC)
 
-    def release(self) -> None:
-        """Write what was kept."""
-        if self._held:
-            self._held = False
+    def end_frame(self) -> None:
+        """Write the buffered output. Does nothing outside of a frame."""
+        if self._in_frame:
+            self._in_frame = False
             self.write_raw(color.END_SYNC)
             self.flush()
 
     def flush(self) -> None:
-        """Write what is written so far. A terminal that is gone takes nothing, which the reading notices."""
-        if self._held:
+        """Write the buffered output, unless a frame is open. Output to a lost terminal is discarded."""
+        if self._in_frame:
             return
         try:
             super().flush()
-        except OSError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.fileno())
-            os.close(nowhere)
+        except OSError:  # the terminal is lost, which the keyboard will report
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self.fileno())
+            os.close(null)
 
     def write(self, data: str) -> None:
-        """Write `data`. A cluster takes as many columns as were reckoned for it, however the terminal draws it.
+        """Write `data`. A grapheme cluster gets exactly the columns reserved for it, however the terminal draws it.
 
-        One that draws it narrower leaves a gap; of one that draws it wider, what follows covers the rest.
+        If the terminal draws it narrower, there is a gap; if wider, the text behind it covers the rest.
         """
-        if not isinstance(data, Cluster):
+        if not isinstance(data, PlacedGrapheme):
             super().write(data)
             return
-        super().write(" " * data.columns)  # or what stood there before would show in a gap
-        self._go_to(data.column)
+        super().write(" " * data.columns)  # so that older text does not show in a gap
+        self._move_to_column(data.column)
         super().write(data)
-        self._go_to(data.column + data.columns)
+        self._move_to_column(data.column + data.columns)
 
-    def _go_to(self, column: int) -> None:
+    def _move_to_column(self, column: int) -> None:
         super().write("\r")
         self.cursor_forward(column)
 
     def set_attributes(self, attrs: Attrs, color_depth: ColorDepth) -> None:
-        """Choose how what follows looks."""
+        """Set the style of the following output."""
         if self._colored:
             super().set_attributes(attrs, color_depth)
 
     def reset_attributes(self) -> None:
-        """Let what follows look as usual."""
+        """Reset the style of the following output."""
         if self._colored:
             super().reset_attributes()
 
-    # The editor would turn it off and on again with each frame, and what is pasted in between would be typed.
+    # The editor would disable and enable it with each frame, and a paste in between would arrive as typed keys.
 
     def enable_bracketed_paste(self) -> None:
-        """Do nothing: it is on."""
+        """Do nothing: `set_bracketed_paste` decides."""
 
     def disable_bracketed_paste(self) -> None:
-        """Do nothing: it stays on."""
+        """Do nothing: `set_bracketed_paste` decides."""
 
-    def bracket_pastes(self, *, on: bool) -> None:
-        """Tell what is pasted from what is typed, from now on, or no more."""
-        if on:
+    def set_bracketed_paste(self, *, enabled: bool) -> None:
+        """Enable or disable bracketed paste, which tells pasted text from typed keys."""
+        if enabled:
             super().enable_bracketed_paste()
         else:
             super().disable_bracketed_paste()
@@ -117,142 +117,144 @@ class _Display(Vt100_Output):
 def _size() -> Size:
     try:
         columns, rows = os.get_terminal_size(sys.stdout.fileno())
-    except OSError:  # it is gone
-        return USUAL_SIZE
-    return Size(rows or USUAL_SIZE.rows, columns or USUAL_SIZE.columns)
+    except OSError:  # the terminal is lost
+        return DEFAULT_SIZE
+    return Size(rows or DEFAULT_SIZE.rows, columns or DEFAULT_SIZE.columns)
 
 
 class Terminal:
-    """The terminal of this process; `on_focus` hears of its focus. Its `palette` changes when it tells its background.
+    """The terminal of this process. `on_focus` is called with True or False when it gains or loses the focus.
 
-    Between `enter` and `leave` it shows nothing of what is typed, and keeps it for whoever reads `input`.
+    The `palette` changes when the terminal reports its background. Between `acquire` and `restore` the terminal does
+    not echo keys; they wait for a reader of `input`.
     """
 
     def __init__(self, palette: color.Palette, on_focus: Callable[[bool], None]) -> None:
         self.palette = palette
         self.colored = palette.depth is not None
         self.color_depth = _DEPTHS[palette.depth]
-        # Windows has ways of its own, and the Linux console prints what it does not understand.
-        self._talks = sys.platform != "win32" and os.environ.get("TERM") != "linux"
-        self._asked = not self.colored or not self._talks
-        self._answered = False
-        self._entered = False
+        # The Windows console has an API instead of codes, and the Linux console prints codes that it does not know.
+        self._is_xterm_like = sys.platform != "win32" and os.environ.get("TERM") != "linux"
+        self._queried = not self.colored or not self._is_xterm_like
+        self._responded = False
+        self._acquired = False
         self._title = ""
         if sys.platform == "win32":
             self.input: Input = create_input()
             self.output: Output = create_output()
         else:
-            self.input = Keyboard(sys.stdin, self._take_answer, on_focus)
-            self.output = _Display(colored=self.colored)
+            self.input = Keyboard(sys.stdin, self._handle_response, on_focus)
+            self.output = _FrameOutput(colored=self.colored)
 
-    def enter(self) -> None:
-        """Take the terminal, if it is not ours yet; the first time, find out its background."""
-        if self._entered:
+    def acquire(self) -> None:
+        """Set up the terminal for the client, if that is not done; the first time, query its background."""
+        if self._acquired:
             return
         if sys.platform != "win32":
             self._settings = termios.tcgetattr(self.input.fileno())
-        self._entered = True
+        self._acquired = True
         if sys.platform != "win32":
-            termios.tcsetattr(self.input.fileno(), termios.TCSANOW, _quiet(self._settings, self.input.fileno()))
-        if self._talks:
+            settings = _without_echo(self._settings, self.input.fileno())
+            termios.tcsetattr(self.input.fileno(), termios.TCSANOW, settings)
+        if self._is_xterm_like:
             self.output.write_raw(color.SAVE_TITLE + color.ENABLE_FOCUS_EVENTS)
-        self._bracket_pastes(on=True)
+        self._set_bracketed_paste(enabled=True)
         self.output.flush()
-        if not self._asked:
-            self._asked = True
-            store_typeahead(self.input, self._ask_background())
+        if not self._queried:
+            self._queried = True
+            store_typeahead(self.input, self._query_background())
 
-    def leave(self) -> None:
-        """Give the terminal back as it was."""
-        if not self._entered:
+    def restore(self) -> None:
+        """Restore the terminal as it was before `acquire`."""
+        if not self._acquired:
             return
-        self._entered = False
-        self.release()
-        self._bracket_pastes(on=False)
-        if self._talks:
+        self._acquired = False
+        self.end_frame()
+        self._set_bracketed_paste(enabled=False)
+        if self._is_xterm_like:
             self.output.write_raw(color.DISABLE_FOCUS_EVENTS + color.RESTORE_TITLE)
             self._title = ""
         self.output.flush()
         if sys.platform != "win32":
-            _restore(self.input.fileno(), self._settings)
+            _apply_settings(self.input.fileno(), self._settings)
 
     def suspend(self, app: Application[Any]) -> None:
-        """Stop this process, with the terminal as it was, and go on with the prompt `app` when the process does."""
+        """Restore the terminal, suspend this process, and show the prompt `app` again when the process continues."""
         if sys.platform == "win32":
             return
         app.renderer.erase()
         settings = termios.tcgetattr(self.input.fileno())
-        self.leave()
-        os.kill(0, signal.SIGTSTP)  # with the others of a pipe, as the terminal itself would
-        self.enter()
+        self.restore()
+        os.kill(0, signal.SIGTSTP)  # the whole process group, as the terminal itself does on Ctrl-Z
+        self.acquire()
         termios.tcsetattr(self.input.fileno(), termios.TCSANOW, settings)
         app.invalidate()
 
-    def hold(self) -> None:
-        """Keep what is written from now on, until `release`."""
-        if isinstance(self.output, _Display):
-            self.output.hold()
+    def begin_frame(self) -> None:
+        """Buffer the output until `end_frame`."""
+        if isinstance(self.output, _FrameOutput):
+            self.output.begin_frame()
 
-    def release(self) -> None:
-        """Write what was kept, as one frame."""
-        if isinstance(self.output, _Display):
-            self.output.release()
+    def end_frame(self) -> None:
+        """Write the buffered output as one frame."""
+        if isinstance(self.output, _FrameOutput):
+            self.output.end_frame()
 
     def paint(self, style: str, text: str) -> str:
-        """Return `text` in `style`, as it is read best on this terminal."""
+        """Return `text` in `style`, in the shade that suits the background."""
         return self.palette.paint(style, text)
 
-    def lines(self, row: StyledLine) -> list[str]:
-        """Return `row` painted, in lines as wide as the terminal."""
-        lines = wrap(row, self.output.get_size().columns)
-        return ["".join(self.palette.paint(span.style, span.text) for span in line) for line in lines]
+    def wrap(self, line: StyledLine) -> list[str]:
+        """Return `line` in colour, wrapped to the width of the terminal."""
+        rows = wrap(line, self.output.get_size().columns)
+        return ["".join(self.palette.paint(span.style, span.text) for span in row) for row in rows]
 
     def set_title(self, title: str) -> None:
-        """Let the window have this title."""
-        if self._talks and title != self._title:
+        """Set the title of the window."""
+        if self._is_xterm_like and title != self._title:
             self._title = title
             self.output.write_raw(color.title_sequence(title))
 
-    def _bracket_pastes(self, *, on: bool) -> None:
-        if isinstance(self.output, _Display):
-            self.output.bracket_pastes(on=on)
+    def _set_bracketed_paste(self, *, enabled: bool) -> None:
+        if isinstance(self.output, _FrameOutput):
+            self.output.set_bracketed_paste(enabled=enabled)
 
-    def _ask_background(self) -> list[KeyPress]:
-        """Wait for the terminal's answer, at most BACKGROUND_SECONDS; return what was typed meanwhile."""
+    def _query_background(self) -> list[KeyPress]:
+        """Query the background and wait at most RESPONSE_SECONDS; return the keys that were typed meanwhile."""
         self.output.write_raw(color.QUERY_BACKGROUND)
         self.output.flush()
-        deadline = time.monotonic() + BACKGROUND_SECONDS
+        deadline = time.monotonic() + RESPONSE_SECONDS
         keys: list[KeyPress] = []
-        while not (self._answered or self.input.closed) and (seconds := deadline - time.monotonic()) > 0:
+        while not (self._responded or self.input.closed) and (seconds := deadline - time.monotonic()) > 0:
             if select.select([self.input.fileno()], [], [], seconds)[0]:
                 keys += self.input.read_keys()
         return keys
 
-    def _take_answer(self, answer: str) -> None:
-        background = color.parse_background(answer)
-        if background is None:  # the last answer, after that about the background if there is one
-            self._answered = True
+    def _handle_response(self, response: str) -> None:
+        background = color.parse_background(response)
+        if background is None:  # the device attributes, which come after the background if there is one
+            self._responded = True
         else:
             self.palette = color.Palette(background, self.palette.depth)
 
 
 if sys.platform != "win32":
-    _LOCAL, _CHARACTERS = 3, 6  # where tcgetattr has the local modes, and the special characters
+    _LOCAL_MODES, _CONTROL_CHARACTERS = 3, 6  # indexes in the list of tcgetattr
 
-    def _quiet(settings: list[Any], number: int) -> list[Any]:
-        """Return `settings` without echo and lines; Ctrl-C is still a signal, for nobody reads all the time.
+    def _without_echo(settings: list[Any], descriptor: int) -> list[Any]:
+        """Return `settings` without echo and line mode. Ctrl-C still sends a signal, because keys are not always read.
 
-        Ctrl-Z is none: the terminal has to be given back before the process stops.
+        Ctrl-Z does not, because the terminal must be restored before the process stops.
         """
-        changed, characters = [*settings], [*settings[_CHARACTERS]]
-        changed[_LOCAL] &= ~(termios.ECHO | termios.ICANON)
+        changed, characters = [*settings], [*settings[_CONTROL_CHARACTERS]]
+        changed[_LOCAL_MODES] &= ~(termios.ECHO | termios.ICANON)
         characters[termios.VMIN], characters[termios.VTIME] = 1, 0
-        characters[termios.VSUSP] = bytes([os.fpathconf(number, "PC_VDISABLE")])
-        changed[_CHARACTERS] = characters
+        characters[termios.VSUSP] = bytes([os.fpathconf(descriptor, "PC_VDISABLE")])
+        changed[_CONTROL_CHARACTERS] = characters
         return changed
 
-    def _restore(number: int, settings: list[Any]) -> None:
+    def _apply_settings(descriptor: int, settings: list[Any]) -> None:
         try:
-            termios.tcsetattr(number, termios.TCSANOW, settings)
-        except termios.error:  # it is gone
+            termios.tcsetattr(descriptor, termios.TCSANOW, settings)
+        except termios.error:  # the terminal is lost
             return

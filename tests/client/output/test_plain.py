@@ -18,7 +18,7 @@ from hubbub.client.output.styled_line import Span, StyledLine
 from hubbub.client.output.ui import StoppedError
 from hubbub.client.state.notification import Notification
 from hubbub.color import Depth, Palette
-from hubbub.protocol import End, Error, LineTooLongError, Notice, Said
+from hubbub.protocol import End, Error, LineTooLongError, MemberRow, Notice, OwnerRow, Said
 from testing.waiting import ROOT
 
 WAIT_SECONDS = 10.0  # for anything that another thread owes: a slow machine included
@@ -243,6 +243,16 @@ def test_news_are_written_at_once(bench: Bench) -> None:
     assert (bench.output.written(), bench.asides.written()) == ("", "!!! slow down\n")
     console.show(Notification(End("who")))
     assert (bench.output.written(), bench.asides.written()) == ("", "")
+
+
+def test_who_reply_marks_proven_names(bench: Bench) -> None:
+    """The rows are written when the reply ends."""
+    console = bench.plain()
+    console.show(Notification(MemberRow("alice", "red", "lobby", 5)))
+    console.show(Notification(OwnerRow("alice")))
+    assert bench.output.written() == ""
+    console.show(Notification(End("who")))
+    assert bench.output.written() == "--- alice ✓ in lobby, idle 5 s\n"
 
 
 def test_each_stream_has_its_colors(bench: Bench) -> None:

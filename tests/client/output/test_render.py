@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.client.output.render import FOLDED_NAMES, render, render_presence
+from hubbub.client.output.render import MAX_FOLDED_NAMES, render, render_presence
 from hubbub.client.output.styled_line import Span, StyledLine
 from hubbub.protocol import (
     Acted,
@@ -56,11 +56,11 @@ SHOWN: list[tuple[Event, str, str]] = [
     (MemberRow("bob", "red", "ops", 60), "--- ", "bob in ops, idle 1 min"),
     (MemberRow("bob", "red", "ops", 86_399), "--- ", "bob in ops, idle 23 h"),
     (MemberRow("bob", "red", "ops", 86_400), "--- ", "bob in ops, idle 1 d"),
-    (OwnerRow("bob"), "--- ", "bob has proven who they are"),
-    (Gap("ops", 5, 9), "--- ", "lines 5 to 9 of ops are no longer kept"),
+    (OwnerRow("bob"), "--- ", "bob ✓"),
+    (Gap("ops", 5, 9), "--- ", "lines 5 to 9 of ops are no longer stored"),
     (Notice("the server speaks"), "--- ", "the server speaks"),
     (Error("too-fast", "slow down"), "!!! ", "slow down"),
-    (Bye("see you"), "--- ", "the server says goodbye: see you"),
+    (Bye("see you"), "--- ", "Disconnected: see you"),
 ]
 NOT_SHOWN = [
     Hello(1, "-"),
@@ -233,7 +233,7 @@ def test_folded_line_counts_everybody_once(moves: list[tuple[bool, str]]) -> Non
     row = render_presence([event for come, name in moves for event in (joined(name) if come else left(name))])
     names = [span.text for span in row.body if span.style != "presence"]
     others = [int(span.text.split()[0]) for span in row.body if span.text.endswith((" other", " others"))]
-    assert len(names) == len(set(names)) <= 3 * FOLDED_NAMES
+    assert len(names) == len(set(names)) <= 3 * MAX_FOLDED_NAMES
     assert len(names) + sum(others) == len({name for _, name in moves})
 
 

@@ -18,26 +18,26 @@ def news(event: Event = SAID, age: Age = Age.LIVE, *, mention: bool = False, ale
 def away() -> Notifier:
     """Return the notifier of a terminal that lost the focus."""
     notifier = Notifier()
-    notifier.focus(False)
+    notifier.set_focus(False)
     return notifier
 
 
 def test_an_alert_while_the_terminal_has_the_focus() -> None:
     """It rings for nobody who is there, which is where a terminal is that never tells."""
-    assert not Notifier().take(news(mention=True, alert=True))
+    assert not Notifier().count(news(mention=True, alert=True))
 
 
 def test_alerts_while_the_focus_is_elsewhere(away: Notifier) -> None:
     """The first one rings, the others do not."""
-    assert [away.take(news(alert=alert)) for alert in (False, True, True)] == [False, True, False]
+    assert [away.count(news(alert=alert)) for alert in (False, True, True)] == [False, True, False]
 
 
 def test_an_alert_in_the_next_absence(away: Notifier) -> None:
     """It rings again."""
-    away.take(news(alert=True))
-    away.focus(True)
-    away.focus(False)
-    assert away.take(news(alert=True))
+    away.count(news(alert=True))
+    away.set_focus(True)
+    away.set_focus(False)
+    assert away.count(news(alert=True))
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ def test_an_alert_in_the_next_absence(away: Notifier) -> None:
 )
 def test_what_people_say_while_the_focus_is_elsewhere(away: Notifier, event: Event) -> None:
     """It is unread, as the title tells."""
-    away.take(news(event))
-    away.take(news(event, Age.MISSED))
+    away.count(news(event))
+    away.count(news(event, Age.MISSED))
     assert away.title("lobby") == "lobby (2)"
 
 
@@ -56,21 +56,21 @@ def test_what_people_say_while_the_focus_is_elsewhere(away: Notifier, event: Eve
 )
 def test_what_nobody_has_to_read(away: Notifier, unread: Notification) -> None:
     """Who comes and goes, what the server says, what is shown again and what the person says is not unread."""
-    away.take(unread)
+    away.count(unread)
     assert away.title("lobby") == "lobby"
 
 
 def test_what_is_said_while_the_focus_is_here() -> None:
     """It is read."""
     notifier = Notifier()
-    notifier.take(news())
+    notifier.count(news())
     assert notifier.title("lobby") == "lobby"
 
 
 def test_the_title_after_the_focus_is_back(away: Notifier) -> None:
     """Nothing is unread any more."""
-    away.take(news())
-    away.focus(True)
+    away.count(news())
+    away.set_focus(True)
     assert away.title("lobby") == "lobby"
 
 
@@ -81,17 +81,17 @@ def test_a_room_whose_name_would_play_tricks() -> None:
 
 def test_mentions_until_somebody_types(away: Notifier) -> None:
     """They stay unread until a key is pressed with the focus here."""
-    away.take(news(mention=True))
-    away.take(news(SAID, Age.MISSED, mention=True))
-    away.key()
-    away.focus(True)
+    away.count(news(mention=True))
+    away.count(news(SAID, Age.MISSED, mention=True))
+    away.on_key()
+    away.set_focus(True)
     assert away.mentions == 2
-    away.key()
+    away.on_key()
     assert away.mentions == 0
 
 
 def test_mentions_that_are_shown_again() -> None:
     """They are not unread."""
     notifier = Notifier()
-    notifier.take(news(SAID, Age.PAST, mention=True))
+    notifier.count(news(SAID, Age.PAST, mention=True))
     assert notifier.mentions == 0

@@ -10,12 +10,32 @@ from hypothesis import strategies as st
 
 from hubbub.client.output.styled_line import Span
 from hubbub.client.state.notification import Age, Notification
-from hubbub.client.terminal.transcript import FOLD_ROWS, FOLD_SECONDS, HELD_EVENTS, NEW, Transcript
-from hubbub.protocol import Acted, Event, Joined, Left, Notice, Ping, PrivateMessage, Said, Welcome, clean
+from hubbub.client.terminal.transcript import (
+    FOLD_SECONDS,
+    MAX_HELD_EVENTS,
+    MAX_UNFOLDED_EVENTS,
+    NEW_LINES_SEPARATOR,
+    Transcript,
+)
+from hubbub.protocol import (
+    Acted,
+    End,
+    Event,
+    Joined,
+    Left,
+    MemberRow,
+    Notice,
+    OwnerRow,
+    Ping,
+    PrivateMessage,
+    Said,
+    Welcome,
+    clean,
+)
 
 NOON = 1_763_812_800_000  # Saturday, 2025-11-22 12:00 UTC
 DAY = 86_400_000  # milliseconds
-NEW_LINE = NEW.text
+NEW_LINE = NEW_LINES_SEPARATOR.text
 SUNDAY = "--- Sunday, 23 November 2025"
 
 
@@ -83,6 +103,20 @@ def test_event_that_is_not_shown(shown: Shown, event: Event) -> None:
     shown.add(joined("carol"))
     shown.add(event)
     assert shown.lines == ["12:00 --> bob joined"]
+
+
+def test_who_reply_marks_proven_names(shown: Shown) -> None:
+    """The rows are shown when the reply ends, after the presence lines that were held before."""
+    for event in (joined("dave"), joined("erin"), MemberRow("bob", "red", "lobby", 5), OwnerRow("bob"), End("who")):
+        shown.add(event)
+    assert shown.lines == ["12:00 --> dave joined", "12:00 --> erin joined", "--- bob ✓ in lobby, idle 5 s"]
+
+
+def test_unfinished_who_reply_at_the_end(shown: Shown) -> None:
+    """Its rows are shown."""
+    shown.add(MemberRow("bob", "red", "lobby", 5))
+    shown.flush(math.inf)
+    assert shown.lines == ["--- bob in lobby, idle 5 s"]
 
 
 # ---------------------------------------------------------------------------------------------------------------- days
@@ -177,7 +211,7 @@ def test_what_comes_between_missed_lines(shown: Shown, event: Event) -> None:
 
 def test_past_of_a_room_is_not_new(shown: Shown) -> None:
     """Nobody has missed it."""
-    shown.transcript.look_away()
+    shown.transcript.on_focus_lost()
     shown.add(said("a"), Age.PAST)
     assert shown.lines == ["12:00 bob: a"]
 
@@ -198,7 +232,7 @@ def test_day_of_missed_lines(shown: Shown) -> None:
 )
 def test_line_while_nobody_looks(shown: Shown, event: Event) -> None:
     """The first is marked, the others are not."""
-    shown.transcript.look_away()
+    shown.transcript.on_focus_lost()
     shown.add(event)
     shown.add(said("more"))
     assert [line == NEW_LINE for line in shown.lines] == [True, False, False]
@@ -207,7 +241,7 @@ def test_line_while_nobody_looks(shown: Shown, event: Event) -> None:
 @pytest.mark.parametrize("event", [said("hi", name="alice"), joined("bob"), Notice("hello")])
 def test_what_is_not_new_while_nobody_looks(shown: Shown, event: Event) -> None:
     """One's own lines, and what nobody said; but then comes what is."""
-    shown.transcript.look_away()
+    shown.transcript.on_focus_lost()
     shown.add(event)
     shown.add(said("hi"))
     assert [line == NEW_LINE for line in shown.lines] == [False, True, False]
@@ -215,8 +249,8 @@ def test_what_is_not_new_while_nobody_looks(shown: Shown, event: Event) -> None:
 
 def test_line_while_somebody_looks(shown: Shown) -> None:
     """Nothing is new to who was there, or is there again."""
-    shown.transcript.look_away()
-    shown.transcript.look_back()
+    shown.transcript.on_focus_lost()
+    shown.transcript.on_focus_gained()
     shown.add(said("hi"))
     assert shown.lines == ["12:00 bob: hi"]
 
@@ -224,23 +258,23 @@ def test_line_while_somebody_looks(shown: Shown) -> None:
 def test_every_absence_has_its_mark(shown: Shown) -> None:
     """Who looks away again finds again where to read on."""
     for text in "ab":
-        shown.transcript.look_away()
+        shown.transcript.on_focus_lost()
         shown.add(said(text))
-        shown.transcript.look_back()
+        shown.transcript.on_focus_gained()
     assert shown.lines == [NEW_LINE, "12:00 bob: a", NEW_LINE, "12:00 bob: b"]
 
 
 def test_absence_told_twice(shown: Shown) -> None:
     """It is the same one."""
     for text in "ab":
-        shown.transcript.look_away()
+        shown.transcript.on_focus_lost()
         shown.add(said(text))
     assert shown.lines.count(NEW_LINE) == 1
 
 
 def test_missed_lines_while_nobody_looks(shown: Shown) -> None:
     """Their mark is that of the absence too."""
-    shown.transcript.look_away()
+    shown.transcript.on_focus_lost()
     shown.add(said("a"), Age.MISSED)
     shown.add(said("b"))
     assert shown.lines == [NEW_LINE, "12:00 bob: a", "12:00 bob: b"]
@@ -269,7 +303,7 @@ def test_few_who_come_have_a_line_each(shown: Shown) -> None:
 
 
 def test_many_who_come_have_one_line(shown: Shown) -> None:
-    """Beyond FOLD_ROWS."""
+    """Beyond MAX_UNFOLDED_EVENTS."""
     for name in ("bob", "carol", "dave", "erin", "frank"):
         shown.add(joined(name))
     shown.flush(FOLD_SECONDS)
@@ -327,11 +361,11 @@ def test_next_who_comes_when_others_are_due(shown: Shown) -> None:
 
 def test_more_come_than_can_be_held(shown: Shown) -> None:
     """They come out before it is due, and nobody is forgotten."""
-    for number in range(HELD_EVENTS + 1):
+    for number in range(MAX_HELD_EVENTS + 1):
         shown.add(joined(f"p{number}"))
     assert shown.lines == [
         "12:00 --> p0 joined",
-        f"12:00 --> p1, p2, p3, p4, p5 and {HELD_EVENTS - 5} others joined",
+        f"12:00 --> p1, p2, p3, p4, p5 and {MAX_HELD_EVENTS - 5} others joined",
     ]
 
 
@@ -397,5 +431,5 @@ def test_everybody_who_comes_is_shown(names: list[str]) -> None:
     for name in names:
         shown.add(joined(name))
     shown.flush(math.inf)
-    few = len(names) <= 1 + FOLD_ROWS
+    few = len(names) <= 1 + MAX_UNFOLDED_EVENTS
     assert len(shown.lines) == (len(names) if few else 2)

@@ -1,17 +1,17 @@
 """How a line is cut to the width of a screen: where, how far it hangs, and that every row fits."""
 
 import re
-import sys
 from collections.abc import Iterable
 
 import pyte
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wcwidth import iter_graphemes, wcwidth
+from wcwidth import iter_graphemes
 
 from hubbub.client.output.styled_line import Span, StyledLine
-from hubbub.client.terminal.wrap import _SIMPLE, HANG_COLUMNS, NARROW_COLUMNS, text_width, wrap
+from hubbub.client.terminal.graphemes import text_width
+from hubbub.client.terminal.wrap import NARROW_COLUMNS, SHORT_INDENT_COLUMNS, wrap
 from hubbub.protocol import clean
 
 PREFIX = (Span("12:00", "time"), Span(" "), Span("bob", "red"), Span(": "))
@@ -76,35 +76,6 @@ def characters(spans: Iterable[Span]) -> list[tuple[str, str]]:
     return [(char, span.style) for span in spans for char in span.text if char != " "]
 
 
-@pytest.mark.parametrize(
-    ("text", "columns"),
-    [
-        ("", 0),
-        ("hello", 5),
-        ("h\u00e9llo", 5),
-        (ACUTE, 1),
-        ("\u6f22\u5b57", 4),
-        (FAMILY, 6),
-        (FLAG, 4),
-        (HEART, 2),
-        (THUMB, 4),
-        ("\u200b", 0),
-        ("\u0903", 1),  # a mark without a letter: it stands on whatever space is before it, and makes that wider
-        ("\x1b", 0),
-    ],
-)
-def test_width(text: str, columns: int) -> None:
-    """It is that of what one sees, on the terminal where it is widest: many draw each code point by itself."""
-    assert text_width(text) == columns
-
-
-def test_characters_that_need_no_clusters() -> None:
-    """Whatever is measured without looking for clusters takes one column and joins with nothing but the marks."""
-    simple = [char for char in map(chr, range(sys.maxunicode + 1)) if _SIMPLE.fullmatch(char)]
-    assert [char for char in simple if wcwidth(char) != 1] == []
-    assert list(iter_graphemes("".join(simple))) == simple
-
-
 def test_line_that_fits_is_as_it_was() -> None:
     """To the last column."""
     row = said("x" * (40 - PREFIX_COLUMNS))
@@ -166,8 +137,8 @@ def test_address_is_not_cut() -> None:
     ("columns", "hang"),
     [
         (2 * PREFIX_COLUMNS, PREFIX_COLUMNS),
-        (2 * PREFIX_COLUMNS - 1, HANG_COLUMNS),
-        (NARROW_COLUMNS, HANG_COLUMNS),
+        (2 * PREFIX_COLUMNS - 1, SHORT_INDENT_COLUMNS),
+        (NARROW_COLUMNS, SHORT_INDENT_COLUMNS),
         (NARROW_COLUMNS - 1, 0),
     ],
 )
