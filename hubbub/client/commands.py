@@ -136,7 +136,7 @@ def help_lines(topic: str) -> list[str]:
         return [*_table(GENERAL_COMMANDS.values()), MORE_HELP, KEYS]
     if topic.lower() == OPERATORS:
         return _table(OPERATOR_COMMANDS.values())
-    return _table([find_command(topic, COMMANDS)])
+    return find_command(topic, COMMANDS).explain()
 
 
 def _table(rows: Collection[CommandRow]) -> list[str]:

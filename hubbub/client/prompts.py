@@ -4,10 +4,9 @@ from hubbub.client.output.render import render_error
 from hubbub.client.output.styled_line import Span, StyledLine
 from hubbub.client.output.ui import Ui
 from hubbub.color import chart_rows
-from hubbub.protocol import COLORS, NAME_COLUMNS, Name, ProtocolError, check_color, check_name, clean, clean_password
+from hubbub.protocol import COLORS, Name, ProtocolError, check_color, check_name, clean, clean_password
 
 NAME_PROMPT = "Choose a name: "
-NAME_RULE = f"Choose 1-{NAME_COLUMNS} letters, digits, _ - or . (no spaces)"
 PASSWORD_PROMPT = "Password of the server: "  # noqa: S105  # a prompt
 COLOR_PROMPT = "Colour (name or number; Enter lets the server choose): "
 
@@ -50,13 +49,12 @@ class Prompts:
     def _ask_name(self, name: str | None) -> str:
         """Return `name`, or one that is asked for, in the form in which it is sent."""
         while True:
-            text = clean(self._ui.ask(NAME_PROMPT) if name is None else name).strip()
             try:
-                return check_name(text)
+                return check_name(clean(self._ui.ask(NAME_PROMPT) if name is None else name).strip())
             except ProtocolError as error:
                 if not self._ui.is_interactive:
                     raise
-                self._complain(error.text if text else NAME_RULE)
+                self._complain(error.text)
                 name = None
 
     def _ask_color(self) -> str:

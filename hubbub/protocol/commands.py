@@ -283,8 +283,8 @@ COMMANDS = command_table(
         "history",
         History,
         "[COUNT [BEFORE]]",
-        "show the last COUNT lines, or those before line BEFORE",
-        f"COUNT is {HISTORY_LINES} unless you say otherwise, and at most {HISTORY_LINES_MAX}.",
+        "show the last COUNT lines, or those before BEFORE",
+        f"BEFORE is a line number. COUNT is {HISTORY_LINES} by default, at most {HISTORY_LINES_MAX}.",
     ),
     CommandRow(
         "kick",

@@ -180,7 +180,7 @@ def test_help_fits_on_the_screen(tmp_path: Path) -> None:
         terminal.wait_for_input("lobby> ")
         shown = [row for row in terminal.rows if row.startswith(("--- /join ", "--- /exit ", "lobby>"))]
         assert shown == [
-            "--- /join ROOM [KEY]           go to ROOM, or make it; KEY locks a new one",
+            "--- /join ROOM [KEY]           enter ROOM, or create it; KEY locks a new one",
             "--- /exit                      leave the chat",
             "lobby>",
         ]

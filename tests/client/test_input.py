@@ -65,8 +65,8 @@ def test_queries_need_a_connection() -> None:
             session.input.handle_line(line)
             assert ui.next_line() == f"!!! Not sent, offline: {line} (press Up to get it back)"
         session.input.handle_line("/help join")
-        text = "go to ROOM, or make it; KEY locks a new one"
-        assert ui.next_line() == f"--- /join ROOM [KEY]  {text}"
+        assert ui.next_line() == "--- /join ROOM [KEY]  enter ROOM, or create it; KEY locks a new one"
+        assert ui.next_line() == "--- A locked room opens with its KEY only."
         session.input.handle_line("/help jion")
         assert ui.next_line().startswith("!!! there is no command /jion")
 
@@ -189,7 +189,7 @@ def test_help_needs_no_server() -> None:
         for line, rows, others in [
             ("/help", GENERAL_COMMANDS, [f"--- {MORE_HELP}", f"--- {KEYS}"]),
             ("/help operators", OPERATOR_COMMANDS, []),
-            ("/help quit", ["exit"], []),
+            ("/help quit", ["exit"], ["--- also typed /quit"]),
         ]:
             session.input.handle_line(line)
             assert [ui.next_line().split()[1] for _ in rows] == [f"/{word}" for word in rows]

@@ -15,7 +15,7 @@ from testing.client_runs import (
     ("arguments", "told"),
     [
         (["--name", "bot", "--color", "mauve"], "argument --color: choose a colour of black, white"),
-        (["--name", "bot", "--room", "a b"], "argument --room: a room has only letters"),
+        (["--name", "bot", "--room", "a b"], "argument --room: Choose 1-32 letters"),
         (["--name", "bot", "::1:x:"], "no server at"),
         (["--name", "bot", "host:x"], "'x' is not a port; use 1 to 65535"),
         (["--name", "bot", "host:0"], "'0' is not a port"),

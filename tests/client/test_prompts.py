@@ -73,7 +73,7 @@ def test_taken_name_is_asked_for_again_with_the_reason(tmp_path: Path, server: F
 def test_invalid_name_is_asked_for_again(tmp_path: Path, server: FakeServer) -> None:
     """An invalid name never reaches the server."""
     with client_on_terminal(tmp_path, server.address, "--name", "al ice", "--color", "red") as terminal:
-        terminal.wait_for("a name has only letters, digits")
+        terminal.wait_for("Choose 1-20 letters, digits, _ - or . (no spaces)")
         terminal.wait_for_input("Choose a name: ")
         terminal.type("alice" + ENTER)
         assert server.accept().greet() == "/name alice red"

@@ -209,7 +209,7 @@ def test_a_bad_value_is_refused(folder: Path) -> None:
     """It neither holds nor gets into the file, where it would spoil all the others."""
     file = loaded(folder)
     file.change(called("bob"))
-    with pytest.raises(SettingsError, match="name: a name has only letters"):
+    with pytest.raises(SettingsError, match="name: Choose 1-20 letters"):
         file.change(called("b b"))
     assert file.settings.name == loaded(folder).settings.name == "bob"
     assert file.change(called("carol")).name == "carol"
