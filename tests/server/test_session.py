@@ -19,10 +19,10 @@ from hubbub.server.journal.memory import MEMORY_LINES
 from hubbub.server.rooms.membership import Counts
 from hubbub.server.server import ChatServer
 from hubbub.server.session import Session
+from testing.delivery import covered
 from testing.server import FAST_LIMITS, captured_log, serving
 from testing.waiting import eventually
 from testing.wire_client import WireClient
-from tests.server.delivery.test_delivery import covered
 
 
 @pytest.fixture

@@ -6,15 +6,15 @@ from hubbub.server.delivery.tail import TAIL_BYTES, TAIL_PAGES, Tail
 
 
 def filled(*pages: bytes) -> Tail:
-    """Return a tail whose lines are kept, the first with SEQ 1."""
+    """Return a tail of numbered lines, the first with SEQ 1."""
     tail = Tail(0)
     for data in pages:
         tail.append(data, data.count(b"\n"))
     return tail
 
 
-def test_lines_without_a_seq_take_a_place_but_no_number() -> None:
-    """A presence line has a place in the log and the SEQ of the line before it."""
+def test_lines_without_a_seq_have_an_offset_but_no_number() -> None:
+    """The SEQ of a presence line is that of the line before it."""
     tail = filled(b"1\n2\n")
     tail.append(b"joined\n", 0)
     tail.append(b"3\n", 1)
@@ -22,7 +22,7 @@ def test_lines_without_a_seq_take_a_place_but_no_number() -> None:
 
 
 def test_read_numbered_leaves_out_presence() -> None:
-    """`kept` returns what a journal would: numbered lines alone."""
+    """`read_numbered` returns what a journal would: numbered lines alone."""
     tail = filled(b"1\n2\n")
     tail.append(b"joined\n", 0)
     assert tail.read_numbered(1, 2, 99) == (b"2\n", 2)
@@ -33,12 +33,12 @@ def test_read_numbered_leaves_out_presence() -> None:
     [(0, 6, b"1\n2\n3\n4\n5\n6\n"), (1, 5, b"2\n3\n4\n5\n"), (2, 4, b"3\n4\n"), (3, 3, b""), (3, 4, b"4\n")],
 )
 def test_read_numbered_cuts_pages(after: int, upto: int, lines: bytes) -> None:
-    """Of a page come those lines that are asked for."""
+    """Only the requested lines of a page are returned."""
     assert filled(b"1\n2\n3\n", b"4\n", b"5\n6\n").read_numbered(after, upto, 99) == (lines, upto)
 
 
 def test_read_numbered_ends_with_the_page_that_reaches_the_size() -> None:
-    """It says how far that is, for whoever goes on from there."""
+    """It returns the SEQ of the last line, from which the next call continues."""
     tail = filled(b"1\n2\n3\n", b"4\n", b"5\n6\n")
     assert [tail.read_numbered(1, 6, size) for size in (4, 5, 7)] == [
         (b"2\n3\n", 3),
@@ -48,24 +48,24 @@ def test_read_numbered_ends_with_the_page_that_reaches_the_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "size", "lines"), [(0, 1, b"1\n2\n"), (2, 4, b"2\n3\n4\n"), (4, 99, b"3\n4\n"), (8, 1, b"")]
+    ("offset", "size", "lines"), [(0, 1, b"1\n2\n"), (2, 4, b"2\n3\n4\n"), (4, 99, b"3\n4\n"), (8, 1, b"")]
 )
-def test_read_from_a_place(place: int, size: int, lines: bytes) -> None:
-    """`read` returns the lines from a place on, whole pages of them until there are enough bytes."""
-    assert filled(b"1\n2\n", b"3\n4\n").read(place, size) == lines
+def test_read_from_an_offset(offset: int, size: int, lines: bytes) -> None:
+    """`read` returns the lines from an offset on, whole pages of them until there are enough bytes."""
+    assert filled(b"1\n2\n", b"3\n4\n").read(offset, size) == lines
 
 
-@pytest.mark.parametrize(("place", "seq"), [(0, 0), (2, 1), (4, 2), (9, 2), (11, 3), (13, 4)])
-def test_the_seq_before_a_place(place: int, seq: int) -> None:
+@pytest.mark.parametrize(("offset", "seq"), [(0, 0), (2, 1), (4, 2), (9, 2), (11, 3), (13, 4)])
+def test_the_seq_before_an_offset(offset: int, seq: int) -> None:
     """It counts numbered lines alone, also in the middle of a page."""
     tail = filled(b"1\n2\n")
     tail.append(b"came\n", 0)
     tail.append(b"3\n4\n", 2)
-    assert tail.seq_at(place) == seq
+    assert tail.seq_at(offset) == seq
 
 
-def test_a_place_is_the_same_after_a_trim() -> None:
-    """What is dropped moves the start, and not the places of what is left."""
+def test_an_offset_is_the_same_after_a_trim() -> None:
+    """Dropped lines move the start, but not the offsets of the other lines."""
     tail = filled(*[b"%d\n" % number for number in range(10, 10 + TAIL_PAGES + 7)])
     tail.trim()
     assert (len(tail.pages), tail.base_seq, tail.start) == (TAIL_PAGES, 7, 21)

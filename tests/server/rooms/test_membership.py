@@ -19,7 +19,7 @@ from hubbub.server.rooms.membership import Counts, Membership
 from hubbub.server.rooms.name_claims import NameClaims
 from hubbub.server.rooms.presence import Presence
 from hubbub.server.rooms.room import Member
-from tests.server.delivery.test_delivery import ListTransport
+from testing.delivery import ListTransport
 
 
 class Queue:

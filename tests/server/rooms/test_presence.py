@@ -12,10 +12,10 @@ from hubbub.server.journal.journal import JournalError, Page
 from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.server import ChatServer
+from testing.delivery import covered
 from testing.server import serving
 from testing.waiting import eventually
 from testing.wire_client import WireClient
-from tests.server.delivery.test_delivery import covered
 
 HOLDING = Limits(rate=0)  # a lost connection keeps its name for a minute
 SHORT = Limits(rate=0, grace_seconds=0.2)

@@ -1,0 +1,152 @@
+"""The journal in an SQLite file: restarts, expiry, permissions, and files that are refused."""
+
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hubbub.server.journal.journal import SESSION_SECONDS, JournalError
+from hubbub.server.journal.sqlite import SqliteJournal
+from testing.journal import ROW, line, lines_in, open_journal, read_lines, read_seqs
+from testing.waiting import ROOT
+
+
+def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
+    """Lines, last SEQ, room name and sessions."""
+    lines = [line("ops", seq) for seq in range(1, 4)]
+    with open_journal(tmp_path / "j.db") as journal:
+        journal.append(lines, [ROW], [])
+    with open_journal(tmp_path / "j.db") as journal:
+        assert read_lines(journal, "ops", 0, 3) == lines_in(lines)
+        assert (journal.last_seq("ops"), journal.room_name("ops"), journal.find_session(b"hash")) == (3, "ops", ROW)
+
+
+def test_facts_are_there_after_a_restart(tmp_path: Path) -> None:
+    """They are in the file when `store_fact` returns."""
+    with open_journal(tmp_path / "j.db") as journal:
+        journal.store_fact("ban", "bob", "one")
+    with open_journal(tmp_path / "j.db") as journal:
+        assert journal.list_facts("ban") == {"bob": "one"}
+
+
+def test_appended_lines_survive_sigkill(tmp_path: Path) -> None:
+    """A process that is killed right after `append` has lost nothing."""
+    script = (
+        "import os, sys; from pathlib import Path; from testing.journal import *\n"
+        "SqliteJournal(Path(sys.argv[1])).append([line('ops', 1)], [], []); os.kill(os.getpid(), 9)"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "j.db")], cwd=ROOT, timeout=20, check=False)
+    assert killed.returncode == -9
+    with open_journal(tmp_path / "j.db") as journal:
+        assert read_seqs(journal, "ops", 0, 10) == [1]
+
+
+def test_lines_beyond_the_limit_are_purged(tmp_path: Path) -> None:
+    """The oldest pages are deleted; SEQ continues, also after a restart."""
+    with open_journal(tmp_path / "j.db", keep_lines=25) as journal:
+        for seq in range(1, 101):
+            journal.append([line("ops", seq)], [], [])
+        journal.purge_excess()
+        assert read_seqs(journal, "ops", 0, 100) == list(range(76, 101))
+    with open_journal(tmp_path / "j.db", keep_lines=25) as journal:
+        assert journal.last_seq("ops") == 100
+
+
+def test_the_seqs_of_expired_lines_are_not_reused(tmp_path: Path) -> None:
+    """Expired lines are purged; a room without lines still has its last SEQ."""
+    with open_journal(tmp_path / "j.db", now=100.0) as journal:
+        journal.append([line("old", 1, time=90_000), line("both", 1, time=90_000)], [], [])
+        journal.append([line("both", 2, time=100_000)], [], [])
+    with open_journal(tmp_path / "j.db", now=86_400 + 95.0) as journal:
+        journal.purge_expired()
+        assert (read_seqs(journal, "old", 0, 9), read_seqs(journal, "both", 0, 9)) == ([], [2])
+    with open_journal(tmp_path / "j.db", now=86_400 + 95.0) as journal:
+        assert (journal.last_seq("old"), journal.last_seq("both")) == (1, 2)
+
+
+def test_a_line_that_comes_during_a_purge_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that comes between the search for expired lines and their deletion is not expired."""
+    with open_journal(tmp_path / "j.db", now=86_500.0) as journal:
+        journal.append([line("ops", 1, time=1_000)], [], [])
+        look = journal._read_rows
+
+        def look_and_speak(statement: str, *values: object) -> list[tuple[Any, ...]]:
+            rows = look(statement, *values)
+            if statement.startswith("SELECT first"):
+                journal.append([line("ops", 2, time=86_500_000)], [], [])
+            return rows
+
+        monkeypatch.setattr(journal, "_read_rows", look_and_speak)
+        journal.purge_expired()
+        assert read_seqs(journal, "ops", 0, 9) == [2]
+
+
+def test_the_session_of_a_member_who_has_not_left_does_not_expire(tmp_path: Path) -> None:
+    """However long ago it was last seen."""
+    with open_journal(tmp_path / "j.db", now=1.0) as journal:
+        journal.append([], [ROW], [])
+    with open_journal(tmp_path / "j.db", now=1.1 + SESSION_SECONDS) as journal:
+        journal.purge_expired()
+        assert journal.find_session(b"hash") == ROW
+
+
+def test_a_session_expires(tmp_path: Path) -> None:
+    """After SESSION_SECONDS it cannot be resumed, and a purge deletes it."""
+    with open_journal(tmp_path / "j.db", now=1.0) as journal:
+        journal.append([], [ROW._replace(present=False)], [])
+    with open_journal(tmp_path / "j.db", now=1.1 + SESSION_SECONDS) as journal:
+        assert journal.find_session(b"hash") is None
+        journal.purge_expired()
+    with open_journal(tmp_path / "j.db", now=1.0) as journal:
+        assert journal.find_session(b"hash") is None
+
+
+def test_only_the_owner_can_read_the_files(tmp_path: Path) -> None:
+    """Mode 600, the write-ahead log included."""
+    with open_journal(tmp_path / "j.db") as journal:
+        journal.append([line("ops", 1)], [], [])
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert len(modes) >= 3
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    """Damage in the middle is found when the file is opened."""
+    path = tmp_path / "j.db"
+    with open_journal(path) as journal:
+        journal.append([line("ops", seq, "x" * 500) for seq in range(1, 200)], [], [])
+    data = bytearray(path.read_bytes())
+    data[4_096:12_288] = b"\xff" * 8_192
+    path.write_bytes(data)
+    with pytest.raises(JournalError, match="--journal FILE"):
+        SqliteJournal(path)
+
+
+def test_a_file_that_is_no_database_is_refused_and_unchanged(tmp_path: Path) -> None:
+    """Notes are not overwritten, and no file is left beside them."""
+    path = tmp_path / "notes.txt"
+    path.write_text("my notes " * 1_000)
+    with pytest.raises(JournalError, match="not a database"):
+        SqliteJournal(path)
+    assert path.read_text() == "my notes " * 1_000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_another_programs_database_is_refused(tmp_path: Path) -> None:
+    """It is recognised by its header."""
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE cars (name TEXT)")
+    other.close()
+    with pytest.raises(JournalError, match="not a journal of this program"):
+        SqliteJournal(path)
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    """The error names the file and what to do."""
+    with pytest.raises(JournalError, match=r"nowhere/j.db: No such file.*--journal"):
+        SqliteJournal(tmp_path / "nowhere" / "j.db")
