@@ -22,7 +22,7 @@ from hubbub.server.rooms.room_access import RoomAccess
 
 @dataclass(frozen=True, slots=True)
 class ServerContext:
-    """What all sessions share. Its parts are for any thread; whoever runs the server starts and stops them."""
+    """What all sessions share. Its parts are for any thread; `ChatServer` starts and stops them."""
 
     connection_limiter: ConnectionLimiter
     membership: Membership
@@ -32,10 +32,10 @@ class ServerContext:
     stopping: Flag
     limits: Limits
     log_throttle: LogThrottle
-    password: ServerPassword | None  # None: anybody may come in
+    password: ServerPassword | None  # None: no password is needed
     room_access: RoomAccess
     moderation: Moderation
-    list_connections: Callable[[], Sequence[Connection]]  # all that there are, with or without a name
+    list_connections: Callable[[], Sequence[Connection]]  # of all clients, signed in or not
     room_keys: RoomKeys
     ownership: NameOwnership
     backend: Backend
@@ -51,12 +51,10 @@ def build_context(
     stopping: Flag,
     on_failure: Callable[[], None],
 ) -> ServerContext:
-    """Put a context together; nothing is started or read yet. `on_failure` is called if the delivery thread dies."""
+    """Build the parts of a server; nothing is started yet. `on_failure` is called if the delivery thread dies."""
     journal = backend.journal
     delivery = Delivery(journal, backend.sequencer, on_failure=on_failure)
-    ownership = NameOwnership(
-        journal, operators=operators
-    )  # for who came by the name of an operator could keep moderation
+    ownership = NameOwnership(journal, operators=operators)
     moderation, room_keys = Moderation(journal, operators), RoomKeys(journal)
     directory = Directory(delivery, room_keys)
     claims = NameClaims(directory, ownership, backend)

@@ -1,4 +1,4 @@
-"""The locks of rooms: which room has one, who made it, and which key opens it."""
+"""Room keys: which rooms are locked, who locked them, and the hash of the key that opens each."""
 
 import json
 import threading
@@ -9,159 +9,160 @@ from hubbub.server.access.confusables import ConfusableIndex
 from hubbub.server.access.scrypt import HashedSecret, HashError, ScryptHash
 from hubbub.server.journal.journal import Journal, JournalError
 
-FACTS = "key"  # the kind of the journal's facts: by the room's key, who made its lock, and the hash of what opens it
-LOCKS = 10_000  # at a time: as many as rooms
+FACT_KIND = "key"  # of the journal's facts: by the room's key, who locked it, and the hash of its room key
+MAX_ROOM_KEYS = 10_000  # at a time: as many as rooms
 
 
 @dataclass(eq=False, slots=True)
 class RoomKey:
-    """A lock, known by its `id` as long as there is anybody who was behind it."""
+    """The key of a locked room. A session that was in the room with it can resume there: it stores the `id`."""
 
-    room: str  # its key
+    room: str  # `fold_name` of the room's name
     secret: HashedSecret
-    maker: str  # whom he proved to be who made it; empty where that was nobody
-    entries: int = 0  # how often somebody came in; the membership's lock guards it
+    maker: str  # the verifier of the member who locked the room; empty if they proved none
+    entries: int = 0  # how often a member entered with it; the directory's lock guards it
 
     @property
     def id(self) -> str:
-        """What no other lock has, of this room or of another."""
+        """The id, different for all room keys of all rooms."""
         return self.secret.hash.salt.hex()
 
-    def fact(self) -> str:
-        """Return what the journal keeps."""
+    def to_fact(self) -> str:
+        """Return the JSON that the journal stores."""
         return json.dumps({"maker": self.maker, "hash": str(self.secret.hash)})
 
 
 def locked_error(room: str) -> ProtocolError:
-    """Return what everybody outside a locked room is told, whatever he tried."""
+    """Return the error for everyone outside a locked room, whatever they try."""
     return ProtocolError("room-locked", f"{room} is locked; /join {room} KEY gets in with the right key")
 
 
 def confusable_error(room: str, other: str) -> ProtocolError:
-    """Return what he is told who would make a room that looks like another."""
-    return ProtocolError("room-invalid", f"{room} looks like {other}, which is there; /join {other}, or another")
+    """Return the error for a new room that looks like another."""
+    return ProtocolError("room-invalid", f"{room} looks like {other}, which exists; /join {other}, or another room")
 
 
 class RoomKeys:
-    """All locks. Any thread; the membership asks under its own lock, so nothing here waits but what says so.
+    """All room keys. Any thread. Membership asks under the directory's lock, so only what says so waits.
 
-    RoomKey order: the membership's, then this one's.
+    Lock order: the directory's, then this one's.
     """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._lock = threading.Lock()  # guards the table and the looks
-        self._keeping = threading.Lock()  # guards the order in which facts are kept
-        self._locks: dict[str, RoomKey] = {}  # by the room's key
-        self._looks = (
-            ConfusableIndex()
-        )  # of their rooms, which are there for who has the key, though nobody may be in them
+        self._lock = threading.Lock()  # guards the table and the index
+        self._storing = threading.Lock()  # guards the order in which facts are stored
+        self._keys: dict[str, RoomKey] = {}  # by room
+        self._confusables = ConfusableIndex()  # of the locked rooms, which may be empty
 
     def load(self) -> None:
-        """Take up the locks that the journal keeps. Raises JournalError."""
-        found = {key: _lock(key, fact) for key, fact in self._journal.list_facts(FACTS).items()}
+        """Load the room keys that the journal stores. Raises JournalError."""
+        found = {room: _parse_fact(room, fact) for room, fact in self._journal.list_facts(FACT_KIND).items()}
         with self._lock:
-            self._locks.update(found)
-            for key, lock in found.items():
-                self._looks.add(key, lock)
+            self._keys.update(found)
+            for room, room_key in found.items():
+                self._confusables.add(room, room_key)
 
-    def find(self, key: str) -> RoomKey | None:
-        """Return the lock of a room."""
+    def find(self, room: str) -> RoomKey | None:
+        """Return the key of a room."""
         with self._lock:
-            return self._locks.get(key)
+            return self._keys.get(room)
 
-    def find_confusable(self, room: str) -> str:
-        """Return the key of another locked room that one would be mistaken for; empty if there is none."""
+    def find_confusable(self, name: str) -> str:
+        """Return another locked room that looks like `name`; empty if there is none."""
         with self._lock:
-            return self._looks.find_confusable(room, self._locks.get(fold_name(room)))
+            return self._confusables.find_confusable(name, self._keys.get(fold_name(name)))
 
-    def id_of(self, key: str) -> str:
-        """Return the id of the lock of a room; empty where there is none."""
-        lock = self.find(key)
-        return lock.id if lock else ""
+    def id_of(self, room: str) -> str:
+        """Return the id of a room's key; empty if it has none."""
+        room_key = self.find(room)
+        return room_key.id if room_key else ""
 
-    def maker_of(self, key: str) -> str:
-        """Return whom he proved to be who locked a room; empty where that was nobody."""
-        lock = self.find(key)
-        return lock.maker if lock else ""
+    def maker_of(self, room: str) -> str:
+        """Return the verifier of the member who locked a room; empty if there is none."""
+        room_key = self.find(room)
+        return room_key.maker if room_key else ""
 
-    def flags_of(self, key: str) -> str:
-        """Return the flags of `/entered` and `/room`."""
-        return LOCKED if self.find(key) else NO_FLAGS
+    def flags_of(self, room: str) -> str:
+        """Return the flags of a room in `/entered` and `/room`."""
+        return LOCKED if self.find(room) else NO_FLAGS
 
-    def add(self, lock: RoomKey) -> None:
-        """Put a lock on a room that has none, and keep it. Waits for the journal.
+    def add(self, room_key: RoomKey) -> None:
+        """Lock a room that has no key, and store that. Waits for the journal.
 
-        Raises ProtocolError `room-locked` where somebody was faster, `room-invalid` where the room looks like another
+        Raises ProtocolError `room-locked` if someone else was faster, `room-invalid` if the room looks like another
         locked one, `too-many`, and JournalError.
         """
         with self._lock:
-            if lock.room in self._locks:
-                raise locked_error(lock.room)
-            if other := self._looks.find_confusable(lock.room):
-                raise confusable_error(lock.room, other)
-            if len(self._locks) >= LOCKS:
-                raise ProtocolError("too-many", f"{LOCKS} rooms are locked, and no more may be; /join one without KEY")
-            self._locks[lock.room] = lock
-            self._looks.add(lock.room, lock)
+            if room_key.room in self._keys:
+                raise locked_error(room_key.room)
+            if other := self._confusables.find_confusable(room_key.room):
+                raise confusable_error(room_key.room, other)
+            if len(self._keys) >= MAX_ROOM_KEYS:
+                text = f"{MAX_ROOM_KEYS} rooms are locked, and no more may be; /join one without KEY"
+                raise ProtocolError("too-many", text)
+            self._put(room_key)
         added = False
         try:
-            with self._keeping:
-                added = self._journal.add_fact(FACTS, lock.room, lock.fact())
+            with self._storing:
+                added = self._journal.add_fact(FACT_KIND, room_key.room, room_key.to_fact())
         finally:
             if not added:
-                self.remove(lock)
-        if not added:
-            self.apply_fact(lock.room, self._journal.list_facts(FACTS).get(lock.room))
-            raise locked_error(lock.room)  # at another server, in this moment
+                self.remove(room_key)
+        if not added:  # another server was faster
+            self.apply_fact(room_key.room, self._journal.list_facts(FACT_KIND).get(room_key.room))
+            raise locked_error(room_key.room)
 
-    def apply_fact(self, key: str, fact: str | None) -> None:
-        """Take over what another server has put on a room, or taken off. Raises JournalError."""
-        lock = _lock(key, fact) if fact else None
-        if (before := self.find(key)) is not None:
-            if before.fact() == fact:
+    def apply_fact(self, room: str, fact: str | None) -> None:
+        """Apply what another server has stored: a room's key, or that it has none. Raises JournalError."""
+        room_key = _parse_fact(room, fact) if fact else None
+        if (before := self.find(room)) is not None:
+            if before.to_fact() == fact:
                 return
             self.remove(before)
-        if lock is not None:
+        if room_key is not None:
             with self._lock:
-                self._locks[key] = lock
-                self._looks.add(key, lock)
+                self._put(room_key)
 
-    def remove(self, lock: RoomKey) -> None:
-        """Take a lock off, if it is still on; `keep` has the journal forget it."""
+    def _put(self, room_key: RoomKey) -> None:
+        self._keys[room_key.room] = room_key
+        self._confusables.add(room_key.room, room_key)
+
+    def remove(self, room_key: RoomKey) -> None:
+        """Unlock a room that still has this key; `store` tells the journal."""
         with self._lock:
-            if self._locks.get(lock.room) is lock:
-                del self._locks[lock.room]
-                self._looks.remove(lock.room, lock)
+            if self._keys.get(room_key.room) is room_key:
+                del self._keys[room_key.room]
+                self._confusables.remove(room_key.room, room_key)
 
-    def store(self, key: str) -> None:
-        """Have the journal know what is on a room now. Waits for it. Raises JournalError."""
-        with self._keeping:
-            lock = self.find(key)
-            self._journal.store_fact(FACTS, key, lock.fact() if lock else None)
+    def store(self, room: str) -> None:
+        """Store a room's key, or that it has none. Waits for the journal. Raises JournalError."""
+        with self._storing:
+            room_key = self.find(room)
+            self._journal.store_fact(FACT_KIND, room, room_key.to_fact() if room_key else None)
 
-    def facts(self) -> dict[str, str]:
-        """Return what the journal keeps, by the room's key."""
+    def stored_facts(self) -> dict[str, str]:
+        """Return what the journal stores, by room."""
         with self._lock:
-            return {key: lock.fact() for key, lock in self._locks.items()}
+            return {room: room_key.to_fact() for room, room_key in self._keys.items()}
 
     def list_if_full(self) -> list[str]:
-        """Return the keys of all locked rooms where there can be no more of them, else none."""
+        """Return all locked rooms if there can be no more of them, else none."""
         with self._lock:
-            return list(self._locks) if len(self._locks) >= LOCKS else []
+            return list(self._keys) if len(self._keys) >= MAX_ROOM_KEYS else []
 
-    def has_no_history(self, lock: RoomKey) -> bool:
-        """Return whether nothing is kept any more of what was said behind a lock. Waits for the journal.
+    def has_no_history(self, room_key: RoomKey) -> bool:
+        """Return whether the journal stores no line of a room any more; it may not have the last ones yet.
 
-        What is not yet in the journal is not known here. Raises JournalError.
+        Waits for the journal. Raises JournalError.
         """
-        last = self._journal.last_seq(lock.room)
-        return not (last and self._journal.read_pages(lock.room, 0, last, size=1))
+        last = self._journal.last_seq(room_key.room)
+        return not (last and self._journal.read_pages(room_key.room, 0, last, size=1))
 
 
-def _lock(key: str, fact: str) -> RoomKey:
+def _parse_fact(room: str, fact: str) -> RoomKey:
     try:
-        told = json.loads(fact)
-        return RoomKey(key, HashedSecret(ScryptHash.parse(told["hash"])), told["maker"], entries=1)
+        parsed = json.loads(fact)
+        return RoomKey(room, HashedSecret(ScryptHash.parse(parsed["hash"])), parsed["maker"], entries=1)
     except (ValueError, KeyError, TypeError, HashError) as error:
-        raise JournalError(f"the journal's lock of room {key} cannot be read: {error}") from error
+        raise JournalError(f"the journal's key of room {room} cannot be read: {error}") from error

@@ -6,7 +6,7 @@ from hubbub.server.access.moderation import FACT_KINDS as MODERATION_KINDS
 from hubbub.server.access.moderation import Connection, Moderation
 from hubbub.server.access.ownership import FACT_KIND as NAME
 from hubbub.server.access.ownership import NameOwnership
-from hubbub.server.access.room_keys import FACTS as ROOM_KEY
+from hubbub.server.access.room_keys import FACT_KIND as ROOM_KEY
 from hubbub.server.access.room_keys import RoomKeys
 from hubbub.server.delivery.actions import ForgetHistory
 from hubbub.server.delivery.delivery import Delivery
@@ -63,7 +63,7 @@ class SharedFacts:
     def _known(self) -> dict[str, dict[str, str]]:
         """Return the facts in memory, by kind and key."""
         return {
-            ROOM_KEY: self._room_keys.facts(),
+            ROOM_KEY: self._room_keys.stored_facts(),
             NAME: self._ownership.stored_facts(),
             **self._moderation.stored_facts(),
         }

@@ -1,4 +1,4 @@
-"""A room is a log, and a member is a place in it."""
+"""Rooms, members and sessions, as the directory knows them. What a member receives belongs to the delivery thread."""
 
 from dataclasses import dataclass, field
 
@@ -9,38 +9,38 @@ from hubbub.server.delivery.transport import Transport
 
 @dataclass(eq=False, slots=True)
 class Room:
-    """A room as the membership knows it; the membership's lock guards `members`."""
+    """An open room. The directory's lock guards `members`."""
 
     name: str
-    key: str
-    maker: bytes = b""  # the token hash of who made it; empty where that is not known, or nobody did
-    members: dict[str, "Member"] = field(default_factory=dict)
+    key: str  # `fold_name` of the name
+    maker: bytes = b""  # the token hash of the member who made it; empty if that is not known
+    members: dict[str, "Member"] = field(default_factory=dict)  # by `fold_name` of their names
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class SessionState:
-    """What outlives a connection: who one is, where, and which posts are kept.
+    """What outlives a connection: who a member is, where they are, and which of their posts are stored.
 
-    Written by the delivery thread, as what is kept; and by the membership where another server, or the journal,
-    knows it better: then its owner is not served here, so that nothing of him comes to the delivery thread.
+    The delivery thread writes it when that is stored. Where a session is not served here, it is written under the
+    directory's lock.
     """
 
     token_hash: bytes
     name: str = ""
     color: str = ""
     room: str = LOBBY
-    accepted: int = 0  # the highest N of a post that was taken
-    present: bool = True  # nobody has seen him leave
-    ended: bool = False  # its owner left for good
-    room_key_id: str = ""  # of the key that the room has; empty where it has none
-    verifier: str = ""  # whom he proved to be; not kept, and written by the membership
+    accepted: int = 0  # the highest N of a post that was accepted
+    present: bool = True  # the member has not left
+    ended: bool = False  # the member has left for good
+    room_key_id: str = ""  # of a locked room
+    verifier: str = ""  # what the member has proven; written under the directory's lock
     absent: bool = False  # the connection is lost, and the place is held
-    why: str = ""  # the member left
+    why: str = ""  # the member left: one word
 
 
 @dataclass(eq=False, slots=True)
 class Member:
-    """One client and their subscriber. What stands above `verifier` changes under the membership's lock."""
+    """A client with its name, room and subscriber. The directory's lock guards `name` to `farewell`."""
 
     transport: Transport
     name: str = ""
@@ -48,9 +48,9 @@ class Member:
     room: Room | None = None
     state: SessionState | None = None
     absent: bool = False  # the connection is lost, and the place is held
-    farewell: str = ""  # what he is told who was made to leave; his session ends as soon as it sees it
-    verifier: str = ""  # whom he proved to be; written by his own session's thread before he has a name
-    last_active: float = 0.0  # seconds of the monotonic clock; written by whichever thread hears him say something
+    farewell: str = ""  # why the member was expelled; the session ends as soon as it sees it
+    verifier: str = ""  # what the member has proven; written by the session's thread before they have a name
+    last_active: float = 0.0  # seconds of the monotonic clock; written by the thread that reads the client's lines
     subscriber: Subscriber = field(init=False)  # belongs to the delivery thread
 
     def __post_init__(self) -> None:
