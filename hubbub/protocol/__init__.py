@@ -106,6 +106,7 @@ from hubbub.protocol.commands import (
     Who,
     command_table,
     find_command,
+    get_command,
     parse_command,
 )
 from hubbub.protocol.errors import (
@@ -276,6 +277,7 @@ __all__ = [
     "encode_run",
     "find_command",
     "fold_name",
+    "get_command",
     "is_number",
     "parse_command",
     "parse_duration",

@@ -246,7 +246,7 @@ COMMANDS = command_table(
         "name",
         Name,
         "NAME [COLOR]",
-        "choose a name; later: change your name or colour",
+        "choose a name, or change name and colour",
         aliases=("nick",),
         before_name=True,
     ),
@@ -276,14 +276,14 @@ COMMANDS = command_table(
         "A locked room opens with its KEY only.",
     ),
     CommandRow("leave", Leave, "", "return to the lobby", aliases=("part",)),
-    CommandRow("list", List, "", "list the rooms and the number of their members"),
+    CommandRow("list", List, "", "list the rooms and how many are in each"),
     CommandRow("who", Who, "[ROOM]", "list the members of your room, or of ROOM", aliases=("names",)),
     CommandRow("msg", Msg, "NAME TEXT", "private message to NAME"),
     CommandRow(
         "history",
         History,
         "[COUNT [BEFORE]]",
-        "show the last COUNT lines, or those before BEFORE",
+        "show the last COUNT lines before line BEFORE",
         f"BEFORE is a line number. COUNT is {HISTORY_LINES} by default, at most {HISTORY_LINES_MAX}.",
     ),
     CommandRow(
@@ -353,17 +353,20 @@ def parse_command(text: str, commands: Mapping[str, CommandRow] = COMMANDS) -> C
     return row.kind(*row.layout.convert(fields, "argument-invalid"))
 
 
+def get_command(word: str, commands: Mapping[str, CommandRow] = COMMANDS) -> CommandRow | None:
+    """Return the row of the table `commands` with this word or alias, with or without its slash; None without one."""
+    word = word.removeprefix("/").lower()
+    return commands.get(word) or next((row for row in commands.values() if word in row.aliases), None)
+
+
 def find_command(word: str, commands: Mapping[str, CommandRow] = COMMANDS) -> CommandRow:
-    """Return the row of the table `commands` with this word or alias, with or without its slash.
+    """Return what `get_command` returns.
 
     Raises ProtocolError `unknown-command`, which suggests the command that was probably meant.
     """
+    if (row := get_command(word, commands)) is not None:
+        return row
     word = word.removeprefix("/").lower()
-    if word in commands:
-        return commands[word]
-    for row in commands.values():
-        if word in row.aliases:
-            return row
     foreign = FOREIGN_WORDS.get(word)
     close = [foreign] if foreign in commands else difflib.get_close_matches(word[:ROOM_COLUMNS], commands, 1)
     meant = f"did you mean /{close[0]}? " if close else ""

@@ -195,19 +195,19 @@ def test_help_and_version(tmp_path: Path, option: str, text: str) -> None:
 
 
 def test_the_log_tells_who_and_never_what(tmp_path: Path) -> None:
-    """Who came, joined, was refused and went is in it, with mode 600; what people said is not."""
+    """Who signed in, joined, was refused and left is in it, with mode 600; what people said is not."""
     with ServerProcess(tmp_path) as server:
         with WireClient(server.address, "alice") as alice, WireClient(server.address) as bob:
             bob.send("/name ALICE", "/name bob")
             bob.read_until("/entered")
             alice.send("top secret", "/me secretly", "/msg bob a secret", "/join ops")
             alice.read_until("/entered ops")
-        assert eventually(lambda: "went" in (tmp_path / "chat_server.log").read_text())
+        assert eventually(lambda: "left 127" in (tmp_path / "chat_server.log").read_text())
         server.stop()
     path = tmp_path / "chat_server.log"
     log = path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
-    for words in ("came 127.0.0.1 'alice'", "refused", "name-taken", "joined 'alice' 'ops'", "went", "stopped"):
+    for words in ("signed in 127.0.0.1 'alice'", "refused", "name-taken", "joined 'alice' 'ops'", "left", "stopped"):
         assert words in log
     assert "secret" not in log
 

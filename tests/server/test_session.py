@@ -191,19 +191,45 @@ def test_history_beyond_what_is_kept(alice: WireClient) -> None:
     assert answer == ["/gap lobby 1 10"]
 
 
-def test_help_has_a_line_for_each_command(alice: WireClient) -> None:
-    """`/help` is made from the command table."""
+def test_help_lists_what_a_user_may_type(alice: WireClient) -> None:
+    """`/help` is made from the command table, without the commands of operators and of programs."""
     alice.send("/help")
     notices = alice.read_until("/end help")[:-1]
-    assert [line.split()[1] for line in notices] == [f"/{word}" for word in COMMANDS]
+    rows = [row for row in COMMANDS.values() if not row.operators_only and not row.for_programs]
+    assert [line.split()[1] for line in notices] == [*(f"/{row.word}" for row in rows), "/help"]
 
 
 @pytest.mark.parametrize("word", ["join", "/join"])
 def test_help_for_one_command(alice: WireClient, word: str) -> None:
     """With or without its slash."""
     alice.send(f"/help {word}")
-    text = "enter ROOM, or create it; KEY locks a new one"
-    assert alice.read_until("/end help") == [f"/notice /join ROOM [KEY]  {text}", "/end help"]
+    assert alice.read_until("/end help") == [
+        "/notice /join ROOM [KEY]  enter ROOM, or create it; KEY locks a new one",
+        "/notice A locked room opens with its KEY only.",
+        "/end help",
+    ]
+
+
+def test_help_tells_the_other_words_for_a_command(alice: WireClient) -> None:
+    """`/quit` is `/exit`."""
+    alice.send("/help quit")
+    assert alice.read_until("/end help")[1] == "/notice also typed /quit"
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [("/names", "/person alice"), ("/part", "/error not-allowed you are in lobby"), ("/quit", "/bye see you")],
+)
+def test_words_of_irc_are_commands(alice: WireClient, line: str, answer: str) -> None:
+    """A user of nc types what they know from IRC."""
+    alice.send(line)
+    assert alice.read_line().startswith(answer)
+
+
+def test_a_room_may_be_typed_with_the_sign_of_irc(alice: WireClient) -> None:
+    """`/join #ops` enters `ops`."""
+    alice.send("/join #ops")
+    assert alice.read_line().startswith("/entered ops 0 1")
 
 
 def test_exit_works_before_naming(server: ChatServer) -> None:
@@ -290,7 +316,7 @@ def test_nothing_that_is_typed_makes_a_line_of_the_log(server: ChatServer) -> No
         wire.read_until("/me")
         wire.send("/exit")
         wire.read_to_end()
-    assert {line.split()[0] for line in lines} == {"refused", "came", "joined", "went"}
+    assert {line.split()[0] for line in lines} == {"refused", "signed", "joined", "left"}
     assert all(line.removesuffix("\n").isprintable() and line.count("\n") == 1 for line in lines)
     assert not any("192.0.2.1" in line or "root" in line for line in lines)
 
@@ -354,7 +380,7 @@ def test_a_client_that_says_nothing() -> None:
         WireClient(server.address) as silent,
         WireClient(server.address, "alice") as alice,
     ):
-        assert silent.read_to_end()[-1].startswith("/bye you did not say /name")
+        assert silent.read_to_end()[-1].startswith("/bye no /name NAME arrived")
         with WireClient(server.address, "bob"):
             alice.read_until("/joined")
 
@@ -673,13 +699,13 @@ def test_what_was_read_before_a_stop_is_said(
     alice: WireClient, bob: WireClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A session that is stopped between two lines of one read has said the first of them."""
-    take = Session._take_run
+    take = Session._send_messages
 
     def take_and_stop(session: Session, *arguments: Any) -> None:
         take(session, *arguments)
         session.stop()
 
-    monkeypatch.setattr(Session, "_take_run", take_and_stop)
+    monkeypatch.setattr(Session, "_send_messages", take_and_stop)
     bob.send("first", "/me second")
     assert alice.read_match("/say|/left").endswith("first")
     assert bob.read_to_end()[-1].startswith("/bye")
@@ -693,7 +719,7 @@ def test_stopping_says_goodbye_to_everybody() -> None:
         alice.send("last words")
         alice.read_until("/say")
     with alice, nameless:
-        assert alice.read_to_end() == ["/bye the server is stopping; come back when it is up again"]
+        assert alice.read_to_end() == ["/bye the server is stopping; reconnect later"]
         assert nameless.read_to_end()[-1].startswith("/bye")
 
 

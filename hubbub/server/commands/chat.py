@@ -1,0 +1,117 @@
+"""The commands of a conversation: text, actions, private messages, history, help, pings and the exit."""
+
+import time
+
+from hubbub import protocol
+from hubbub.protocol import (
+    COMMANDS,
+    HISTORY_LINES_MAX,
+    LINE_BYTES,
+    Acted,
+    End,
+    Error,
+    Notice,
+    Pong,
+    PrivateMessage,
+    ProtocolError,
+    Said,
+)
+from hubbub.server.commands.client import Client, SessionEndedError, handles
+from hubbub.server.commands.moderation import is_operator
+from hubbub.server.delivery.actions import DeliverPrivately, RefusePost
+from hubbub.server.delivery.delivery import with_gaps
+
+HISTORY_BYTES = HISTORY_LINES_MAX * LINE_BYTES  # more than any answer to /history has
+USAGE_COLUMNS = 25  # of /help; with `/notice ` before it, a row fits 80 columns
+
+
+@handles(protocol.Say)
+def say(client: Client, command: protocol.Say) -> None:
+    """Send a message to the room."""
+    client.add_post(Said, [command.text])
+
+
+@handles(protocol.Me)
+def act(client: Client, command: protocol.Me) -> None:
+    """Send an action to the room."""
+    client.add_post(Acted, [command.text])
+
+
+@handles(protocol.Post)
+def post(client: Client, command: protocol.Post) -> None:
+    """Send a numbered message or action to the room. A refusal uses the number up."""
+    if not command.number:
+        raise ProtocolError("argument-invalid", "the N of a post counts from 1")
+    try:
+        line = _parse_post(command.line)
+        client.add_post(Said if isinstance(line, protocol.Say) else Acted, [line.text], command.number)
+    except ProtocolError as error:
+        client.submit_posts()
+        client.context.delivery.submit(RefusePost(client.member, command.number, error.code, error.text))
+
+
+def _parse_post(text: str) -> protocol.Say | protocol.Me:
+    line = protocol.parse_command(text)
+    if isinstance(line, protocol.Say | protocol.Me):
+        return line
+    raise ProtocolError("not-allowed", "only text and /me TEXT can be posted")
+
+
+@handles(protocol.Msg)
+def send_private_message(client: Client, command: protocol.Msg) -> None:
+    """Send a private message, with a copy to the sender."""
+    text = protocol.check_text(command.text)
+    sender = client.member
+    client.context.moderation.refuse_muted(sender.name)
+    recipient = client.context.membership.find(protocol.check_name(command.name))
+    message = PrivateMessage(int(time.time() * 1000), sender.name, sender.color, recipient.name, text)
+    refusal = Error("too-fast", f"{recipient.name} has many lines to read; try again in a minute")
+    delivery = DeliverPrivately(sender, recipient, message.encode(), refusal.encode())
+    if not client.context.backend.forward_private(delivery):
+        client.context.delivery.submit(delivery)
+
+
+@handles(protocol.History)
+def send_history(client: Client, command: protocol.History) -> None:
+    """Send stored lines of the room."""
+    if not 1 <= command.count <= HISTORY_LINES_MAX:
+        raise ProtocolError("argument-invalid", f"COUNT is from 1 to {HISTORY_LINES_MAX}")
+    client.context.delivery.flush(client.member)  # so that the client's last lines are among them
+    room, journal = client.room(), client.context.journal
+    upto = min(command.before - 1, journal.last_seq(room.key)) if command.before else journal.last_seq(room.key)
+    after = max(0, upto - command.count)
+    pages = journal.read_pages(room.key, after, upto, HISTORY_BYTES)
+    lines = b"".join(with_gaps(room.name, pages, after, upto)).splitlines(keepends=True)
+    client.reply_in_chunks([*lines, End("history").encode()])
+
+
+@handles(protocol.Help)
+def send_help(client: Client, command: protocol.Help) -> None:
+    """Explain one command, or list those that the client may type."""
+    if command.command:
+        lines = protocol.find_command(command.command).explain()
+    else:
+        operator = bool(client.member.name) and is_operator(client.context, client.member)
+        rows = [row for row in COMMANDS.values() if not row.for_programs and (operator or not row.operators_only)]
+        lines = [f"{row.usage:<{USAGE_COLUMNS}}  {row.help}" for row in rows]
+        lines.append("/help COMMAND explains one command; any other line is sent to your room")
+    client.reply(*map(Notice, lines), End("help"))
+
+
+@handles(protocol.Ping)
+def answer_ping(client: Client, command: protocol.Ping) -> None:
+    """Answer a /ping."""
+    client.reply(Pong(command.token))
+    client.record_name_use()
+
+
+@handles(protocol.Pong)
+def note_pong(client: Client, _: protocol.Pong) -> None:
+    """Note that the client is there; any line would do."""
+    client.record_name_use()
+
+
+@handles(protocol.Exit)
+def end_session(_: Client, __: protocol.Exit) -> None:
+    """End the session."""
+    raise SessionEndedError("exit", "see you")
