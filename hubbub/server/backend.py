@@ -133,4 +133,4 @@ class LocalBackend:
 
 
 def _state_of(row: SessionRow) -> SessionState:
-    return SessionState(row.token_hash, row.name, row.color, row.room, row.accepted, room_key_id=row.lock)
+    return SessionState(row.token_hash, row.name, row.color, row.room, row.accepted, room_key_id=row.room_key_id)

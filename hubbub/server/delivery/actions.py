@@ -82,7 +82,7 @@ class Subscribe:
 
     member: Member
     room: Room
-    people: int
+    member_count: int
     after: int | None = None
     flags: str = NO_FLAGS
 

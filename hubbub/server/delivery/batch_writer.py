@@ -39,13 +39,13 @@ class BatchWriter:
         self._logs = logs
         self._announce = announce
         self._batch: Batch | None = None  # which is being stored, or could not be stored
-        self._waiting: list[Action] = []  # behind it
+        self._waiting: list[Action] = []  # to be stored after it
         self._retry_at = 0.0  # seconds of the monotonic clock
         self.is_stalled = False  # the journal cannot be written; read by any thread
 
     @property
     def waiting_count(self) -> int:
-        """How many actions wait behind the batch."""
+        """How many actions wait to be stored."""
         return len(self._waiting)
 
     def add(self, actions: list[Action]) -> None:

@@ -260,7 +260,7 @@ class Delivery:
         log.name = action.room.name
         last = log.tail.seq
         after = max(0, last - HISTORY_LINES) if action.after is None else min(action.after, last)
-        entered = Entered(log.name, last, action.people, action.flags)
+        entered = Entered(log.name, last, action.member_count, action.flags)
         self._fanout.subscribe(action.member.subscriber, log, entered.encode(), after)
 
     def _unsubscribe(self, action: Unsubscribe) -> None:
@@ -303,7 +303,7 @@ class Delivery:
         self._fanout.continue_backlog(action.subscriber, action.backlog, action.data, action.after)
 
     def _read_backlog(self, subscriber: Subscriber, backlog: Backlog) -> None:
-        """Request the next lines of a backlog from the journal; they come back as an action."""
+        """Request the next lines of a backlog from the journal; they follow as an action."""
         log, after, upto = backlog.log, backlog.after, backlog.upto
         assert log is not None  # a backlog without a log has no lines
 

@@ -15,7 +15,7 @@ class TailPage(NamedTuple):
     """Lines that were sent together: either each has a SEQ, or none has one, like presence lines."""
 
     data: bytes
-    end: int  # the offset behind them
+    end: int  # the offset of the next line
     last: int  # the room's last SEQ up to here
     numbered: int  # how many of them have a SEQ: all or none
 

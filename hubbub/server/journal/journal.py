@@ -50,7 +50,7 @@ def cut_lines(data: bytes, first: int, last: int, after: int, upto: int) -> byte
 
 
 class SessionRow(NamedTuple):
-    """What `/resume` brings back."""
+    """A session as it is stored, for `/resume`."""
 
     token_hash: bytes
     name: str
@@ -59,7 +59,7 @@ class SessionRow(NamedTuple):
     accepted: int  # the highest N of a post that is stored
     present: bool  # the member has not left
     seen: int  # milliseconds since 1970
-    lock: str = ""  # the id of the key of the locked room
+    room_key_id: str = ""  # of a locked room
 
 
 class Journal(Protocol):
@@ -100,10 +100,10 @@ class LocalJournal(Journal, Protocol):
         """
 
     def find_session(self, token_hash: bytes) -> SessionRow | None:
-        """Return the session that may be resumed with this token's hash."""
+        """Return the session that can be resumed with the token that has this hash."""
 
     def list_present(self) -> list[SessionRow]:
-        """Return the sessions of those whom nobody has seen leave."""
+        """Return the sessions of members who have not left."""
 
 
 def until_size(pages: Iterable[Page], size: int) -> list[Page]:

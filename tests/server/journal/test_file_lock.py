@@ -23,14 +23,14 @@ def test_a_lock_file_that_is_removed_is_locked_again(tmp_path: Path, monkeypatch
     path = tmp_path / "j.db"
     locked: list[int] = []
 
-    def lock_late(descriptor: int, operation: int) -> None:
+    def lock_then_remove(descriptor: int, operation: int) -> None:
         flock(descriptor, operation)
         locked.append(descriptor)
-        if len(locked) == 1:  # a server whose journal was none has just ended
+        if len(locked) == 1:  # another server has just refused a file that is no journal
             path.with_name("j.db.lock").unlink()
 
     flock = fcntl.flock
-    monkeypatch.setattr("hubbub.server.journal.file_lock.fcntl.flock", lock_late)
+    monkeypatch.setattr("hubbub.server.journal.file_lock.fcntl.flock", lock_then_remove)
     with open_journal(path):
         assert len(locked) == 2
         with pytest.raises(JournalError, match="another server uses it"):

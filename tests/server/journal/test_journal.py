@@ -100,7 +100,6 @@ class JournalModel(RuleBasedStateMachine):
     """Append, read, purge and restart do what lists and dictionaries do."""
 
     rooms = st.sampled_from(["lobby", "ops", "ünï"])
-    kept = 1_000_000
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,10 +111,10 @@ class JournalModel(RuleBasedStateMachine):
     def open(self) -> LocalJournal:
         return MemoryJournal()
 
-    @rule(said=st.lists(st.tuples(rooms, st.text("ab €", max_size=5)), max_size=5), number=st.integers(0, 2))
-    def append(self, said: list[tuple[str, str]], number: int) -> None:
+    @rule(texts=st.lists(st.tuples(rooms, st.text("ab €", max_size=5)), max_size=5), number=st.integers(0, 2))
+    def append(self, texts: list[tuple[str, str]], number: int) -> None:
         lines = []
-        for room, text in said:
+        for room, text in texts:
             self.last[room] = self.last.get(room, 0) + 1
             lines.append(line(room, self.last[room], text))
             self.lines.setdefault(room, []).extend(lines_in(lines[-1:]))
@@ -167,14 +166,14 @@ class FileJournalModel(JournalModel):
         self.journal.close()
         self.journal = SqliteJournal(self.path, clock=lambda: 1.0)
 
-    @rule(kept=st.integers(1, 4))
-    def purge(self, kept: int) -> None:
+    @rule(limit=st.integers(1, 4))
+    def purge(self, limit: int) -> None:
         self.journal.close()
-        self.journal = journal = SqliteJournal(self.path, keep_lines=kept, clock=lambda: 1.0)
+        self.journal = journal = SqliteJournal(self.path, keep_lines=limit, clock=lambda: 1.0)
         journal.purge_excess()
         for room, last in self.last.items():
             left = set(read_seqs(journal, room, 0, last))
-            assert {seq for seq in range(max(1, last - kept + 1), last + 1) if seq in self.seqs(room)} <= left
+            assert {seq for seq in range(max(1, last - limit + 1), last + 1) if seq in self.seqs(room)} <= left
             assert sorted(left) == list(range(min(left, default=last + 1), last + 1))
             self.lines[room] = [line for line in self.lines.get(room, []) if seq_of(line) in left]
         self.restart()  # else it would go on purging by itself

@@ -8,8 +8,8 @@ def test_the_oldest_lines_beyond_the_limit_of_lines_are_deleted() -> None:
     """A room has its newest MEMORY_LINES lines."""
     journal = MemoryJournal()
     journal.append([line("ops", seq) for seq in range(1, MEMORY_LINES + 6)], [], [])
-    kept = read_seqs(journal, "ops", 0, MEMORY_LINES + 5)
-    assert (kept[0], kept[-1], len(kept)) == (6, MEMORY_LINES + 5, MEMORY_LINES)
+    stored = read_seqs(journal, "ops", 0, MEMORY_LINES + 5)
+    assert (stored[0], stored[-1], len(stored)) == (6, MEMORY_LINES + 5, MEMORY_LINES)
 
 
 def test_a_page_is_deleted_when_the_others_have_enough_lines() -> None:
@@ -26,8 +26,8 @@ def test_the_oldest_lines_beyond_the_limit_of_bytes_are_deleted() -> None:
     journal = MemoryJournal()
     lines = [line("ops", seq, "€" * 2_000) for seq in range(1, 300)]
     journal.append(lines, [], [])
-    kept = b"".join(read_lines(journal, "ops", 0, 300))
-    assert MEMORY_BYTES - len(lines[-1].data) < len(kept) <= MEMORY_BYTES
+    stored = b"".join(read_lines(journal, "ops", 0, 300))
+    assert MEMORY_BYTES - len(lines[-1].data) < len(stored) <= MEMORY_BYTES
 
 
 def test_the_room_with_the_oldest_last_line_is_deleted() -> None:

@@ -1,7 +1,5 @@
-"""The journal in an SQLite file: restarts, expiry, permissions, and files that are refused."""
+"""The journal in an SQLite file: restarts and expiry."""
 
-import sqlite3
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from hubbub.server.journal.journal import SESSION_SECONDS, JournalError
-from hubbub.server.journal.sqlite import SqliteJournal
+from hubbub.server.journal.journal import SESSION_SECONDS
 from testing.journal import ROW, line, lines_in, open_journal, read_lines, read_seqs
 from testing.waiting import ROOT
 
@@ -72,15 +69,15 @@ def test_a_line_that_comes_during_a_purge_stays(tmp_path: Path, monkeypatch: pyt
     """A line that comes between the search for expired lines and their deletion is not expired."""
     with open_journal(tmp_path / "j.db", now=86_500.0) as journal:
         journal.append([line("ops", 1, time=1_000)], [], [])
-        look = journal._read_rows
+        read_rows = journal._read_rows
 
-        def look_and_speak(statement: str, *values: object) -> list[tuple[Any, ...]]:
-            rows = look(statement, *values)
+        def read_then_append(statement: str, *values: object) -> list[tuple[Any, ...]]:
+            rows = read_rows(statement, *values)
             if statement.startswith("SELECT first"):
                 journal.append([line("ops", 2, time=86_500_000)], [], [])
             return rows
 
-        monkeypatch.setattr(journal, "_read_rows", look_and_speak)
+        monkeypatch.setattr(journal, "_read_rows", read_then_append)
         journal.purge_expired()
         assert read_seqs(journal, "ops", 0, 9) == [2]
 
@@ -103,50 +100,3 @@ def test_a_session_expires(tmp_path: Path) -> None:
         journal.purge_expired()
     with open_journal(tmp_path / "j.db", now=1.0) as journal:
         assert journal.find_session(b"hash") is None
-
-
-def test_only_the_owner_can_read_the_files(tmp_path: Path) -> None:
-    """Mode 600, the write-ahead log included."""
-    with open_journal(tmp_path / "j.db") as journal:
-        journal.append([line("ops", 1)], [], [])
-        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
-    assert len(modes) >= 3
-    assert set(modes.values()) == {0o600}
-
-
-def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
-    """Damage in the middle is found when the file is opened."""
-    path = tmp_path / "j.db"
-    with open_journal(path) as journal:
-        journal.append([line("ops", seq, "x" * 500) for seq in range(1, 200)], [], [])
-    data = bytearray(path.read_bytes())
-    data[4_096:12_288] = b"\xff" * 8_192
-    path.write_bytes(data)
-    with pytest.raises(JournalError, match="--journal FILE"):
-        SqliteJournal(path)
-
-
-def test_a_file_that_is_no_database_is_refused_and_unchanged(tmp_path: Path) -> None:
-    """Notes are not overwritten, and no file is left beside them."""
-    path = tmp_path / "notes.txt"
-    path.write_text("my notes " * 1_000)
-    with pytest.raises(JournalError, match="not a database"):
-        SqliteJournal(path)
-    assert path.read_text() == "my notes " * 1_000
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_another_programs_database_is_refused(tmp_path: Path) -> None:
-    """It is recognised by its header."""
-    path = tmp_path / "other.db"
-    with sqlite3.connect(path) as other:
-        other.execute("CREATE TABLE cars (name TEXT)")
-    other.close()
-    with pytest.raises(JournalError, match="not a journal of this program"):
-        SqliteJournal(path)
-
-
-def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    """The error names the file and what to do."""
-    with pytest.raises(JournalError, match=r"nowhere/j.db: No such file.*--journal"):
-        SqliteJournal(tmp_path / "nowhere" / "j.db")

@@ -184,7 +184,7 @@ def test_join_is_shown_in_both_rooms() -> None:
     assert isinstance(joined, Broadcast)
     assert joined.event == Joined("ops", 1000, "bob", "red")
     assert isinstance(enter, Subscribe)
-    assert (enter.member, enter.people) == (bob, 1)
+    assert (enter.member, enter.member_count) == (bob, 1)
     assert isinstance(keep, StoreSession)
     assert (keep.name, keep.room, keep.ended) == ("bob", "ops", False)
 

@@ -1,8 +1,6 @@
 """Locked rooms, over real sockets."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -320,18 +318,3 @@ def test_locked_room_survives_the_server(tmp_path: Path) -> None:
         assert "/entered ops 1 1 locked" in lines
         assert request(carl, "/join ops hunter2").startswith("/entered ops 1 2 locked")
     assert not [path for path in tmp_path.iterdir() if b"hunter2" in path.read_bytes()]
-
-
-def test_journal_of_a_version_without_locked_rooms(tmp_path: Path) -> None:
-    """It is converted, with its sessions."""
-    path = tmp_path / "journal.db"
-    SqliteJournal(path).close()
-    with closing(sqlite3.connect(path)) as old:
-        old.execute("ALTER TABLE sessions DROP COLUMN lock")
-        old.execute("INSERT INTO sessions VALUES (x'00', 'bob', 'red', 'ops', 7, 1, 1000)")
-        old.execute("PRAGMA user_version = 1")
-        old.commit()
-    journal = SqliteJournal(path)
-    assert [(row.name, row.lock) for row in journal.list_present()] == [("bob", "")]
-    journal.close()
-    SqliteJournal(path).close()
