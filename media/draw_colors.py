@@ -1,4 +1,4 @@
-"""Draws media/colors.png, the twelve colours on terminals of four backgrounds, with the shades of color.py.
+"""Draw media/colors.png: the twelve colours on terminals of four backgrounds, in the shades of hubbub/color.py.
 
 Run it as `python3 media/draw_colors.py`; it needs Pillow.
 """
@@ -8,8 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))  # where color.py is: the script's own folder is all that Python looks in
+FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER.parent))  # for `hubbub`: Python itself looks only in the folder of the script
 
 try:
     from PIL import Image, ImageDraw, ImageFont
@@ -18,7 +18,7 @@ except ImportError:
 
 from hubbub.color import COLORS, RGB, Depth, choose_shades, contrast, display_name  # noqa: E402  # path set above
 
-PICTURE = HERE / "colors.png"
+PICTURE = FOLDER / "colors.png"
 FONT = "DejaVuSansMono.ttf"
 
 # Pixels. The picture is shown at half its size, so that it stays sharp on fine screens.
@@ -36,25 +36,25 @@ COLUMNS = 2  # terminals side by side
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-DESK = (142, 148, 160)
+PAGE_BACKGROUND = (142, 148, 160)
 DOTS: tuple[RGB, ...] = ((237, 106, 94), (245, 191, 79), (98, 197, 84))
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """How one of the terminals looks."""
+    """The look of one terminal."""
 
     title: str
-    paper: RGB
+    background: RGB
     bar: RGB
-    ink: RGB  # of what has no colour of its own
+    foreground: RGB  # of text without a colour
 
 
 TERMINALS = (
-    Terminal("black", paper=(0, 0, 0), bar=(48, 50, 56), ink=(150, 150, 150)),
-    Terminal("white", paper=(255, 255, 255), bar=(226, 228, 232), ink=(105, 105, 105)),
-    Terminal("solarized dark", paper=(0x00, 0x2B, 0x36), bar=(0x07, 0x36, 0x42), ink=(0x93, 0xA1, 0xA1)),
-    Terminal("solarized light", paper=(0xFD, 0xF6, 0xE3), bar=(0xEE, 0xE8, 0xD5), ink=(0x58, 0x6E, 0x75)),
+    Terminal("black", background=(0, 0, 0), bar=(48, 50, 56), foreground=(150, 150, 150)),
+    Terminal("white", background=(255, 255, 255), bar=(226, 228, 232), foreground=(105, 105, 105)),
+    Terminal("solarized dark", background=(0x00, 0x2B, 0x36), bar=(0x07, 0x36, 0x42), foreground=(0x93, 0xA1, 0xA1)),
+    Terminal("solarized light", background=(0xFD, 0xF6, 0xE3), bar=(0xEE, 0xE8, 0xD5), foreground=(0x58, 0x6E, 0x75)),
 )
 HEIGHT = TITLE_BAR + PADDING + len(COLORS) * ROW
 
@@ -71,7 +71,7 @@ def draw_picture() -> Image.Image:
     """Return the picture: the terminals in rows of COLUMNS."""
     rows = len(TERMINALS) // COLUMNS
     size = (MARGIN + COLUMNS * (WIDTH + MARGIN), MARGIN + rows * (HEIGHT + MARGIN))
-    picture = Image.new("RGB", size, DESK)
+    picture = Image.new("RGB", size, PAGE_BACKGROUND)
     draw = ImageDraw.Draw(picture)
     font = load_font()
     for place, terminal in enumerate(TERMINALS):
@@ -83,9 +83,9 @@ def draw_picture() -> Image.Image:
 def draw_terminal(draw: ImageDraw.ImageDraw, font: Font, terminal: Terminal, corner: tuple[int, int]) -> None:
     """Draw one terminal with its title and a row for each colour."""
     left, top = corner
-    draw.rounded_rectangle((left, top, left + WIDTH, top + HEIGHT), CORNER, fill=terminal.paper)
+    draw.rounded_rectangle((left, top, left + WIDTH, top + HEIGHT), CORNER, fill=terminal.background)
     draw_title_bar(draw, font, terminal, corner)
-    shown = choose_shades(terminal.paper, Depth.TRUE_COLOR)
+    shown = choose_shades(terminal.background, Depth.TRUE_COLOR)
     first = top + TITLE_BAR + PADDING // 2 + ROW // 2
     for row, name in enumerate(COLORS):
         draw_row(draw, font, terminal, (left, first + row * ROW), f"{row + 1:2}", name, shown[name].rgb)
@@ -99,7 +99,7 @@ def draw_title_bar(draw: ImageDraw.ImageDraw, font: Font, terminal: Terminal, co
     middle = top + TITLE_BAR // 2
     for place, dot in enumerate(DOTS):
         draw.circle((left + PADDING + place * 36, middle), 11, fill=dot)
-    draw.text((left + WIDTH // 2, middle), terminal.title, fill=terminal.ink, font=font, anchor="mm")
+    draw.text((left + WIDTH // 2, middle), terminal.title, fill=terminal.foreground, font=font, anchor="mm")
 
 
 def draw_row(
@@ -111,15 +111,15 @@ def draw_row(
     name: str,
     shade: RGB,
 ) -> None:
-    """Draw one colour, the middle of its row's left end at `at`: number, tile, name as it is painted, contrast."""
+    """Draw one colour with the middle of its row's left end at `at`: number, tile, name in its shade, contrast."""
     left, middle = at
-    draw.text((left + PADDING, middle), number, fill=terminal.ink, font=font, anchor="lm")
+    draw.text((left + PADDING, middle), number, fill=terminal.foreground, font=font, anchor="lm")
     x, y = left + PADDING + 68, middle - TILE[1] // 2
     draw.rounded_rectangle((x, y, x + TILE[0], y + TILE[1]), 8, fill=shade)
     draw.text((left + NAME_AT, middle), display_name(name), fill=shade, font=font, anchor="lm")
-    # Rounded down: what is shown as 4.5 has it.
-    ratio = f"{math.floor(10 * contrast(shade, terminal.paper)) / 10:4.1f} : 1"
-    draw.text((left + CONTRAST_AT, middle), ratio, fill=terminal.ink, font=font, anchor="lm")
+    # Rounded down, so that a contrast shown as 4.5 is at least 4.5.
+    ratio = f"{math.floor(10 * contrast(shade, terminal.background)) / 10:4.1f} : 1"
+    draw.text((left + CONTRAST_AT, middle), ratio, fill=terminal.foreground, font=font, anchor="lm")
 
 
 if __name__ == "__main__":

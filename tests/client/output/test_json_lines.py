@@ -1,4 +1,4 @@
-"""News as JSON: the shape of an object, which events have one, and that it is always one safe line."""
+"""Notifications as JSON: the fields of an object, which events have one, and that it is always one clean line."""
 
 import dataclasses
 import json
@@ -65,7 +65,7 @@ SHOWN: list[tuple[Event, dict[str, Any]]] = [
     (Error("too-fast", "slow down"), {"event": "error", "code": "too-fast", "text": "slow down", "age": "live"}),
     (Bye("see you"), {"event": "bye", "text": "see you", "age": "live"}),
 ]
-TOLD: list[type[Event]] = [
+SHOWN_EVENTS: list[type[Event]] = [
     Said,
     Acted,
     PrivateMessage,
@@ -81,7 +81,7 @@ TOLD: list[type[Event]] = [
     Error,
     Bye,
 ]
-# Whatever makes a new line somewhere, or commands a terminal.
+# Line ends of all kinds, and characters that control a terminal.
 UNSAFE = "a\r\n\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\x1b[31m\x07\u202eb"
 
 
@@ -90,9 +90,9 @@ def example(kind: type[Event], text: str = "text") -> Event:
     return kind(*(1 if type_ is int else text for type_ in LAYOUTS[kind].types))
 
 
-def read(news: Notification) -> dict[str, Any]:
-    """Return the object that a program reads."""
-    line = to_json(news)
+def parse(notification: Notification) -> dict[str, Any]:
+    """Return the object for a notification."""
+    line = to_json(notification)
     assert line is not None
     value: dict[str, Any] = json.loads(line)
     return value
@@ -100,53 +100,53 @@ def read(news: Notification) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("event", "expected"), SHOWN)
 def test_object_of_an_event(event: Event, expected: dict[str, Any]) -> None:
-    """The word on the wire, its fields in their order, and its age."""
-    value = read(Notification(event))
+    """It has the word on the wire, the fields in their order, and the age."""
+    value = parse(Notification(event))
     assert list(value.items()) == list(expected.items())
 
 
 @pytest.mark.parametrize("kind", EVENTS.values())
 def test_which_events_have_an_object(kind: type[Event]) -> None:
-    """Those that a person is shown, and no other: what passes between the programs stays there."""
-    assert (to_json(Notification(example(kind))) is not None) == (kind in TOLD)
+    """All events that users see, and no others."""
+    assert (to_json(Notification(example(kind))) is not None) == (kind in SHOWN_EVENTS)
 
 
-@pytest.mark.parametrize("kind", TOLD)
+@pytest.mark.parametrize("kind", SHOWN_EVENTS)
 def test_documented_fields(kind: type[Event]) -> None:
-    """The table of the docstring has each event, with exactly its fields."""
+    """The table in the docstring has each event with exactly its fields."""
     rows = [line.split() for line in (json_lines.__doc__ or "").splitlines()]
     word, *names = LAYOUTS[kind].word, *(field.name for field in dataclasses.fields(kind))  # type: ignore[arg-type]
     assert any(names == row[-len(names) :] and word in [part.strip(",") for part in row[: -len(names)]] for row in rows)
 
 
 def test_no_field_hides_another() -> None:
-    """No event has a field of its own with one of our names."""
-    assert all({"event", "age", "mention"}.isdisjoint(LAYOUTS[kind].names) for kind in TOLD)
+    """No event has a field with the name of an added one."""
+    assert all({"event", "age", "mention"}.isdisjoint(LAYOUTS[kind].names) for kind in SHOWN_EVENTS)
 
 
 @pytest.mark.parametrize("age", Age)
 def test_age(age: Age) -> None:
-    """It says whether it happens now, was missed, or is past."""
-    assert read(Notification(Notice("text"), age=age))["age"] == age.value
+    """The three ages have their names."""
+    assert parse(Notification(Notice("text"), age=age))["age"] == age.value
 
 
-def test_mention_is_told_only_if_there_is_one() -> None:
-    """Most lines are for everybody, and need not say so."""
+def test_only_a_mention_has_the_field() -> None:
+    """Other objects do not have it."""
     said = Said("lobby", 7, NOON, "bob", "red", "hi alice")
-    assert read(Notification(said, "alice", mention=True))["mention"] is True
-    assert "mention" not in read(Notification(said, "alice"))
+    assert parse(Notification(said, "alice", mention=True))["mention"] is True
+    assert "mention" not in parse(Notification(said, "alice"))
 
 
-def test_text_stays_as_people_write_it() -> None:
-    """Letters of any script are no codes, so that grep finds them."""
+def test_text_is_not_escaped() -> None:
+    """So grep finds letters of any script."""
     line = to_json(Notification(Notice("日本 – žluť 🎉")))
     assert line is not None
     assert "日本 – žluť 🎉" in line
 
 
-@given(st.sampled_from(TOLD), st.text())
-def test_object_is_one_safe_line(kind: type[Event], text: str) -> None:
-    """Whatever a server sends, it is one line wherever lines are cut, and moves no cursor."""
+@given(st.sampled_from(SHOWN_EVENTS), st.text())
+def test_object_is_one_clean_line(kind: type[Event], text: str) -> None:
+    """Whatever the server sends, it has no line end and no control character."""
     line = to_json(Notification(example(kind, UNSAFE + text)))
     assert line is not None
     assert line.splitlines() == [line]

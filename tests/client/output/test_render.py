@@ -37,7 +37,7 @@ from hubbub.protocol import (
 NOON = 1_763_812_800_000  # 2025-11-22 12:00 UTC
 UNSAFE = "\x1b[31m\x07\x9b\r\n\u2028\u202e\u2066text"
 
-# What the lines say when and who, and what.
+# Events with the prefix and the body of their lines.
 SHOWN: list[tuple[Event, str, str]] = [
     (Said("lobby", 1, NOON, "bob", "red", "hi  there"), "12:00 bob: ", "hi  there"),
     (Acted("lobby", 1, NOON, "alice", "red", "waves"), "12:00 * alice ", "waves"),
@@ -82,8 +82,8 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-def row_of(event: Event, *, mention: bool = False) -> StyledLine:
-    """Return the row of an event that is shown."""
+def line_of(event: Event, *, mention: bool = False) -> StyledLine:
+    """Return the line of an event that is shown."""
     row = render(event, "alice", mention=mention)
     assert row is not None
     return row
@@ -99,15 +99,15 @@ def left(*names: str) -> list[Joined | Left]:
 
 @pytest.mark.parametrize(("event", "prefix", "body"), SHOWN)
 def test_words_of_an_event(event: Event, prefix: str, body: str) -> None:
-    """When and who stand in the prefix, what in the body."""
-    row = row_of(event)
+    """Time and sender are in the prefix, the text in the body."""
+    row = line_of(event)
     assert "".join(span.text for span in row.prefix) == prefix
     assert "".join(span.text for span in row.body) == body
 
 
 @pytest.mark.parametrize("event", NOT_SHOWN)
 def test_event_that_is_not_shown(event: Event) -> None:
-    """What is between the programs has no line."""
+    """Traffic between client and server has no line."""
     assert render(event, "alice") is None
 
 
@@ -125,19 +125,19 @@ def test_event_that_is_not_shown(event: Event) -> None:
     ],
 )
 def test_name_has_the_color_chosen(event: Event) -> None:
-    """In a message and wherever else the name is shown with it."""
-    row = row_of(event)
+    """In messages and in all other lines with the name."""
+    row = line_of(event)
     assert Span("bob", "teal") in (*row.prefix, *row.body)
 
 
-def test_color_that_nobody_knows_is_no_style() -> None:
+def test_unknown_color_is_no_style() -> None:
     """A later server may have more of them."""
-    assert Span("bob", "") in row_of(Said("lobby", 1, NOON, "bob", "mauve", "hi")).prefix
+    assert Span("bob", "") in line_of(Said("lobby", 1, NOON, "bob", "mauve", "hi")).prefix
 
 
 def test_style_is_not_a_color() -> None:
-    """What somebody calls a colour never gives a name the looks of something else."""
-    assert Span("bob", "") in row_of(Said("lobby", 1, NOON, "bob", "error", "hi")).prefix
+    """The name of a style, sent as a colour, has no effect."""
+    assert Span("bob", "") in line_of(Said("lobby", 1, NOON, "bob", "error", "hi")).prefix
 
 
 @pytest.mark.parametrize(
@@ -149,28 +149,28 @@ def test_style_is_not_a_color() -> None:
     ],
 )
 def test_style_of_a_whole_line(event: Event, style: str) -> None:
-    """What the server says, and what went wrong, look different from messages."""
-    row = row_of(event)
+    """Notices and errors look different from messages."""
+    row = line_of(event)
     assert {span.style for span in (*row.prefix, *row.body)} == {style}
 
 
 def test_presence_is_quiet_but_for_the_name() -> None:
-    """Who is here matters less than what is said."""
-    assert row_of(Joined("lobby", NOON, "bob", "red")) == StyledLine(
+    """It is dim except for the name."""
+    assert line_of(Joined("lobby", NOON, "bob", "red")) == StyledLine(
         (Span("12:00 --> ", "presence"),), (Span("bob", "red"), Span(" joined", "presence"))
     )
 
 
 def test_message_has_no_style() -> None:
-    """Its time is quiet, and its text looks like what one types."""
-    assert row_of(Said("lobby", 1, NOON, "bob", "red", "hi")) == StyledLine(
+    """Its time is dim, and its text has no style."""
+    assert line_of(Said("lobby", 1, NOON, "bob", "red", "hi")) == StyledLine(
         (Span("12:00", "time"), Span(" "), Span("bob", "red"), Span(": ")), (Span("hi"),)
     )
 
 
 def test_private_message_is_marked() -> None:
-    """Its brackets stand out, in the sender's copy too."""
-    row = row_of(PrivateMessage(NOON, "bob", "red", "alice", "psst"))
+    """Its brackets have the style of notices."""
+    row = line_of(PrivateMessage(NOON, "bob", "red", "alice", "psst"))
     assert [span.text for span in row.prefix if span.style == "notice"] == ["[", " -> alice]"]
 
 
@@ -183,15 +183,15 @@ def test_private_message_is_marked() -> None:
     ],
 )
 def test_mention_stands_out(event: Said | Acted | PrivateMessage) -> None:
-    """The whole text does; time and name stay as they are."""
-    row = row_of(event, mention=True)
+    """The text has the style of mentions; time and name are unchanged."""
+    row = line_of(event, mention=True)
     assert row.body == (Span(event.text, "mention"),)
-    assert row.prefix == row_of(event).prefix
+    assert row.prefix == line_of(event).prefix
 
 
-def test_time_beyond_the_calendar_is_not_shown() -> None:
+def test_time_out_of_range() -> None:
     """A server can send any number."""
-    assert row_of(Said("lobby", 1, 10**30, "bob", "red", "hi")).text == "--:-- bob: hi"
+    assert line_of(Said("lobby", 1, 10**30, "bob", "red", "hi")).text == "--:-- bob: hi"
 
 
 @pytest.mark.parametrize(
@@ -212,13 +212,13 @@ def test_time_beyond_the_calendar_is_not_shown() -> None:
         (left("c") + joined("a", "b") + left("a"), "12:00 --> b joined · <-- c left · <-> a came and went"),
     ],
 )
-def test_many_who_come_and_go(events: list[Joined | Left], line: str) -> None:
-    """One line says where each of them is now, and none is in it twice."""
+def test_folded_presence(events: list[Joined | Left], line: str) -> None:
+    """One line has the last state of each member."""
     assert render_presence(events).text == line
 
 
 def test_names_in_a_folded_line_have_their_colors() -> None:
-    """Each its own; the rest of it is quiet."""
+    """Each its own; the rest is dim."""
     row = render_presence(joined("a", "b") + left("c"))
     assert [span for span in row.body if span.style != "presence"] == [
         Span("a", "red"),
@@ -228,8 +228,8 @@ def test_names_in_a_folded_line_have_their_colors() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from("abcdefghijklmnopqrst")), min_size=1))
-def test_folded_line_counts_everybody_once(moves: list[tuple[bool, str]]) -> None:
-    """Those who are named and those who are counted are all whom it is about."""
+def test_folded_line_counts_each_member_once(moves: list[tuple[bool, str]]) -> None:
+    """The names and the count of the others add up to all members."""
     row = render_presence([event for come, name in moves for event in (joined(name) if come else left(name))])
     names = [span.text for span in row.body if span.style != "presence"]
     others = [int(span.text.split()[0]) for span in row.body if span.text.endswith((" other", " others"))]
@@ -238,7 +238,7 @@ def test_folded_line_counts_everybody_once(moves: list[tuple[bool, str]]) -> Non
 
 
 @given(st.text())
-def test_nothing_unsafe_is_shown(text: str) -> None:
+def test_lines_are_clean(text: str) -> None:
     """Every text of every event is cleaned again before it is shown."""
     unsafe = UNSAFE + text
     events: list[Event] = [
@@ -258,6 +258,6 @@ def test_nothing_unsafe_is_shown(text: str) -> None:
         Error(unsafe, unsafe),
         Bye(unsafe),
     ]
-    rows = [*map(row_of, events), render_presence([*joined(unsafe), *left(unsafe + "x")])]
+    rows = [*map(line_of, events), render_presence([*joined(unsafe), *left(unsafe + "x")])]
     for row in rows:
         assert row.text == clean(row.text)
