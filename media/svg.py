@@ -178,9 +178,7 @@ def draw_background(run: Run) -> str:
 def draw_narrow(run: Run) -> str:
     """Return characters of one cell each, with their length, so that they fit in any font."""
     x, width = run.column * CELL, run.cells * CELL
-    return (
-        f'<text x="{x:g}" y="{BASELINE}" textLength="{width:g}"{format_style(run.style)}>{escape_text(run)}</text>'
-    )
+    return f'<text x="{x:g}" y="{BASELINE}" textLength="{width:g}"{format_style(run.style)}>{escape_text(run)}</text>'
 
 
 def draw_wide(run: Run) -> str:

@@ -1,1 +1,1 @@
-"""The real terminal: the line editor, and what arrives above it."""
+"""The user interface of a terminal: a line editor, with the lines of the chat above it."""
