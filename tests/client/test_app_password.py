@@ -19,8 +19,8 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_password_goes_first_each_time(tmp_path: Path, file: Path) -> None:
-    """Before the name, and before coming back."""
+def test_password_is_sent_first(tmp_path: Path, file: Path) -> None:
+    """Before the name, and before resuming."""
     with (
         FakeServer() as server,
         client_in_pipe(tmp_path, server.address, "--name", "alice", "--password-file", str(file)) as process,
@@ -39,8 +39,8 @@ def test_the_password_goes_first_each_time(tmp_path: Path, file: Path) -> None:
         assert [peer.receive(), peer.receive_after_challenge()] == [f"/pass {SECRET}", "/resume token lobby 0"]
 
 
-def test_a_server_that_asks_for_none_gets_none(tmp_path: Path, file: Path) -> None:
-    """Whoever is there need not know it."""
+def test_server_that_asks_for_no_password_gets_none(tmp_path: Path, file: Path) -> None:
+    """Another server must not learn it."""
     with (
         FakeServer() as server,
         client_in_pipe(tmp_path, server.address, "--name", "alice", "--password-file", str(file)) as process,
@@ -49,8 +49,8 @@ def test_a_server_that_asks_for_none_gets_none(tmp_path: Path, file: Path) -> No
         assert process.poll() is None
 
 
-def test_a_password_that_has_changed_ends_the_stay(tmp_path: Path, file: Path) -> None:
-    """Coming back is for the person then; the exit code is that of not being let in again."""
+def test_changed_password_ends_the_session(tmp_path: Path, file: Path) -> None:
+    """Whether to come back is the user's decision; exit code 1."""
     with (
         FakeServer() as server,
         client_in_pipe(tmp_path, server.address, "--name", "alice", "--password-file", str(file)) as process,
@@ -73,7 +73,7 @@ def test_a_password_that_has_changed_ends_the_stay(tmp_path: Path, file: Path) -
         ({"CHAT_PASSWORD": "x"}, "that is not the password"),
     ],
 )
-def test_a_pipe_without_the_password(tmp_path: Path, environment: dict[str, str], words: str) -> None:
+def test_pipe_without_the_password(tmp_path: Path, environment: dict[str, str], words: str) -> None:
     """Exit code 2 and one line that says what to do."""
     (tmp_path / "secret").write_text(SECRET)
     with ServerProcess(tmp_path, "--password-file", "secret") as server:
@@ -85,8 +85,8 @@ def test_a_pipe_without_the_password(tmp_path: Path, environment: dict[str, str]
 
 
 @pytest.mark.parametrize("options", [[], ["--plain"]], ids=["editor", "plain"])
-def test_a_person_is_asked(tmp_path: Path, options: list[str]) -> None:
-    """Again after a wrong one; of what is typed nothing is on the screen, in a file or in a log."""
+def test_user_is_asked_for_the_password(tmp_path: Path, options: list[str]) -> None:
+    """Again after a wrong one; it is not on the screen, in a file or in a log."""
     config, folder = tmp_path / "config", tmp_path / "server"
     folder.mkdir()
     (folder / "password").write_text(SECRET)

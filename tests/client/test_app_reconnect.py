@@ -12,7 +12,7 @@ from testing.terminal import CTRL_C, CTRL_D, ENTER
 
 
 def test_lost_connection_is_shown_in_the_status_line(tmp_path: Path) -> None:
-    """And nowhere else; the line being typed stays as it is, and goes to the new connection."""
+    """The line being typed stays as it is, and is sent over the new connection."""
     with FakeServer() as server, client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.wait_for("lobby · 1 person · connected")
         terminal.type("half a li")
@@ -31,7 +31,7 @@ def test_lost_connection_is_shown_in_the_status_line(tmp_path: Path) -> None:
 
 
 def test_lines_typed_without_a_connection_wait_above_the_input(tmp_path: Path) -> None:
-    """In order, with a /join between them; they go when there is a connection, and the real ones take their place."""
+    """In order, with a /join between them, until they are sent."""
     with FakeServer() as server, client_in_lobby(tmp_path, server) as (terminal, peer):
         peer.send(f"/say lobby 1 {NOON} bob blue hi")
         terminal.wait_for("bob: hi")
@@ -66,7 +66,7 @@ def test_lines_typed_without_a_connection_wait_above_the_input(tmp_path: Path) -
 
 
 def test_many_unsent_lines_are_counted(tmp_path: Path) -> None:
-    """Five are shown; who leaves is told of all, and may leave all the same."""
+    """Five are shown; /exit names their number, and leaves the second time."""
     with FakeServer() as server, client_in_lobby(tmp_path, server) as (terminal, peer):
         peer.close()
         terminal.wait_for("reconnecting")
@@ -82,8 +82,8 @@ def test_many_unsent_lines_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keys", [CTRL_D, CTRL_C, "/exit" + ENTER], ids=["ctrl-d", "ctrl-c", "exit"])
-def test_leaving_without_a_connection(tmp_path: Path, keys: str) -> None:
-    """It does not wait for one."""
+def test_leaving_does_not_wait_for_a_connection(tmp_path: Path, keys: str) -> None:
+    """With nothing unsent."""
     with FakeServer() as server, client_in_lobby(tmp_path, server) as (terminal, peer):
         peer.close()
         terminal.wait_for("reconnecting")
@@ -91,8 +91,8 @@ def test_leaving_without_a_connection(tmp_path: Path, keys: str) -> None:
         assert terminal.wait_for_exit() == 0
 
 
-def test_line_that_is_not_taken_stays_in_the_input_line(tmp_path: Path) -> None:
-    """Nothing of a paste is lost when too much waits."""
+def test_rejected_paste_stays_in_the_input_line(tmp_path: Path) -> None:
+    """Nothing of it is lost."""
     with FakeServer() as server, client_in_lobby(tmp_path, server) as (terminal, peer):
         peer.close()
         terminal.wait_for("reconnecting")
@@ -102,7 +102,7 @@ def test_line_that_is_not_taken_stays_in_the_input_line(tmp_path: Path) -> None:
 
 
 def test_line_without_an_acknowledgement_is_shown_after_a_moment(tmp_path: Path) -> None:
-    """And goes from there when it comes."""
+    """Until the acknowledgement comes."""
     with FakeServer() as server, client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("hello" + ENTER)
         assert peer.receive() == "/post 1 hello"
@@ -117,8 +117,8 @@ def test_line_without_an_acknowledgement_is_shown_after_a_moment(tmp_path: Path)
         assert re.fullmatch(r"lobby · 1 person · connected( · [\d.]+ m?s)?", terminal.rows[row + 1])
 
 
-def test_pipe_comes_back(tmp_path: Path) -> None:
-    """What was not kept goes again, and the end is as without a loss."""
+def test_pipe_reconnects(tmp_path: Path) -> None:
+    """What is not stored is sent again, and the exit code is 0."""
     with FakeServer() as server, client_in_pipe(tmp_path, server.address, "--name", "bot", "--room", "ops") as process:
         assert process.stdin is not None
         process.stdin.write("one\ntwo\nthree\n")
@@ -139,8 +139,8 @@ def test_pipe_comes_back(tmp_path: Path) -> None:
     assert (process.returncode, output.splitlines(), errors) == (0, lines, "")
 
 
-def test_pipe_without_a_server_tells_what_is_not_sent(tmp_path: Path) -> None:
-    """After the time that it was given."""
+def test_pipe_without_a_server_ends_after_its_timeout(tmp_path: Path) -> None:
+    """It prints how many lines were not sent."""
     with FakeServer() as server, client_in_pipe(tmp_path, server.address, "--name", "bot", "--timeout", "1") as process:
         peer = server.accept()
         peer.admit("bot")
@@ -154,7 +154,7 @@ def test_pipe_without_a_server_tells_what_is_not_sent(tmp_path: Path) -> None:
 
 
 def test_pipe_survives_a_server_that_is_killed(tmp_path: Path) -> None:
-    """Every line is said once and in order, whenever the server dies and however it comes back."""
+    """Every line is posted once and in order."""
     lines = [f"line {number}" for number in range(1, 3_001)]
     with real_server(tmp_path) as (first, address), client_in_pipe(tmp_path, address, "--name", "bot") as process:
         assert process.stdin is not None
@@ -173,8 +173,8 @@ def test_pipe_survives_a_server_that_is_killed(tmp_path: Path) -> None:
     assert [row.partition("bot: ")[2].strip() for row in shown if "bot: " in row] == lines
 
 
-def test_terminal_survives_a_server_that_is_started_again(tmp_path: Path) -> None:
-    """The person sees what was said, once, and in the end who else is there."""
+def test_terminal_survives_a_restart_of_the_server(tmp_path: Path) -> None:
+    """The user sees every line once."""
     with (
         real_server(tmp_path) as (first, address),
         client_on_terminal(tmp_path, address, "--name", "alice", "--color", "red") as terminal,

@@ -62,19 +62,19 @@ def refusal(line: str) -> tuple[str, str]:
         ("/clear", Clear()),
     ],
 )
-def test_line_means_a_command(line: str, command: Command) -> None:
-    """Words may be in any case, names come out as the server would spell them."""
+def test_line_is_parsed(line: str, command: Command) -> None:
+    """Words in any case; names come out normalised."""
     assert parse_line(line) == command
 
 
 @pytest.mark.parametrize("word", ["resume", "post", "ping", "pong"])
-def test_words_between_programs_are_none_for_people(word: str) -> None:
-    """What the client says to the server by itself cannot be typed."""
+def test_commands_between_programs_cannot_be_typed(word: str) -> None:
+    """The client sends them by itself."""
     assert refusal(f"/{word} 1 2 3")[0] == "unknown-command"
 
 
-def test_slip_of_the_finger_is_answered_with_a_word_of_people() -> None:
-    """The nearest command may be one that the wire does not have."""
+def test_mistyped_word_is_answered_with_a_suggestion() -> None:
+    """It may be a command of the client alone."""
     text = "there is no command /mentoins; did you mean /mentions? /help lists the commands, and //text sends /text"
     assert refusal("/mentoins") == ("unknown-command", text)
 
@@ -90,7 +90,7 @@ def test_words_of_irc_are_commands(line: str, command: Command) -> None:
     [("bye", "exit"), ("q", "exit"), ("close", "leave"), ("w", "msg"), ("users", "who"), ("rename", "name")],
 )
 def test_word_of_another_program_is_answered_with_ours(word: str, meant: str) -> None:
-    """It does nothing, but nobody has to look for the way out."""
+    """It does nothing itself."""
     assert refusal(f"/{word} bob")[1].startswith(f"there is no command /{word}; did you mean /{meant}?")
 
 
@@ -104,32 +104,32 @@ def test_word_of_another_program_is_answered_with_ours(word: str, meant: str) ->
     ],
 )
 def test_missing_argument_shows_the_usage(line: str, usage: str) -> None:
-    """It is the usage of the word that was typed."""
+    """Of the word that was typed."""
     assert refusal(line) == ("missing-argument", f"usage: {usage}")
 
 
 @pytest.mark.parametrize("line", ["/nick two words", "/Nick  bob red"])
 def test_nick_takes_a_name_alone(line: str) -> None:
-    """A second word is not taken for a colour, of which the usage says nothing."""
+    """A second word is not taken for a colour."""
     text = "usage: /nick NAME; a name has no spaces, and /color sets the colour"
     assert refusal(line) == ("argument-invalid", text)
 
 
 @pytest.mark.parametrize("level", ["loud", "all off", "mentions"])
-def test_level_that_is_none_shows_the_usage(level: str) -> None:
+def test_bad_level_shows_the_usage(level: str) -> None:
     """Nothing is guessed."""
     assert refusal(f"/notify {level}") == ("argument-invalid", "usage: /notify [all|mention|off]")
 
 
 @pytest.mark.parametrize("word", ["ignore", "unignore"])
 @pytest.mark.parametrize("name", ["bob carol", "-", "server", "x" * 21])
-def test_name_that_nobody_can_have_is_refused(word: str, name: str) -> None:
-    """Whoever mistypes a name hears of it."""
+def test_invalid_name_is_refused(word: str, name: str) -> None:
+    """Before it is stored."""
     assert refusal(f"/{word} {name}")[0] == "name-invalid"
 
 
-def test_help_has_its_order() -> None:
-    """Who one is comes first, then where one is and what one tells, and the way out last."""
+def test_order_of_the_commands() -> None:
+    """Those for operators come last."""
     assert " ".join(COMMANDS) == (
         "join leave list who msg r me nick color ignore unignore mentions notify history clear name "
         "help exit kick ban unban bans mute unmute"
@@ -137,15 +137,15 @@ def test_help_has_its_order() -> None:
 
 
 @pytest.mark.parametrize("word", [word for word in COMMANDS if word in protocol.COMMANDS])
-def test_word_of_the_wire_means_the_same_to_people(word: str) -> None:
-    """Who knows the protocol knows these commands."""
+def test_commands_of_the_protocol_are_the_same(word: str) -> None:
+    """In kind and arguments."""
     assert COMMANDS[word].kind is protocol.COMMANDS[word].kind
     assert COMMANDS[word].arguments == protocol.COMMANDS[word].arguments
 
 
 @pytest.mark.parametrize("word", COMMANDS)
-def test_usage_shows_in_brackets_what_may_be_left_out(word: str) -> None:
-    """A command takes at least the arguments that stand without."""
+def test_optional_arguments_are_in_brackets(word: str) -> None:
+    """The others are required."""
     row = COMMANDS[word]
 
     assert len(re.findall(r"(?<![\[|])\b[A-Z]+\b", row.arguments)) == row.layout.defaults.count(MISSING)
@@ -153,15 +153,15 @@ def test_usage_shows_in_brackets_what_may_be_left_out(word: str) -> None:
 
 @pytest.mark.parametrize("word", COMMANDS)
 def test_help_is_one_short_line(word: str) -> None:
-    """It fits beside the usage, in the tone of the others: without a capital and a full stop."""
+    """It fits beside the usage, without a capital and a full stop."""
     text = COMMANDS[word].help
 
     assert re.fullmatch(r"(NAME|[a-z]).*[^.]", text)
     assert len(text) <= 70
 
 
-def test_local_commands_are_not_of_the_wire() -> None:
-    """A client can tell what it has to carry out itself."""
+def test_local_commands_are_not_in_the_protocol() -> None:
+    """The client carries them out itself."""
     local = {word for word, row in COMMANDS.items() if issubclass(row.kind, LocalCommand)}
 
     assert local == {"r", "ignore", "unignore", "mentions", "notify", "clear"}

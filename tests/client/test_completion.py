@@ -115,8 +115,8 @@ def lines(before: str) -> list[str]:
         ("/msg ｱﾘ", ["/msg アリス "]),
     ],
 )
-def test_line_goes_on(before: str, expected: list[str]) -> None:
-    """What was typed of a word is replaced, whatever its length, by what starts with it; the rest stays."""
+def test_line_is_completed(before: str, expected: list[str]) -> None:
+    """What is typed of a word is replaced by the candidates that start with it."""
     assert lines(before) == expected
 
 
@@ -159,8 +159,8 @@ def test_line_goes_on(before: str, expected: list[str]) -> None:
         ("ca\nca", True),
     ],
 )
-def test_line_goes_on_unasked_where_that_helps(before: str, *, unasked: bool) -> None:
-    """Not where nothing is missing, nor where a word of plain text only might become a name."""
+def test_completion_is_shown_unasked_where_that_helps(before: str, *, unasked: bool) -> None:
+    """Not where nothing is missing, nor where a word of text may become a name."""
     completion = after(before)
 
     assert completion.candidates
@@ -168,7 +168,7 @@ def test_line_goes_on_unasked_where_that_helps(before: str, *, unasked: bool) ->
 
 
 @pytest.mark.parametrize("before", ["", "hello", "/x", "//", "/leave ", "/nick bo", "/msg zoe", "hi "])
-def test_line_that_cannot_go_on_has_an_empty_completion(before: str) -> None:
+def test_line_without_candidates_has_an_empty_completion(before: str) -> None:
     """There is nothing to replace, and nothing to show."""
     assert after(before) == NOTHING
 
@@ -188,8 +188,8 @@ def test_line_that_cannot_go_on_has_an_empty_completion(before: str) -> None:
         ("/notify a", Candidate("all", "all")),
     ],
 )
-def test_candidate_tells_what_it_is(before: str, candidate: Candidate) -> None:
-    """Commands with their usage and help, names and colours in their colour, rooms with their people."""
+def test_candidate_has_a_label(before: str, candidate: Candidate) -> None:
+    """Commands have usage and help, names and colours their colour, rooms their number of members."""
     assert after(before).candidates == (candidate,)
 
 
@@ -204,8 +204,8 @@ def test_every_color_and_command_is_offered() -> None:
     assert texts("/help ") == list(COMMANDS)
 
 
-def test_nobody_around_is_no_candidate() -> None:
-    """Names come from those who are there."""
+def test_no_members_no_candidates() -> None:
+    """Names are those of the members."""
     assert complete("/msg ", [], []) == complete("bo", [], []) == complete("/join ", [], []) == NOTHING
 
 
@@ -221,14 +221,14 @@ def test_nobody_around_is_no_candidate() -> None:
         ("//join o", False),
     ],
 )
-def test_rooms_are_wanted_where_one_is_typed(before: str, *, wanted: bool) -> None:
-    """So that a client asks for them only then."""
+def test_rooms_are_needed_where_one_is_typed(before: str, *, wanted: bool) -> None:
+    """The client asks for them only then."""
     assert needs_rooms(before) is wanted
 
 
 @pytest.mark.parametrize("before", ["/msg ", "x", "/me x"])
 def test_candidates_are_limited(before: str) -> None:
-    """The first ones are as many as anybody wants to see."""
+    """The first ones are as many as a user looks through."""
     crowd = [Member(f"x{number}", "red") for number in range(CANDIDATES + 1)]
 
     labels = [candidate.label for candidate in complete(before, crowd, []).candidates]
@@ -237,8 +237,8 @@ def test_candidates_are_limited(before: str) -> None:
 
 
 @pytest.mark.parametrize("start", ["", "/msg "])
-def test_word_that_is_too_long_for_any_name_is_not_completed(start: str) -> None:
-    """However it may look once it is normalised."""
+def test_word_too_long_for_any_name_is_not_completed(start: str) -> None:
+    """However it is normalised."""
     name = Member("é" * WORD_CHARS, "red")
 
     assert complete(start + "e\u0301" * (WORD_CHARS // 2 + 1), [name], []) == NOTHING

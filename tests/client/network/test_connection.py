@@ -99,7 +99,7 @@ def test_commands_of_many_threads_stay_whole() -> None:
 
 
 def test_send_never_waits_for_a_server_that_does_not_read() -> None:
-    """Megabytes are queued at once, and go when it does."""
+    """Megabytes are queued at once, and sent when it reads."""
     with connected() as (client, peer):
         started = time.monotonic()
         for _ in range(1_000):
@@ -108,7 +108,7 @@ def test_send_never_waits_for_a_server_that_does_not_read() -> None:
         assert all(peer.receive() == "x" * 16_000 for _ in range(1_000))
 
 
-def test_server_that_takes_nothing_any_more_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stalled_server_loses_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait for it is bounded."""
     monkeypatch.setattr(connection, "STALL_SECONDS", 0.2)
     with connected() as (client, _):
@@ -117,8 +117,8 @@ def test_server_that_takes_nothing_any_more_ends_the_connection(monkeypatch: pyt
         assert client.reason() == connection.SERVER_STALLED
 
 
-def test_slow_callback_is_no_fault_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While we take an event, nothing can be sent; that does not count."""
+def test_slow_callback_does_not_count_as_a_stall(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be sent while a callback runs."""
     monkeypatch.setattr(connection, "STALL_SECONDS", 0.1)
     busy, may_go_on = threading.Event(), threading.Event()
 
@@ -137,7 +137,7 @@ def test_slow_callback_is_no_fault_of_the_server(monkeypatch: pytest.MonkeyPatch
 
 
 def test_send_without_a_connection_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is sent then does not go before the first words of the next connection."""
+    """The next connection does not begin with it."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.1)
     with FakeServer() as server, running((client := Client(server.port)).connection):
         server.accept().close()
@@ -165,7 +165,7 @@ def test_events_come_in_order_however_they_are_cut() -> None:
         assert [client.event() for _ in range(6)] == expected * 2
 
 
-def test_ping_is_answered_and_not_handed_on() -> None:
+def test_ping_is_answered_and_not_passed_on() -> None:
     """The next event is the next line."""
     with connected() as (client, peer):
         peer.send("/ping abc", "/pong def")
@@ -174,7 +174,7 @@ def test_ping_is_answered_and_not_handed_on() -> None:
 
 
 def test_pings_of_a_server_that_never_reads_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond a limit they are left unanswered."""
+    """Beyond a limit they stay unanswered."""
     monkeypatch.setattr(connection, "PONG_BYTES", 10)
     with connected() as (client, peer):
         client.connection.send(Say("x" * 10_000_000))
@@ -187,8 +187,8 @@ def test_pings_of_a_server_that_never_reads_fill_no_memory(monkeypatch: pytest.M
         assert peer.receive() == "/pong last"
 
 
-def test_lines_that_are_no_events_are_left_out_and_logged_once(tmp_path: Path) -> None:
-    """The log tells their kind, and nothing that was in them."""
+def test_lines_that_are_no_events_are_dropped_and_logged_once(tmp_path: Path) -> None:
+    """The log has their kind, and not their text."""
     sink = logger.add(tmp_path / "log")
     try:
         with connected() as (client, peer):
@@ -210,8 +210,8 @@ def test_events_are_cleaned() -> None:
 # --------------------------------------------------------------------------------------------------------------- ends
 
 
-def test_server_that_closes_is_told() -> None:
-    """After every line that it sent; what has no end is no line."""
+def test_end_of_the_connection_is_reported() -> None:
+    """After the last whole line."""
     with connected() as (client, peer):
         peer.send("/notice last words", b"/notice unfini")
         peer.close()
@@ -221,23 +221,23 @@ def test_server_that_closes_is_told() -> None:
         assert client.events.empty()
 
 
-def test_reset_is_told() -> None:
-    """With the system's own word for it."""
+def test_reset_is_reported() -> None:
+    """In the words of the system."""
     with connected() as (client, peer):
         peer.reset()
         assert client.reason() == "the connection to the server is lost: Connection reset by peer"
 
 
-def test_wait_before_each_try_doubles_up_to_a_limit() -> None:
-    """And begins anew after a good connection."""
+def test_backoff_doubles_up_to_a_limit() -> None:
+    """It starts again after a good connection."""
     backoff = Backoff(max)
     assert [backoff.next() for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
     backoff.reset()
     assert backoff.next() == 1
 
 
-def test_waits_differ() -> None:
-    """Those whom a server lost do not all come at once: up to half of the time is taken off."""
+def test_backoff_is_random() -> None:
+    """Up to half of the time is taken off, so that clients do not return at once."""
     ranges: list[tuple[float, float]] = []
 
     def uniform(low: float, high: float) -> float:
@@ -249,8 +249,8 @@ def test_waits_differ() -> None:
     assert ranges == [(0.5, 1), (0.5, 1)]
 
 
-def test_every_try_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the time until the next; a server that is there again is found."""
+def test_every_failed_attempt_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the time to the next; a server that is back is found."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
     with FakeServer() as server:
         port = server.port
@@ -268,7 +268,7 @@ def test_every_try_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_good_connection_is_followed_by_a_short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is a good one is for the caller to say."""
+    """The caller says what is a good one."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
     with FakeServer() as server, running((client := Client(server.port)).connection):
         for good in (False, False, True):
@@ -280,7 +280,7 @@ def test_good_connection_is_followed_by_a_short_wait(monkeypatch: pytest.MonkeyP
         assert waits[1] >= 0.01 > waits[2]
 
 
-def test_connection_that_leads_nowhere_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_useless_connection_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """For the reason that the caller gives."""
 
     def take(event: Event) -> None:
@@ -291,7 +291,7 @@ def test_connection_that_leads_nowhere_is_lost(monkeypatch: pytest.MonkeyPatch) 
         assert client.reason() == "full"
 
 
-def test_close_does_not_wait_for_the_next_try() -> None:
+def test_close_does_not_wait_for_the_next_attempt() -> None:
     """It may be half a minute away."""
     with connected() as (client, peer):
         peer.close()
@@ -301,8 +301,8 @@ def test_close_does_not_wait_for_the_next_try() -> None:
         assert time.monotonic() - started < 0.4
 
 
-def test_close_does_not_wait_for_a_server_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that neither takes nor refuses a connection."""
+def test_close_does_not_wait_for_an_unreachable_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that neither accepts nor refuses a connection."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
     dialing, look_up = threading.Event(), socket.getaddrinfo
 
@@ -328,7 +328,7 @@ def test_close_does_not_wait_for_a_server_out_of_reach(monkeypatch: pytest.Monke
         assert client.reasons.empty()
 
 
-def test_silent_server_is_asked_and_then_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_server_is_asked_and_then_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """One byte of an answer is enough to stay."""
     monkeypatch.setattr(connection, "QUIET_SECONDS", 0.1)
     monkeypatch.setattr(connection, "ALIVE_SECONDS", 0.1)
@@ -349,7 +349,7 @@ def test_endless_line_ends_the_connection() -> None:
 
 
 def test_bug_in_a_callback_ends_the_connection(tmp_path: Path) -> None:
-    """It is told and logged, and no thread hangs."""
+    """It is reported and logged, and no thread hangs."""
 
     def fail(event: Event) -> None:
         raise RuntimeError("a bug")
@@ -365,7 +365,7 @@ def test_bug_in_a_callback_ends_the_connection(tmp_path: Path) -> None:
 
 
 def test_close_sends_what_is_queued_and_the_last_command() -> None:
-    """The server gets it all, then the end; nobody is told of an end that we made."""
+    """Then it ends its side; an end of our own is not reported."""
     with connected() as (client, peer):
         for number in range(1_000):
             client.connection.send(Say(f"{number} {'x' * 1_000}"))
@@ -390,8 +390,8 @@ def test_close_does_not_wait_for_a_server_that_stays(monkeypatch: pytest.MonkeyP
         assert time.monotonic() - started < 2
 
 
-def test_nothing_is_handed_on_after_close(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What still arrives is read, and dropped."""
+def test_no_callback_is_called_after_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What still arrives is read and dropped."""
     monkeypatch.setattr(connection, "CLOSE_SECONDS", 0.3)
     with connected() as (client, peer):
         closer = threading.Thread(target=client.connection.close)

@@ -14,14 +14,14 @@ def unused_port() -> int:
         return gone.port
 
 
-def test_connect_to_nobody_raises() -> None:
+def test_no_server_raises() -> None:
     """OSError, at once."""
     with pytest.raises(ConnectionRefusedError):
         Dialer(HOST, unused_port()).connect()
 
 
-def test_of_several_servers_the_next_is_tried() -> None:
-    """First in the order in which they are named; each time that one is needed from the one after the last."""
+def test_next_of_several_servers_is_used() -> None:
+    """First in the given order, and each time from the one after the last."""
     with FakeServer() as first, FakeServer() as second:
         dialer = AnyDialer([Dialer(HOST, port) for port in (unused_port(), first.port, second.port)])
         for server in (first, second, first):
@@ -29,7 +29,7 @@ def test_of_several_servers_the_next_is_tried() -> None:
             server.accept().close()
 
 
-def test_where_none_of_several_servers_answers() -> None:
+def test_no_server_of_several_answers() -> None:
     """The error is the last one's."""
     dialer = AnyDialer([Dialer(HOST, unused_port()), Dialer(HOST, unused_port())])
     with pytest.raises(ConnectionRefusedError):

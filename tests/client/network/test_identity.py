@@ -66,13 +66,13 @@ def known(person: Person) -> Person:
 # ---------------------------------------------------------------------------------------------------------- the secret
 
 
-def test_a_proof_is_what_another_program_makes(known: Person) -> None:
-    """Of the same secret, for the same server and the same nonce."""
+def test_proof_equals_that_of_another_program(known: Person) -> None:
+    """For the same secret, server and nonce."""
     assert known.at().prove(CHALLENGE) == PROVE
     assert known.told == []
 
 
-def test_a_secret_is_made_once_and_for_its_owner_alone(person: Person) -> None:
+def test_secret_is_created_once_for_its_owner_alone(person: Person) -> None:
     """It is random, and the next run has the same."""
     first = person.at().prove(CHALLENGE)
     path = person.folder / SECRET_FILE
@@ -84,8 +84,8 @@ def test_a_secret_is_made_once_and_for_its_owner_alone(person: Person) -> None:
     assert person.told == []
 
 
-def test_a_secret_that_others_can_read_is_one_no_longer(known: Person) -> None:
-    """From the next use on its owner alone can."""
+def test_secret_that_others_can_read_is_restricted(known: Person) -> None:
+    """When it is used next."""
     path = known.folder / SECRET_FILE
     path.chmod(0o644)
     assert known.at().prove(CHALLENGE) == PROVE
@@ -93,7 +93,7 @@ def test_a_secret_that_others_can_read_is_one_no_longer(known: Person) -> None:
 
 
 def test_two_clients_that_start_at_once_have_one_secret(person: Person) -> None:
-    """Whoever makes it, the other one reads it."""
+    """Whichever creates it, the other reads it."""
     barrier = threading.Barrier(4)
     proofs: list[Prove | None] = []
 
@@ -111,8 +111,8 @@ def test_two_clients_that_start_at_once_have_one_secret(person: Person) -> None:
 
 
 @pytest.mark.parametrize("text", ["", SECRET[1:], SECRET + "0", "g" + SECRET[1:], SECRET.upper(), f"{SECRET}\nmore"])
-def test_a_broken_secret(person: Person, text: str) -> None:
-    """Nothing is proven, the person is told once, and it stays as it is."""
+def test_broken_secret(person: Person, text: str) -> None:
+    """Nothing is proven, the user is told once, and the file stays."""
     path = person.write(SECRET_FILE, text)
     identity = person.at()
     assert [identity.prove(CHALLENGE) for _ in range(2)] == [None, None]
@@ -122,8 +122,8 @@ def test_a_broken_secret(person: Person, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", [SECRET_FILE, SERVERS_FILE])
-def test_a_file_that_cannot_be_read(known: Person, name: str) -> None:
-    """Nothing is proven, and the person is told once which one it is."""
+def test_unreadable_file(known: Person, name: str) -> None:
+    """Nothing is proven, and the user is told once which file it is."""
     (known.folder / name).unlink(missing_ok=True)
     (known.folder / name).mkdir()
     identity = known.at()
@@ -132,8 +132,8 @@ def test_a_file_that_cannot_be_read(known: Person, name: str) -> None:
     assert f"{known.folder / name} cannot be read: Is a directory" in known.told[0]
 
 
-def test_a_folder_that_cannot_be_made(person: Person) -> None:
-    """Nothing is proven, the person is told once."""
+def test_folder_that_cannot_be_created(person: Person) -> None:
+    """Nothing is proven, and the user is told once."""
     person.folder.write_text("a file")
     identity = person.at()
     assert [identity.prove(CHALLENGE) for _ in range(2)] == [None, None]
@@ -143,8 +143,8 @@ def test_a_folder_that_cannot_be_made(person: Person) -> None:
 @pytest.mark.parametrize(
     "challenge", [ServerChallenge("x", NONCE), ServerChallenge(SERVER, ""), ServerChallenge(SERVER + "0", NONCE)]
 )
-def test_a_challenge_of_another_kind(person: Person, challenge: ServerChallenge) -> None:
-    """Is not answered, and leaves nothing behind."""
+def test_challenge_of_another_scheme(person: Person, challenge: ServerChallenge) -> None:
+    """It is not answered, and no file is created."""
     assert person.at().prove(challenge) is None
     assert not person.folder.exists()
 
@@ -152,8 +152,8 @@ def test_a_challenge_of_another_kind(person: Person, challenge: ServerChallenge)
 # --------------------------------------------------------------------------------------------------------- the servers
 
 
-def test_a_server_that_claims_to_be_another_gets_no_proof(known: Person) -> None:
-    """The person is told once what that means, and which line makes it right; and it does."""
+def test_known_server_at_an_unknown_address_gets_no_proof(known: Person) -> None:
+    """The user is told once, with the line that allows it; and it does."""
     assert known.at("good.example:4242").prove(CHALLENGE) is not None
     bad = known.at("Bad.example:1")
     assert [bad.prove(CHALLENGE) for _ in range(2)] == [None, None]
@@ -168,8 +168,8 @@ def test_a_server_that_claims_to_be_another_gets_no_proof(known: Person) -> None
     assert len(known.told) == 1
 
 
-def test_a_server_that_is_another_by_now(known: Person) -> None:
-    """At its address it may be new, and what it was before stays known."""
+def test_other_server_at_a_known_address_is_a_new_one(known: Person) -> None:
+    """The one before stays known."""
     other = ServerChallenge(NONCE, NONCE)
     assert all(known.at().prove(challenge) is not None for challenge in (CHALLENGE, other, CHALLENGE))
     assert known.at("bad.example:1").prove(CHALLENGE) is None
@@ -177,7 +177,7 @@ def test_a_server_that_is_another_by_now(known: Person) -> None:
 
 
 def test_each_server_gets_another_verifier(known: Person) -> None:
-    """So what one of them knows opens no other."""
+    """What one server stores is useless at another."""
     proofs = [known.at().prove(ServerChallenge(server, NONCE)) for server in (SERVER, NONCE)]
     assert None not in proofs
     assert len({proof.verifier for proof in proofs if proof}) == 2
@@ -185,7 +185,7 @@ def test_each_server_gets_another_verifier(known: Person) -> None:
 
 @pytest.mark.parametrize("text", ["no server\n", f"chat {SERVER}\n\n", "\xff\n", f"a {SERVER}\n" * 20_000])
 def test_broken_list_of_servers(known: Person, text: str) -> None:
-    """What cannot be understood must not count as nothing: no proof, and it stays as it is."""
+    """It must not count as empty: no proof, and the file stays."""
     path = known.folder / SERVERS_FILE
     path.write_text(text, encoding="latin-1")
     assert known.at().prove(CHALLENGE) is None
@@ -193,8 +193,8 @@ def test_broken_list_of_servers(known: Person, text: str) -> None:
     assert path.read_text(encoding="latin-1") == text
 
 
-def test_so_many_servers_and_no_more(known: Person) -> None:
-    """The one first met is forgotten."""
+def test_oldest_server_is_dropped_beyond_the_limit(known: Person) -> None:
+    """The others stay known."""
     path = known.write(SERVERS_FILE, "".join(f"old:{number} {number:032x}\n" for number in range(SERVERS)))
     assert known.at().prove(CHALLENGE) is not None
     lines = path.read_text().splitlines()
@@ -239,7 +239,7 @@ def come_in(peer: FakePeer) -> None:
     peer.send("/welcome alice red token 0", "/entered lobby 0 1 -")
 
 
-def test_the_client_proves_who_it_is_before_its_name(known: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_identity_is_proven_before_the_name(known: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first time, and after a loss before `/resume`."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
     with connected(known) as (session, server, peer, _):
@@ -255,8 +255,8 @@ def test_the_client_proves_who_it_is_before_its_name(known: Person, monkeypatch:
 
 
 @pytest.mark.parametrize("code", ["unknown-command", "name-needed"])
-def test_a_server_without_challenges(known: Person, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It lets us in as ever, and nobody is told; also after a loss."""
+def test_server_without_challenges_accepts_the_name(known: Person, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No error is shown; also after a loss."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
     with connected(known) as (session, server, peer, ui):
         with signing_in(session):
@@ -276,16 +276,16 @@ def test_a_server_without_challenges(known: Person, code: str, monkeypatch: pyte
         assert not any("what is that" in news for news in ui.shown.queue)
 
 
-def test_a_refusal_that_is_not_about_the_challenge(known: Person) -> None:
-    """Its reason is what the person gets."""
+def test_refusal_instead_of_a_challenge_ends_the_sign_in(known: Person) -> None:
+    """The user gets its reason."""
     with connected(known) as (session, _, peer, _):
         peer.send("/hello 1 -", "/error server-full 10 people are here; try again later")
         with pytest.raises(SignInError, match="10 people are here; try again later"):
             session.sign_in(Name("alice", "red"))
 
 
-def test_a_proof_that_is_wrong_is_told_and_we_are_in(known: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the server may be right; also after a loss."""
+def test_wrong_proof_is_shown_and_the_sign_in_goes_on(known: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server may accept the name; also after a loss."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
     with connected(known) as (session, server, peer, ui):
         with signing_in(session):
@@ -306,7 +306,7 @@ def test_a_proof_that_is_wrong_is_told_and_we_are_in(known: Person, monkeypatch:
 
 
 def test_another_name_waits_for_the_challenge(known: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who types one just then is not let in without a proof."""
+    """A name typed meanwhile is not sent without the proof."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
     with connected(known) as (session, server, peer, ui):
         with signing_in(session):
@@ -331,8 +331,8 @@ def test_another_name_waits_for_the_challenge(known: Person, monkeypatch: pytest
 # --------------------------------------------------------------------------------------------------- the whole program
 
 
-def test_a_bot_owns_its_name(tmp_path: Path) -> None:
-    """A pipe with a name proves who it is; the same name from another folder is taken, and so it is for `nc`."""
+def test_bot_owns_its_name(tmp_path: Path) -> None:
+    """Another folder, and a client without a secret, do not get it."""
     config, other = ("--config", str(tmp_path / "mine")), ("--config", str(tmp_path / "theirs"))
     with serving() as server:
         address = f"127.0.0.1:{server.address[1]}"
@@ -346,7 +346,7 @@ def test_a_bot_owns_its_name(tmp_path: Path) -> None:
         assert run_client_in_pipe(tmp_path, address, "--name", "bot", *config)[0] == 0
 
 
-def test_a_tail_proves_nothing(tmp_path: Path) -> None:
+def test_tail_proves_nothing(tmp_path: Path) -> None:
     """It owns no name, and leaves no secret."""
     config = tmp_path / "config"
     with (
@@ -359,8 +359,8 @@ def test_a_tail_proves_nothing(tmp_path: Path) -> None:
     assert not (config / SECRET_FILE).exists()
 
 
-def test_somebody_in_between_gets_no_proof(tmp_path: Path) -> None:
-    """Who passes on the challenge of a server that we know is not answered; we come in unproven, and are told why."""
+def test_interceptor_gets_no_proof(tmp_path: Path) -> None:
+    """A relayed challenge is not answered; the name is sent without a proof, and the user is told why."""
     config = ("--config", str(tmp_path / "config"))
     with real_server(tmp_path) as (_, address):
         assert run_client_in_pipe(tmp_path, address, "--name", "bot", *config)[0] == 0

@@ -104,20 +104,20 @@ class Person:
 # --------------------------------------------------------------------------------------------------------- authorities
 
 
-def test_an_authority_verifies(server: ChatServer, authority: Authority) -> None:
-    """With `--ca`, under each name that the certificate has."""
+def test_certificate_of_the_authority_is_trusted(server: ChatServer, authority: Authority) -> None:
+    """With `--ca`, under each of its host names."""
     reach(server, Authorities(authority.path))
     reach(server, Authorities(authority.path), "127.0.0.1")
 
 
-def test_another_authority_does_not(server: ChatServer, tmp_path: Path) -> None:
+def test_certificate_of_another_authority_is_refused(server: ChatServer, tmp_path: Path) -> None:
     """The reason is OpenSSL's."""
     with pytest.raises(TrustError, match="not trusted: unable to get local issuer certificate"):
         reach(server, Authorities(Authority(tmp_path, "other").path))
 
 
-def test_another_name_is_refused(authority: Authority) -> None:
-    """A good certificate of somebody else is no good."""
+def test_certificate_for_another_host_is_refused(authority: Authority) -> None:
+    """Even if the authority verifies it."""
     with (
         serving_on(authority.issue("elsewhere.example")) as server,
         pytest.raises(TrustError, match="not valid for 'localhost'"),
@@ -125,7 +125,7 @@ def test_another_name_is_refused(authority: Authority) -> None:
         reach(server, Authorities(authority.path))
 
 
-def test_a_file_without_authorities(tmp_path: Path) -> None:
+def test_file_without_authorities(tmp_path: Path) -> None:
     """The error names it, and comes before any connection."""
     (tmp_path / "empty.pem").write_text("nothing")
     for name, reason in (("empty.pem", "it holds no certificate"), ("none.pem", "No such file")):
@@ -136,21 +136,21 @@ def test_a_file_without_authorities(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------------------------------------------- pins
 
 
-def test_the_right_pin(server: ChatServer, identity: Identity) -> None:
+def test_right_pin(server: ChatServer, identity: Identity) -> None:
     """In any spelling."""
     for spelling in (identity.fingerprint, identity.fingerprint.replace(":", "").lower()):
         reach(server, Pin(parse_fingerprint(spelling)))
 
 
-def test_a_wrong_pin(server: ChatServer, identity: Identity) -> None:
+def test_wrong_pin(server: ChatServer, identity: Identity) -> None:
     """Both fingerprints are named."""
     with pytest.raises(TrustError, match=f"{identity.fingerprint}, not {OTHER}"):
         reach(server, Pin(OTHER))
 
 
 @pytest.mark.parametrize("text", ["", "AB", "x" * 64, OTHER + ":AB"])
-def test_what_is_no_fingerprint(text: str) -> None:
-    """The error says how one looks."""
+def test_bad_fingerprint(text: str) -> None:
+    """The error says what one looks like."""
     with pytest.raises(ValueError, match="64 hexadecimal digits"):
         parse_fingerprint(text)
 
@@ -158,8 +158,8 @@ def test_what_is_no_fingerprint(text: str) -> None:
 # ------------------------------------------------------------------------------------------------------------ first use
 
 
-def test_a_new_server_is_shown_once_and_remembered(server: ChatServer, identity: Identity, tmp_path: Path) -> None:
-    """In a file for its owner's eyes; nothing else is left beside it."""
+def test_new_server_is_shown_once_and_stored(server: ChatServer, identity: Identity, tmp_path: Path) -> None:
+    """In a file that only its owner can read; no other file is left."""
     person = Person(tmp_path)
     for _ in range(2):
         reach(server, person.trust())
@@ -170,8 +170,8 @@ def test_a_new_server_is_shown_once_and_remembered(server: ChatServer, identity:
     assert [path.name for path in person.servers.path.parent.iterdir()] == ["known_servers"]
 
 
-def test_a_change_is_refused(authority: Authority, identity: Identity, tmp_path: Path) -> None:
-    """Loudly, with both fingerprints, each time, and the file stays as it is."""
+def test_changed_certificate_is_refused(authority: Authority, identity: Identity, tmp_path: Path) -> None:
+    """Each time, with both fingerprints, and the file stays as it is."""
     person = Person(tmp_path)
     person.servers.save({"chat:4242": OTHER, "other:4242": OTHER})
     with serving_on(identity) as server:
@@ -184,24 +184,24 @@ def test_a_change_is_refused(authority: Authority, identity: Identity, tmp_path:
     assert person.told == []
 
 
-def test_a_verified_server_needs_no_words(server: ChatServer, verified: None, tmp_path: Path) -> None:
-    """But that it is one is remembered; its certificates may come and go."""
+def test_verified_server_is_stored_without_a_message(server: ChatServer, verified: None, tmp_path: Path) -> None:
+    """Its certificates may change, as long as authorities verify them."""
     person = Person(tmp_path)
     reach(server, person.trust())
     assert person.told == []
     assert person.servers.load() == {"chat:4242": AUTHORITIES}
 
 
-def test_a_known_server_may_become_verified(server: ChatServer, verified: None, tmp_path: Path) -> None:
-    """Its new certificate is not the one that was seen, but a better one."""
+def test_known_server_may_become_verified(server: ChatServer, verified: None, tmp_path: Path) -> None:
+    """Its new certificate differs, but authorities verify it."""
     person = Person(tmp_path)
     person.servers.save({"chat:4242": OTHER})
     reach(server, person.trust())
     assert person.servers.load() == {"chat:4242": AUTHORITIES}
 
 
-def test_a_verified_server_must_stay_so(server: ChatServer, tmp_path: Path) -> None:
-    """Or anybody in between could be met for the first time."""
+def test_verified_server_must_stay_verified(server: ChatServer, tmp_path: Path) -> None:
+    """Otherwise an interceptor would count as a new server."""
     person = Person(tmp_path)
     person.servers.save({"chat:4242": AUTHORITIES})
     with pytest.raises(TrustError, match=r"has changed.*verified by authorities"):
@@ -209,16 +209,16 @@ def test_a_verified_server_must_stay_so(server: ChatServer, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("text", ["chat:4242\n", "chat:4242 AB:CD\n", "\n", "chat:4242  authorities\n"])
-def test_a_file_that_cannot_be_understood(tmp_path: Path, text: str) -> None:
-    """It is no reason to trust anybody."""
+def test_broken_file_of_known_servers(tmp_path: Path, text: str) -> None:
+    """It is no reason to trust a server."""
     path = tmp_path / "known_servers"
     path.write_text(text)
     with pytest.raises(TrustError, match="correct or remove it"):
         KnownServers(path).load()
 
 
-def test_a_server_that_cannot_be_remembered(server: ChatServer, tmp_path: Path) -> None:
-    """It is not trusted for once."""
+def test_server_that_cannot_be_stored_is_refused(server: ChatServer, tmp_path: Path) -> None:
+    """It is not trusted for one time either."""
     (tmp_path / "file").write_text("")
     person = Person(tmp_path)
     person.servers.path = tmp_path / "file" / "known_servers"
@@ -230,8 +230,8 @@ def test_a_server_that_cannot_be_remembered(server: ChatServer, tmp_path: Path) 
 # ------------------------------------------------------------------------------------------------------- no TLS at all
 
 
-def test_a_server_without_tls(tmp_path: Path) -> None:
-    """Nothing is said to it, and whoever wants to can go on without."""
+def test_server_without_tls(tmp_path: Path) -> None:
+    """Nothing is sent, and the error says how to go on without TLS."""
     person = Person(tmp_path)
     with serving_on(None) as server, pytest.raises(TrustError) as raised:
         reach(server, person.trust())
@@ -241,8 +241,8 @@ def test_a_server_without_tls(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("known", [OTHER, AUTHORITIES])
-def test_a_server_that_spoke_tls_before(tmp_path: Path, known: str) -> None:
-    """Nobody is advised to do without it, for somebody may be in between."""
+def test_server_without_tls_that_spoke_it_before(tmp_path: Path, known: str) -> None:
+    """The error does not suggest to go on without TLS: it may be an interceptor."""
     person = Person(tmp_path)
     person.servers.save({"chat:4242": known})
     with serving_on(None) as server, pytest.raises(TrustError) as raised:
@@ -252,8 +252,8 @@ def test_a_server_that_spoke_tls_before(tmp_path: Path, known: str) -> None:
     assert person.servers.load() == {"chat:4242": known}
 
 
-def test_a_server_that_loses_tls_while_we_are_there(server: ChatServer, tmp_path: Path) -> None:
-    """It counts as known from the first time on, whatever becomes of the file."""
+def test_server_that_loses_tls_during_a_run(server: ChatServer, tmp_path: Path) -> None:
+    """It stays known, whatever happens to the file."""
     person = Person(tmp_path)
     trust = person.trust()
     reach(server, trust)
@@ -262,15 +262,15 @@ def test_a_server_that_loses_tls_while_we_are_there(server: ChatServer, tmp_path
         reach(plain, trust)
 
 
-def test_a_pinned_server_without_tls() -> None:
-    """Who has its fingerprint knows that it speaks TLS."""
+def test_pinned_server_without_tls() -> None:
+    """The error does not suggest to go on without TLS."""
     with serving_on(None) as server, pytest.raises(TrustError) as raised:
         reach(server, Pin(OTHER))
     assert str(raised.value) == "this server does not speak TLS, and nothing was sent"
 
 
-def test_a_server_of_another_tls(identity: Identity, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It does speak TLS, so nobody is told to do without."""
+def test_server_with_other_tls_versions(identity: Identity, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The error does not suggest to go on without TLS."""
     monkeypatch.setattr("hubbub.client.network.tls_trust.MIN_TLS_VERSION", ssl.TLSVersion.TLSv1_3)
     certificate = Certificate(identity.path, identity.path)
     certificate.context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -281,8 +281,8 @@ def test_a_server_of_another_tls(identity: Identity, monkeypatch: pytest.MonkeyP
         reach(server, Person(tmp_path).trust())
 
 
-def test_a_server_that_ends_the_handshake(tmp_path: Path) -> None:
-    """It may come back, so it is no question of trust."""
+def test_server_that_ends_the_handshake(tmp_path: Path) -> None:
+    """It may come back, so this is not a matter of trust."""
     with FakeServer() as server:
         closer = threading.Thread(target=lambda: server.accept().close())
         closer.start()
@@ -291,8 +291,8 @@ def test_a_server_that_ends_the_handshake(tmp_path: Path) -> None:
         closer.join()
 
 
-def test_a_silent_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The handshake has its time and no more."""
+def test_silent_server_ends_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time for it is bounded."""
     monkeypatch.setattr("hubbub.client.network.dialer.HANDSHAKE_SECONDS", 0.1)
     with FakeServer() as server, pytest.raises(TimeoutError):
         Dialer("127.0.0.1", server.port, Pin(OTHER)).connect()
@@ -313,8 +313,8 @@ class Client:
         self.connection = Connection(dialer.connect(), dialer, callbacks)
 
 
-def test_much_goes_both_ways(server: ChatServer, identity: Identity) -> None:
-    """Records that the socket does not take at once, and those that come in pieces."""
+def test_much_data_both_ways(server: ChatServer, identity: Identity) -> None:
+    """Records that the socket accepts only in part, and records that come in pieces."""
     client = Client(server.address[1], Pin(identity.fingerprint))
     with running(client.connection):
         assert client.events.get(timeout=WAIT_SECONDS) == Hello(1, "-")
@@ -324,10 +324,10 @@ def test_much_goes_both_ways(server: ChatServer, identity: Identity) -> None:
         assert {getattr(error, "code", "") for error in errors} == {"name-needed"}
 
 
-def test_a_server_that_changes_is_told_nothing(
+def test_changed_server_gets_nothing_after_a_reconnect(
     authority: Authority, identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While reconnecting it is refused, which is said once; the right one is found when it is there again."""
+    """It is reported once; the right server is found when it is back."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(connection, "RETRY_SECONDS_MAX", 0.01)
     log: list[str] = []
@@ -352,8 +352,8 @@ def test_a_server_that_changes_is_told_nothing(
     assert not any("unknown-command" in line or "name-needed" in line for line in log)
 
 
-def test_first_words_that_come_with_the_handshake(identity: Identity) -> None:
-    """They are handed on, though no socket becomes ready for them."""
+def test_first_lines_that_come_with_the_handshake(identity: Identity) -> None:
+    """They are passed on, though no socket becomes ready for them."""
     context = Certificate(identity.path, identity.path).context
     context.maximum_version = ssl.TLSVersion.TLSv1_2  # where the server has the last word of the handshake
     done = threading.Event()
@@ -384,8 +384,10 @@ def test_first_words_that_come_with_the_handshake(identity: Identity) -> None:
 # --------------------------------------------------------------------------------------------------------- the program
 
 
-def test_the_program_goes_in(server: ChatServer, authority: Authority, identity: Identity, tmp_path: Path) -> None:
-    """With each of its options; the fingerprint is shown the first time that it is taken."""
+def test_program_connects_with_each_option(
+    server: ChatServer, authority: Authority, identity: Identity, tmp_path: Path
+) -> None:
+    """The fingerprint is shown the first time."""
     address = f"localhost:{server.address[1]}"
     for options, told in (
         (["--ca", str(authority.path)], ""),
@@ -399,7 +401,7 @@ def test_the_program_goes_in(server: ChatServer, authority: Authority, identity:
         assert bool(told) == ("First visit to" in asides)
 
 
-def test_the_program_refuses(server: ChatServer, tmp_path: Path) -> None:
+def test_program_refuses(server: ChatServer, tmp_path: Path) -> None:
     """One line that says why, and exit code 2."""
     address = f"localhost:{server.address[1]}"
     for options, reason in (

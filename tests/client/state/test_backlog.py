@@ -149,37 +149,37 @@ def replayed(room: Room, since: Since, followed_by: int = 50) -> Reader:
         ("0s", Since(seconds=0)),
     ],
 )
-def test_what_can_be_wanted(text: str, since: Since) -> None:
+def test_since_is_parsed(text: str, since: Since) -> None:
     """The number of a line, or a time in seconds, minutes, hours or days."""
     assert parse_since(text) == since
 
 
 @pytest.mark.parametrize("text", ["", "h", "-1", "2 h", "1.5h", "2w", "2hh", "٣", "²", "9" * 16, "yesterday"])
-def test_what_cannot_be_wanted(text: str) -> None:
-    """The refusal says what is allowed."""
+def test_bad_since_is_refused(text: str) -> None:
+    """The error says what is allowed."""
     with pytest.raises(ValueError, match="neither a line number nor a time like 90s, 30m, 2h or 7d"):
         parse_since(text)
 
 
 @pytest.mark.parametrize("seq", [0, 1, 499, 1_000, 2_449, 2_450, 2_499, 2_500])
 @pytest.mark.parametrize("followed_by", [0, 50])
-def test_lines_behind_a_line(seq: int, followed_by: int) -> None:
-    """Each of them, once and in order, whether or not some come unasked."""
+def test_lines_after_a_line(seq: int, followed_by: int) -> None:
+    """Each of them, once and in order, whether or not live lines come between."""
     reader = replayed(Room(2_500), Since(seq=seq), followed_by)
     assert reader.numbers == list(range(seq + 1, 2_501))
     assert reader.gaps == []
 
 
 @pytest.mark.parametrize(("seconds", "first"), [(0, 2_500), (1, 2_499), (1_600, 900), (2_499, 1), (10**20, 1)])
-def test_lines_of_the_last_time(seconds: int, first: int) -> None:
-    """All that was said since, and nothing before."""
+def test_lines_of_a_time(seconds: int, first: int) -> None:
+    """All since then, and nothing before."""
     reader = replayed(Room(2_500), Since(seconds=seconds))
     assert reader.numbers == list(range(first, 2_501))
     assert reader.gaps == []
 
 
-def test_nothing_was_said_in_that_time() -> None:
-    """Then there is nothing to show, and what is said next is shown."""
+def test_no_line_in_that_time() -> None:
+    """Only live lines are shown."""
     room = Room(2_500, now=NOW - 100)
     reader = replayed(room, Since(seconds=60))
     assert reader.shown == []
@@ -188,8 +188,8 @@ def test_nothing_was_said_in_that_time() -> None:
     assert reader.numbers == [2_501]
 
 
-def test_room_is_empty() -> None:
-    """What is said first is shown."""
+def test_empty_room() -> None:
+    """Its first line is shown."""
     room = Room()
     reader = replayed(room, Since(seconds=60))
     room.say()
@@ -198,13 +198,13 @@ def test_room_is_empty() -> None:
 
 
 def test_no_page_is_larger_than_the_server_allows() -> None:
-    """Nor asks for a line that is there already."""
+    """Nor does one ask for a line that was received."""
     reader = replayed(Room(2_500), Since(seq=100), followed_by=0)
     assert reader.questions == [History(1_000, 1_101), History(1_000, 2_101), History(400, 2_501)]
 
 
-def test_lines_are_no_longer_kept() -> None:
-    """That shows as one gap, found without asking for each of the pages."""
+def test_lines_that_are_no_longer_stored() -> None:
+    """They show as one gap, found without asking for each page."""
     reader = replayed(Room(1_000_000, kept=1_500), Since(seq=7))
     assert reader.gaps == [Gap("ops", 8, 998_500)]
     assert reader.shown[0] == reader.gaps[0]
@@ -212,23 +212,23 @@ def test_lines_are_no_longer_kept() -> None:
     assert len(reader.questions) < 30
 
 
-def test_part_of_a_page_is_no_longer_kept() -> None:
-    """The rest of it is shown behind the gap."""
+def test_page_that_is_stored_in_part() -> None:
+    """The rest of it is shown after the gap."""
     reader = replayed(Room(500, kept=300), Since(seq=7))
     assert reader.gaps == [Gap("ops", 8, 200)]
     assert reader.numbers == list(range(201, 501))
 
 
-def test_no_line_is_kept() -> None:
-    """A gap is all there is of the past."""
+def test_no_line_is_stored() -> None:
+    """A gap stands for all of the history."""
     room = Room(5_000)
     room.purge(5_000)
     reader = replayed(room, Since(seq=7))
     assert reader.shown == [Gap("ops", 8, 5_000)]
 
 
-def test_time_reaches_beyond_what_is_kept() -> None:
-    """Nobody knows whether anything was said then, so no gap is told."""
+def test_time_before_the_first_stored_line() -> None:
+    """No gap is shown, because there may have been no lines."""
     reader = replayed(Room(5_000, kept=10), Since(seconds=4_000))
     assert reader.numbers == list(range(4_991, 5_001))
     assert reader.gaps == []
@@ -247,8 +247,8 @@ def test_clock_that_went_back() -> None:
     assert shown == lines
 
 
-def test_lines_are_purged_as_we_ask() -> None:
-    """What was wanted and is gone shows as a gap, also where a time is wanted."""
+def test_lines_that_are_purged_meanwhile() -> None:
+    """They show as a gap, also where a time is wanted."""
     room = Room(2_500)
     reader = Reader(room, Since(seconds=10**6))
     room.enter()
@@ -265,7 +265,7 @@ def test_lines_are_purged_as_we_ask() -> None:
 
 
 def test_server_with_a_slow_clock() -> None:
-    """What is said while we are here is wanted, whatever time the server has."""
+    """Live lines are wanted, whatever their time."""
     room = Room(10, now=NOW - 100_000)
     reader = Reader(room, Since(seconds=60))
     room.enter()
@@ -274,8 +274,8 @@ def test_server_with_a_slow_clock() -> None:
     assert reader.numbers == [11]
 
 
-def test_room_was_begun_anew() -> None:
-    """It has fewer lines than we have of it: all of them are new to us."""
+def test_room_that_was_created_again() -> None:
+    """It has fewer lines than were received of it: all of them are new."""
     assert replayed(Room(3), Since(seq=500)).numbers == [1, 2, 3]
 
 
@@ -283,8 +283,8 @@ def test_room_was_begun_anew() -> None:
     ("since", "steps"),
     [(Since(seq=0), 20), (Since(seq=0), 300), (Since(seconds=10**6), 2), (Since(seconds=10**6), 300)],
 )
-def test_room_is_begun_anew_while_we_ask(since: Since, steps: int) -> None:
-    """After that entry its lines are wanted, and nothing of the old ones is missed."""
+def test_room_that_is_created_again_during_a_page(since: Since, steps: int) -> None:
+    """After the next entry its lines are wanted, and no old ones are missed."""
     reader = Reader(Room(2_500), since)
     reader.room.enter()
     for _ in range(steps):
@@ -299,8 +299,8 @@ def test_room_is_begun_anew_while_we_ask(since: Since, steps: int) -> None:
     assert reader.gaps == []
 
 
-def test_room_is_begun_anew_while_we_look_for_what_is_kept() -> None:
-    """What was found of the old lines means nothing for the new ones."""
+def test_room_that_is_created_again_during_the_search() -> None:
+    """What was found of the old lines does not count for the new ones."""
     reader = Reader(Room(50_000, kept=10), Since(seq=40_000))
     reader.room.enter(0)
     while len(reader.questions) < 5:
@@ -313,8 +313,8 @@ def test_room_is_begun_anew_while_we_look_for_what_is_kept() -> None:
     assert reader.shown == [reader.room.line(seq) for seq in (1, 2, 3)]
 
 
-def test_server_sends_one_line_of_each_page() -> None:
-    """Who gets on, however slowly, gets everything."""
+def test_one_line_of_each_page_arrives() -> None:
+    """However slow the progress is, everything is shown."""
     backlog = Backlog(Since(seq=0))
     backlog.begin(Entered("ops", 10, 2, "-"))
     shown: list[Event] = []
@@ -324,7 +324,7 @@ def test_server_sends_one_line_of_each_page() -> None:
     assert [_seq(event) for event in shown] == list(range(1, 11))
 
 
-def test_connection_is_lost_in_a_page() -> None:
+def test_connection_lost_during_a_page() -> None:
     """The rest of the page is asked for after the next entry, and nothing is shown twice."""
     room = Room(2_500)
     reader = Reader(room, Since(seq=0))
@@ -342,7 +342,7 @@ def test_connection_is_lost_in_a_page() -> None:
     assert reader.numbers == list(range(1, 2_502))
 
 
-def test_room_is_spelt_otherwise() -> None:
+def test_room_with_another_spelling() -> None:
     """It is the same room after the next entry."""
     backlog = Backlog(Since(seq=0))
     backlog.begin(Entered("ops", 500, 2, "-"))
@@ -354,8 +354,8 @@ def test_room_is_spelt_otherwise() -> None:
     assert backlog.receive(line) == [line]
 
 
-def test_another_room() -> None:
-    """Whoever goes elsewhere is done with the past, and gets what is said there."""
+def test_other_room_ends_the_backlog() -> None:
+    """Its lines are shown."""
     backlog = Backlog(Since(seq=0))
     backlog.begin(Entered("ops", 500, 2, "-"))
     assert backlog.next_command() == History(500, 501)
@@ -370,16 +370,16 @@ def test_another_room() -> None:
     )
 
 
-def test_nothing_before_we_are_in_the_room() -> None:
-    """There is nothing to ask, and what comes belongs to a room through which we pass."""
+def test_nothing_before_the_room_is_entered() -> None:
+    """Nothing is asked, and what comes belongs to a room on the way."""
     backlog = Backlog(Since(seq=0))
     assert backlog.next_command() is None
     assert backlog.receive(Said("lobby", 1, 1, "bob", "red", "hi")) == []
     assert not backlog.is_done
 
 
-def test_one_question_at_a_time() -> None:
-    """The next is asked when the answer is complete."""
+def test_one_page_at_a_time() -> None:
+    """The next is asked for when the answer is complete."""
     backlog = Backlog(Since(seq=0))
     backlog.begin(Entered("ops", 5_000, 2, "-"))
     assert backlog.next_command() is not None
@@ -395,8 +395,8 @@ def test_actions_are_lines_too() -> None:
     assert backlog.receive(acted) == [acted]
 
 
-def test_gap_that_the_server_tells_once_done() -> None:
-    """It is passed on as the lines are; before, the holes show by themselves."""
+def test_gap_of_the_server() -> None:
+    """At the end it is passed on; before, missing lines are noticed anyway."""
     backlog = Backlog(Since(seq=5))
     backlog.begin(Entered("ops", 5, 2, "-"))
     gap = Gap("ops", 6, 9)
@@ -406,8 +406,8 @@ def test_gap_that_the_server_tells_once_done() -> None:
     assert backlog.receive(gap) == [gap]
 
 
-def test_server_refuses_the_question() -> None:
-    """Then what is missing shows as a gap, and the room goes on."""
+def test_refused_page() -> None:
+    """What is missing shows as a gap, and live lines go on."""
     backlog = Backlog(Since(seq=5))
     backlog.begin(Entered("ops", 9, 2, "-"))
     assert backlog.refuse_page() == []  # nothing was asked
@@ -416,8 +416,8 @@ def test_server_refuses_the_question() -> None:
     assert backlog.is_done
 
 
-def test_server_keeps_its_promises_to_nobody() -> None:
-    """Lines that are said to be there and never come are given up."""
+def test_lines_that_never_come() -> None:
+    """They are given up."""
     backlog = Backlog(Since(seq=0))
     backlog.begin(Entered("ops", 2_000, 2, "-"))
     last = Said("ops", 2_000, 1, "bob", "red", "hi")
@@ -446,8 +446,8 @@ SINCE = st.builds(Since, st.integers(0, 3_000)) | st.builds(Since, seconds=st.in
 
 
 @given(SINCE, st.integers(0, 10**15 - 1), st.lists(st.lists(LINES, max_size=5), max_size=20))
-def test_nonsense_comes_to_an_end(since: Since, end: int, answers: list[list[Said]]) -> None:
-    """Whatever a server answers, it is not asked for ever, and no line goes back before one that was shown."""
+def test_nonsense_of_the_server_comes_to_an_end(since: Since, end: int, answers: list[list[Said]]) -> None:
+    """Whatever it answers, the questions end, and no line goes back before one that was shown."""
     backlog = Backlog(since, lambda: NOW)
     backlog.begin(Entered("ops", end, 2, "-"))
     shown: list[Event] = []
@@ -471,10 +471,10 @@ def test_nonsense_comes_to_an_end(since: Since, end: int, answers: list[list[Sai
     st.integers(0, 60),
     st.integers(1, 700),
 )
-def test_no_hole_and_no_doubling(
+def test_each_line_is_shown_once_or_in_a_gap(
     count: int, kept: int, since: Since, deeds: list[str], followed_by: int, many: int
 ) -> None:
-    """While people talk, old lines are purged and connections are lost: each line is shown once, or is in a gap."""
+    """While lines are posted, purged, and connections are lost."""
     room = Room(count, kept=min(kept, count))
     start = since.seq if since.seq <= count else 0
     wanted = start + 1 if since.seconds is None else count + 1 - min(count, since.seconds + 1)

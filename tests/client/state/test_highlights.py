@@ -43,7 +43,7 @@ def judged(highlights: Highlights, event: Event, age: Age = Age.LIVE, me: str = 
     ],
 )
 def test_name_in_a_line_is_a_mention(text: str, me: str, mention: bool) -> None:
-    """As a word of its own, in whatever case."""
+    """As a word of its own, in upper or lower case."""
     assert judged(Highlights(), said(text), me=me).mention is mention
 
 
@@ -58,8 +58,8 @@ def test_name_in_a_line_is_a_mention(text: str, me: str, mention: bool) -> None:
         (Notice("alice"), False),
     ],
 )
-def test_what_speaks_to_the_person(event: Event, mention: bool) -> None:
-    """Others' lines, and what is told to the person alone; never their own, and nothing of the server's."""
+def test_what_mentions_the_user(event: Event, mention: bool) -> None:
+    """Lines of others, and private messages; not the user's own, and nothing of the server's."""
     assert judged(Highlights(), event).mention is mention
 
 
@@ -71,8 +71,8 @@ def test_what_speaks_to_the_person(event: Event, mention: bool) -> None:
         ("off", [False, False, True]),
     ],
 )
-def test_level_of_a_room(level: str, calls: list[bool]) -> None:
-    """It decides what calls; it is not about private messages, and not about other rooms."""
+def test_level_of_a_room_decides_which_lines_ring(level: str, calls: list[bool]) -> None:
+    """Private messages ring anyway, and other rooms have levels of their own."""
     highlights = Highlights(levels={"ops": level})
     events = [said("x", room="OPS"), said("alice?", room="ops"), told()]
     assert [judged(highlights, event).alert for event in events] == calls
@@ -81,22 +81,22 @@ def test_level_of_a_room(level: str, calls: list[bool]) -> None:
 
 
 @pytest.mark.parametrize("age", [Age.PAST, Age.MISSED])
-def test_nobody_is_called_for_what_is_replayed(age: Age) -> None:
-    """It stands out all the same."""
+def test_past_lines_do_not_ring(age: Age) -> None:
+    """They stand out all the same."""
     notification = judged(Highlights(levels={"lobby": "all"}), said("alice?"), age)
     assert (notification.mention, notification.alert) == (True, False)
 
 
-def test_nobody_is_called_for_their_own_lines() -> None:
-    """Not even where every line calls."""
+def test_own_lines_do_not_ring() -> None:
+    """Not even where every line rings."""
     highlights = Highlights()
     highlights.set_preferences([], {"lobby": "all"})
     assert not judged(highlights, said("x", "alice")).alert
     assert judged(highlights, said("x", "bob")).alert
 
 
-def test_mentions_are_kept() -> None:
-    """Each once, the last of them, and without calling again."""
+def test_mentions_are_stored() -> None:
+    """Each once, up to a limit, and without ringing again."""
     highlights = Highlights()
     for seq in range(MENTIONS + 2):
         for age in (Age.LIVE, Age.PAST):
@@ -106,8 +106,8 @@ def test_mentions_are_kept() -> None:
     assert highlights.mentions[-1] == Notification(said("alice", seq=MENTIONS + 1), "alice", Age.PAST, mention=True)
 
 
-def test_who_told_last() -> None:
-    """The person's own messages do not count, nor what is said to all."""
+def test_last_sender() -> None:
+    """The user's own private messages do not count, nor messages in a room."""
     highlights = Highlights()
     assert highlights.last_sender == ""
     for event in (told(name="bob"), told(name="carol"), told(name="alice", to="bob"), said("alice", "dave")):
@@ -115,8 +115,8 @@ def test_who_told_last() -> None:
     assert highlights.last_sender == "carol"
 
 
-def test_nothing_of_the_ignored_is_shown() -> None:
-    """However their name is written; others are seen."""
+def test_ignored_user_is_hidden() -> None:
+    """In any spelling of the name; others are shown."""
     highlights = Highlights(ignored=["BOB"])
     events: list[Event] = [
         said("alice!"),
@@ -131,8 +131,8 @@ def test_nothing_of_the_ignored_is_shown() -> None:
     judged(highlights, said("x", "bob"))
 
 
-def test_another_name_does_not_help_the_ignored() -> None:
-    """As long as they are here; then the name is anybody's."""
+def test_ignored_user_is_hidden_under_a_new_name() -> None:
+    """Until they leave; then another user may have it."""
     highlights = Highlights(ignored=["bob"])
     for old, new in (("bob", "eve"), ("eve", "mallory")):
         assert highlights.classify(Renamed("lobby", 0, old, "red", new), "alice", Age.LIVE) is None

@@ -41,14 +41,14 @@ def come_back(outbox: Outbox, accepted: int, room: str = LOBBY) -> list[Command]
 
 
 def test_posts_are_numbered_from_1() -> None:
-    """As what would have been typed: text, an action, and text that starts with a slash."""
+    """They hold what would have been typed: text, an action, and text that starts with a slash."""
     outbox = in_lobby(Say("one"), Me("waves"), Say("/x"))
     assert outbox.pop_ready() == [Post(1, "one"), Post(2, "/me waves"), Post(3, "//x")]
     assert outbox.pop_ready() == []
 
 
-def test_ack_is_cumulative() -> None:
-    """It ends all posts up to its number, and no other."""
+def test_acknowledgement_is_cumulative() -> None:
+    """It completes all posts up to its number, and no other."""
     outbox = in_lobby(Say("one"), Say("two"), Say("three"))
     outbox.pop_ready()
     outbox.acknowledge(2)
@@ -56,7 +56,7 @@ def test_ack_is_cumulative() -> None:
     assert len(outbox) == 1
 
 
-def test_ack_ends_nothing_that_is_not_sent() -> None:
+def test_acknowledgement_of_an_unsent_post_does_nothing() -> None:
     """Whatever the number is."""
     outbox = Outbox()
     outbox.add(Say("one"))
@@ -74,7 +74,7 @@ def test_refused_post_is_returned_and_its_number_used_up() -> None:
     assert outbox.pop_ready() == [Post(3, "next")]
 
 
-def test_nothing_goes_before_there_is_a_room() -> None:
+def test_nothing_is_sent_before_a_room_is_entered() -> None:
     """Neither at the start nor after a loss."""
     outbox = in_lobby(Say("one"))
     outbox.lose_connection()
@@ -82,8 +82,8 @@ def test_nothing_goes_before_there_is_a_room() -> None:
     assert outbox.pop_ready() == []
 
 
-def test_posts_that_are_not_kept_go_again_with_their_numbers() -> None:
-    """Before what was typed meanwhile; those that are kept do not go."""
+def test_posts_that_are_not_stored_are_sent_again_with_their_numbers() -> None:
+    """Before what was typed meanwhile; those that are stored are not."""
     outbox = in_lobby(Say("one"), Say("two"), Say("three"))
     outbox.pop_ready()
     outbox.acknowledge(1)
@@ -92,8 +92,8 @@ def test_posts_that_are_not_kept_go_again_with_their_numbers() -> None:
     assert come_back(outbox, 2) == [Post(3, "three"), Post(4, "four")]
 
 
-def test_new_session_counts_from_1() -> None:
-    """A server that does not know us kept nothing of us."""
+def test_new_session_numbers_from_1() -> None:
+    """A server that lost the session stored none of its posts."""
     outbox = in_lobby(Say("one"), Say("two"))
     outbox.pop_ready()
     outbox.acknowledge(1)
@@ -104,7 +104,7 @@ def test_new_session_counts_from_1() -> None:
 
 
 def test_two_losses_in_a_row_are_like_one() -> None:
-    """A try to come back may fail."""
+    """An attempt to reconnect may fail."""
     outbox = in_lobby(Say("one"))
     outbox.pop_ready()
     outbox.lose_connection()
@@ -112,8 +112,8 @@ def test_two_losses_in_a_row_are_like_one() -> None:
 
 
 @pytest.mark.parametrize(("lines", "size"), [(2, 1_000), (1_000, 6)])
-def test_full_outbox_takes_no_more(lines: int, size: int) -> None:
-    """Neither lines nor bytes have no end; there is room again when the server has something."""
+def test_full_outbox_accepts_no_more(lines: int, size: int) -> None:
+    """Lines and bytes are limited; there is space again after an acknowledgement."""
     outbox = Outbox(lines, size)
     outbox.enter(LOBBY)
     outbox.add(Say("one"))
@@ -128,7 +128,7 @@ def test_full_outbox_takes_no_more(lines: int, size: int) -> None:
 
 
 @pytest.mark.parametrize(("lines", "size"), [(2, 1_000), (1_000, 6)])
-def test_what_is_pasted_is_taken_whole_or_not_at_all(lines: int, size: int) -> None:
+def test_paste_is_accepted_as_a_whole_or_not_at_all(lines: int, size: int) -> None:
     """Half of it in the room would be worse than none."""
     outbox = Outbox(lines, size)
     with pytest.raises(FullError):
@@ -138,8 +138,8 @@ def test_what_is_pasted_is_taken_whole_or_not_at_all(lines: int, size: int) -> N
     assert typed(outbox) == ["one", "two"]
 
 
-def test_delay_is_that_of_the_last_answer_or_of_what_is_not_answered() -> None:
-    """A server that is slow shows at once, and no longer when it is quick again."""
+def test_delay_is_that_of_the_last_or_the_next_answer() -> None:
+    """A slow server shows at once, and no longer when it is fast again."""
     clock = FakeClock()
     outbox = Outbox(clock=clock)
     outbox.enter(LOBBY)
@@ -161,8 +161,8 @@ def test_delay_is_that_of_the_last_answer_or_of_what_is_not_answered() -> None:
     assert outbox.delay == 0
 
 
-def test_question_of_our_own_is_nobodys_line() -> None:
-    """It waits its turn, is not counted as unsent, and is not asked again after a loss."""
+def test_query_is_no_line_of_the_user() -> None:
+    """It waits its turn, is not counted as unsent, and is not sent again after a loss."""
     outbox = in_lobby(Say("one"))
     outbox.add_query(Who())
     assert outbox.pop_ready() == [Post(1, "one"), Who(), Ping("1")]
@@ -178,8 +178,8 @@ def test_question_of_our_own_is_nobodys_line() -> None:
 # ----------------------------------------------------------------------------------------------------------- commands
 
 
-def test_command_goes_alone() -> None:
-    """A ping behind it tells when it is carried out, and only then goes what follows."""
+def test_command_is_sent_alone() -> None:
+    """The ping after it shows when it is carried out; then the next lines follow."""
     outbox = in_lobby(Say("one"), Who(), Say("two"))
     assert outbox.pop_ready() == [Post(1, "one"), Who(), Ping("1")]
     assert outbox.current_command == Who()
@@ -189,8 +189,8 @@ def test_command_goes_alone() -> None:
     assert outbox.pop_ready() == [Post(2, "two")]
 
 
-def test_line_is_said_where_it_was_typed() -> None:
-    """After a /join in the new room, before it in the old one, however long the way takes."""
+def test_line_is_sent_to_the_room_in_which_it_was_typed() -> None:
+    """After a /join to the new room, before it to the old one."""
     outbox = in_lobby(Join(OPS), Say("in ops"))
     assert outbox.room == OPS
     assert outbox.pop_ready() == [Join(OPS), Ping("1")]
@@ -200,8 +200,8 @@ def test_line_is_said_where_it_was_typed() -> None:
     assert outbox.room == "Ops"
 
 
-def test_lines_for_a_room_that_nobody_lets_us_into_are_given_up() -> None:
-    """They would be said where they do not belong; what is typed later is for where we are."""
+def test_lines_for_a_room_that_cannot_be_entered_are_given_up() -> None:
+    """What is typed later is for the room in which we are."""
     outbox = in_lobby(Join(OPS), Say("secret"), Say("secret too"), Leave(), Say("hello"))
     outbox.pop_ready()
     assert outbox.complete("1") == ["secret", "secret too"]
@@ -211,8 +211,8 @@ def test_lines_for_a_room_that_nobody_lets_us_into_are_given_up() -> None:
     assert outbox.room == LOBBY
 
 
-def test_unsaid_line_is_said_in_its_room_after_a_loss() -> None:
-    """There and back again."""
+def test_unsent_line_is_sent_to_its_room_after_a_loss() -> None:
+    """With a /join there and back."""
     outbox = in_lobby(Say("in the lobby"), Join(OPS))
     outbox.pop_ready()
     outbox.enter(OPS)
@@ -227,7 +227,7 @@ def test_unsaid_line_is_said_in_its_room_after_a_loss() -> None:
     assert outbox.room == OPS
 
 
-def test_join_whose_answer_was_lost_is_not_made_twice() -> None:
+def test_join_whose_answer_was_lost_is_not_sent_twice() -> None:
     """The server has us there already."""
     outbox = in_lobby(Join(OPS), Say("in ops"))
     outbox.pop_ready()
@@ -235,8 +235,8 @@ def test_join_whose_answer_was_lost_is_not_made_twice() -> None:
     assert outbox.room == OPS
 
 
-def test_join_that_was_not_carried_out_is_made_again() -> None:
-    """And so is what else does no harm twice."""
+def test_repeatable_command_is_sent_again() -> None:
+    """Twice, it does no harm."""
     for command in (Join(OPS), Leave(), Name("eve"), Color("red")):
         outbox = in_lobby(command)
         outbox.pop_ready()
@@ -244,8 +244,8 @@ def test_join_that_was_not_carried_out_is_made_again() -> None:
         assert typed(outbox) != []
 
 
-def test_question_whose_answer_was_lost_is_given_up() -> None:
-    """A private message must not arrive twice; who asked is told."""
+def test_private_message_whose_answer_was_lost_is_given_up() -> None:
+    """It must not arrive twice; the user is told."""
     for command in (Msg("bob", "psst"), Who(), History()):
         outbox = in_lobby(command)
         outbox.pop_ready()
@@ -254,8 +254,8 @@ def test_question_whose_answer_was_lost_is_given_up() -> None:
         assert outbox.is_empty
 
 
-def test_new_session_goes_back_to_the_room() -> None:
-    """Without anything being typed."""
+def test_new_session_returns_to_the_room() -> None:
+    """Without a line being typed."""
     outbox = in_lobby(Join(OPS))
     outbox.pop_ready()
     outbox.enter(OPS)
@@ -269,8 +269,8 @@ def test_new_session_goes_back_to_the_room() -> None:
     assert outbox.room == LOBBY
 
 
-def test_refused_move_after_a_loss_leads_back_to_where_the_person_was() -> None:
-    """And not to where a new session happened to begin."""
+def test_refused_move_after_a_loss_returns_to_the_room_before() -> None:
+    """Not to the room in which the new session began."""
     outbox = in_lobby(Join(OPS))
     outbox.pop_ready()
     outbox.enter(OPS)
@@ -286,15 +286,15 @@ def test_refused_move_after_a_loss_leads_back_to_where_the_person_was() -> None:
 
 
 def test_server_may_move_us() -> None:
-    """Then that is where we are."""
+    """Then that room is the user's."""
     outbox = in_lobby()
     outbox.enter(OPS)
     assert outbox.pop_ready() == []
     assert outbox.room == OPS
 
 
-def test_end_is_asked_for_after_everything_else() -> None:
-    """And again after a loss; it is nothing that was typed."""
+def test_end_comes_after_everything_else() -> None:
+    """Again after a loss; it is no line of the user."""
     outbox = in_lobby(Say("one"))
     outbox.add_end()
     assert outbox.pop_ready() == [Post(1, "one"), Ping("1")]
@@ -378,8 +378,8 @@ STEPS = st.sampled_from(["say", "say", "join ops", "join dev", "join locked", "l
 
 
 @given(st.lists(STEPS | st.sampled_from(["cut", "forget"]), max_size=80))
-def test_every_line_is_said_once_in_its_room(steps: list[str]) -> None:
-    """Wherever the connection is cut, in the order in which they were typed."""
+def test_every_line_is_posted_once_in_its_room(steps: list[str]) -> None:
+    """Wherever the connection is lost, in the order in which they were typed."""
     wire = WireClient()
     texts = (f"text {number}" for number in itertools.count())
     for step in steps:

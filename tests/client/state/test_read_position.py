@@ -13,15 +13,15 @@ def line(seq: int, room: str = "lobby", time: int = 0) -> Said:
 
 
 def test_line_is_new_once() -> None:
-    """In each room for itself, however its name is written."""
+    """In each room for itself, in any spelling of its name."""
     seen = ReadPosition()
     assert [seen.advance(line(1)), seen.advance(line(1)), seen.advance(line(1, "Lobby"))] == [True, False, False]
     assert seen.advance(line(1, "ops"))
     assert seen.last("LOBBY") == 1
 
 
-def test_gap_counts_as_seen() -> None:
-    """What is no longer kept is not asked for."""
+def test_gap_counts_as_received() -> None:
+    """Its lines are not asked for."""
     seen = ReadPosition()
     seen.skip(Gap("lobby", 1, 7))
     seen.skip(Gap("lobby", 3, 4))
@@ -40,7 +40,7 @@ def test_gap_counts_as_seen() -> None:
     ],
 )
 def test_lines_that_follow_an_entry(have: int, resumed: bool, last: int, expected: int) -> None:
-    """They are what a client has yet to get."""
+    """They are those that were not received."""
     seen = ReadPosition()
     if have:
         seen.advance(line(have))
@@ -48,8 +48,8 @@ def test_lines_that_follow_an_entry(have: int, resumed: bool, last: int, expecte
     assert seen.last("lobby") == expected
 
 
-def test_rooms_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one that was not heard of for longest goes first."""
+def test_room_without_lines_for_longest_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit."""
     monkeypatch.setattr(seen, "ROOMS", 2)
     rooms = ReadPosition()
     for room in ("a", "b", "a", "c"):

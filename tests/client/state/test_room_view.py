@@ -12,8 +12,8 @@ def line(seq: int, room: str = "lobby", time: int = 0) -> Said:
     return Said(room, seq, time or seq, "bob", "red", "text")
 
 
-def test_people_are_counted() -> None:
-    """Those of this room, and as long as the server tells."""
+def test_members_are_counted() -> None:
+    """Those of this room, as long as the server says how many."""
     view = RoomView()
     view.enter(Entered("lobby", 0, PRESENCE_MEMBERS, "-"))
     events: list[Event] = [Left("lobby", 0, "bob", "red", "exit"), Joined("ops", 0, "bob", "red")]
@@ -23,8 +23,8 @@ def test_people_are_counted() -> None:
     assert view.people is None
 
 
-def test_room_that_is_passed_through_is_not_shown() -> None:
-    """Its lines are new still when the person comes to read them."""
+def test_room_on_the_way_is_not_shown() -> None:
+    """Its lines are still new when the user stays in it."""
     view = RoomView()
     view.enter(Entered("lobby", 1, 1, "-"))
     assert not view.begin(passing=True)
@@ -35,8 +35,8 @@ def test_room_that_is_passed_through_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize(("back", "expected"), [(False, Age.PAST), (True, Age.MISSED)])
-def test_line_is_as_old_as_the_person_sees_it(back: bool, expected: Age) -> None:
-    """What was said before we came, or while the connection was lost, is not new; and what is asked for again."""
+def test_age_of_a_line(back: bool, expected: Age) -> None:
+    """What was posted before the entry, or while the connection was lost, is not live."""
     view = RoomView()
     view.enter(Entered("lobby", 0, 1, "-"))
     view.enter(Entered("lobby", 1, 1, "-"), returning=back, resumed=back)
@@ -46,8 +46,8 @@ def test_line_is_as_old_as_the_person_sees_it(back: bool, expected: Age) -> None
     assert view.age(line(1), repeat=False) is None
 
 
-def test_lines_that_do_not_come() -> None:
-    """Only what should have come is missing: neither the past, nor what comes twice, nor another room's lines."""
+def test_missing_lines() -> None:
+    """Only those that should have come: not past or repeated ones, nor those of another room."""
     view = RoomView()
     view.enter(Entered("lobby", 7, 2, "-"))
     holes = []

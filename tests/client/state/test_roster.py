@@ -55,8 +55,8 @@ def rooms(noted: Roster) -> list[str]:
         ([joined("bob", "LOBBY")], "bob"),
     ],
 )
-def test_others_are_in_the_order_in_which_they_are_wanted(events: list[Event], expected: str) -> None:
-    """Who spoke last comes first; the silent follow by name; each is there once, and oneself is not."""
+def test_last_speaker_comes_first(events: list[Event], expected: str) -> None:
+    """Those who have not spoken follow by name; each is there once, and the user is not."""
     assert " ".join(names(roster_after(*events))) == expected
 
 
@@ -70,44 +70,44 @@ def test_others_are_in_the_order_in_which_they_are_wanted(events: list[Event], e
         Renamed("ops", 5, "alice", "red", "bob"),
     ],
 )
-def test_people_of_another_room_are_not_here(event: Event) -> None:
-    """What happens elsewhere tells nothing of this room."""
+def test_members_of_another_room_do_not_count(event: Event) -> None:
+    """Events of other rooms say nothing about this one."""
     assert names(roster_after(event)) == []
 
 
-def test_leaving_another_room_leaves_people_here() -> None:
-    """One may have heard of somebody in two rooms."""
+def test_leaving_another_room_changes_nothing_here() -> None:
+    """The same user may be known in two rooms."""
     assert names(roster_after(joined("bob"), Left("ops", 5, "bob", "red", "leave"))) == ["bob"]
 
 
 def test_new_name_has_the_place_of_the_old_one() -> None:
-    """Who spoke second to last still did after taking another name and colour."""
+    """With its new colour."""
     noted = roster_after(said("amy", 4), said("bob", 5), said("carol", 6), Renamed("lobby", 7, "bob", "teal", "zoe"))
 
     assert noted.others("me") == (Member("carol", "red"), Member("zoe", "teal"), Member("amy", "red"))
 
 
 def test_new_color_is_known() -> None:
-    """Names are completed in the colour that they have now."""
+    """Names are completed in their present colour."""
     noted = roster_after(said("bob", 5), joined("amy"), Renamed("lobby", 6, "bob", "teal", "bob"))
 
     assert noted.others("me") == (Member("bob", "teal"), Member("amy", "red"))
 
 
-def test_unknown_person_who_takes_another_name_is_here() -> None:
-    """Only who is in the room is renamed in it."""
+def test_unknown_user_who_is_renamed_is_a_member() -> None:
+    """Only members are renamed in a room."""
     assert names(roster_after(Renamed("lobby", 5, "bob", "red", "zoe"))) == ["zoe"]
 
 
-def test_other_room_has_other_people() -> None:
-    """Nobody of the lobby is offered in another room."""
+def test_other_room_has_other_members() -> None:
+    """No member of the lobby is offered in another room."""
     noted = roster_after(said("bob", 5))
     noted.enter("ops")
     assert names(noted) == []
 
 
-def test_who_spoke_in_another_room_is_silent_in_this_one() -> None:
-    """The order is that of one room."""
+def test_order_is_that_of_one_room() -> None:
+    """A speaker of another room has not spoken in this one."""
     noted = roster_after(said("bob", 5))
     noted.enter("ops")
     for event in (joined("bob", "ops"), joined("amy", "ops")):
@@ -116,15 +116,15 @@ def test_who_spoke_in_another_room_is_silent_in_this_one() -> None:
     assert names(noted) == ["amy", "bob"]
 
 
-def test_people_are_known_after_coming_back_to_the_same_room() -> None:
-    """A connection that is lost for a moment takes no names with it."""
+def test_members_are_known_after_entering_the_same_room_again() -> None:
+    """A lost connection drops no names."""
     noted = roster_after(said("bob", 5))
     noted.enter("Lobby")
     assert names(noted) == ["bob"]
 
 
-def test_of_too_many_people_who_spoke_least_recently_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The silent go before those who spoke."""
+def test_of_too_many_members_the_most_silent_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who have not spoken are dropped first."""
     monkeypatch.setattr(roster, "PEOPLE_MAX", 3)
     noted = roster_after(said("bob", 5), joined("amy"), said("carol", 6), said("dora", 7))
     assert names(noted) == ["dora", "carol", "bob"]
@@ -135,14 +135,14 @@ def test_of_too_many_people_who_spoke_least_recently_goes(monkeypatch: pytest.Mo
 
 
 def test_rooms_grow_while_an_answer_arrives() -> None:
-    """A room is known as soon as its row is."""
+    """A room is known as soon as its row has come."""
     noted = roster_after(RoomRow("ops", 2, "locked"), RoomRow("lobby", 3, "-"))
 
     assert noted.rooms() == (RoomRow("lobby", 3, "-"), RoomRow("ops", 2, "locked"))
 
 
 def test_complete_answer_replaces_the_one_before() -> None:
-    """A room that is gone is forgotten, in the order of the newer answer."""
+    """A room that is gone is dropped, and the order is the new one."""
     noted = roster_after(
         *(RoomRow(name, 1, "-") for name in ("lobby", "gone", "ops")),
         End("list"),
@@ -156,12 +156,12 @@ def test_complete_answer_replaces_the_one_before() -> None:
 
 
 def test_end_of_another_answer_changes_no_rooms() -> None:
-    """Only the end of a list is one."""
+    """Only the end of a list counts."""
     assert rooms(roster_after(RoomRow("ops", 1, "-"), End("who"))) == ["lobby", "ops"]
 
 
-def test_answer_that_was_cut_off_leaves_nothing_behind() -> None:
-    """After a lost connection the next answer starts anew."""
+def test_answer_that_was_cut_off_is_dropped() -> None:
+    """After a lost connection the next answer starts again."""
     noted = roster_after(RoomRow("gone", 1, "-"))
     noted.enter("lobby")
     for event in (RoomRow("lobby", 1, "-"), End("list")):
@@ -170,8 +170,8 @@ def test_answer_that_was_cut_off_leaves_nothing_behind() -> None:
     assert rooms(noted) == ["lobby"]
 
 
-def test_room_is_known_as_soon_as_one_is_in_it() -> None:
-    """Also if a list that was made before comes after."""
+def test_room_is_known_as_soon_as_it_is_entered() -> None:
+    """Also if an older list comes after."""
     noted = roster_after()
     noted.enter("ops")
     assert rooms(noted) == ["lobby", "ops"]
@@ -182,8 +182,8 @@ def test_room_is_known_as_soon_as_one_is_in_it() -> None:
     assert rooms(noted) == ["lobby", "ops"]
 
 
-def test_entering_a_known_room_forgets_nothing_of_it() -> None:
-    """The list says more of a room than that it is there."""
+def test_entering_a_known_room_keeps_its_row() -> None:
+    """The list says more about a room."""
     noted = roster_after(RoomRow("ops", 2, "locked"))
     noted.enter("OPS")
 
@@ -191,7 +191,7 @@ def test_entering_a_known_room_forgets_nothing_of_it() -> None:
 
 
 def test_rooms_beyond_the_limit_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that are known are still kept up to date."""
+    """Those that are known are still updated."""
     monkeypatch.setattr(roster, "ROOMS_MAX", 2)
     noted = roster_after(*(RoomRow(name, 1, "-") for name in ("lobby", "ops", "more")), RoomRow("ops", 5, "-"))
     assert noted.rooms() == (RoomRow("lobby", 1, "-"), RoomRow("ops", 5, "-"))
@@ -202,7 +202,7 @@ def test_rooms_beyond_the_limit_are_left_out(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_nothing_is_known_at_first() -> None:
-    """Before one is in a room there is none, whatever a server sends."""
+    """Before a room is entered there is none, whatever the server sends."""
     noted = Roster()
     noted.update(End("list"))
 

@@ -95,33 +95,33 @@ def mode(path: Path) -> int:
 # --------------------------------------------------------------------------------------------------------- remembering
 
 
-def test_nothing_is_remembered_yet(folder: Path) -> None:
-    """The first run starts with the defaults, makes nothing, and nobody is told."""
+def test_first_run_has_the_defaults(folder: Path) -> None:
+    """It creates no file, and shows no message."""
     file = SettingsFile(folder, pytest.fail)
     assert (file.load(), file.settings) == (Settings(), Settings())
     assert not folder.exists()
 
 
-def test_settings_are_there_again(folder: Path) -> None:
+def test_settings_are_stored_for_the_next_run(folder: Path) -> None:
     """What one run changed, the next one finds."""
     assert loaded(folder).change(lambda _: FULL) == FULL
     assert loaded(folder).settings == FULL
 
 
-def test_the_file_is_for_people_too(folder: Path) -> None:
+def test_file_is_readable_text(folder: Path) -> None:
     """A name is written in its own script."""
     loaded(folder).change(called("мила"))
     assert '"name": "мила"' in (folder / "settings.json").read_text(encoding="utf-8")
 
 
 def test_settings_are_for_their_owner_alone(folder: Path) -> None:
-    """Folder and files are, from the beginning."""
+    """Folder and files, from the beginning."""
     loaded(folder).change(called("bob"))
     assert mode(folder) == 0o700
     assert {path.name: mode(path) for path in folder.iterdir()} == {"settings.json": 0o600, "lock": 0o600}
 
 
-def test_a_file_that_others_may_read_is_narrowed(folder: Path) -> None:
+def test_file_that_others_can_read_is_restricted(folder: Path) -> None:
     """Reading it is enough."""
     path = write(folder, '{"name": "bob"}')
     path.chmod(0o644)
@@ -129,16 +129,16 @@ def test_a_file_that_others_may_read_is_narrowed(folder: Path) -> None:
     assert mode(path) == 0o600
 
 
-def test_what_a_newer_version_remembers_is_kept(folder: Path) -> None:
-    """A field that we do not know is written again as it was, even half a surrogate pair in it."""
+def test_fields_of_a_newer_version_stay(folder: Path) -> None:
+    """They are written again as they were, even half a surrogate pair."""
     write(folder, '{"sound": {"file": "\\ud83d", "loud": [1, null]}, "name": "bob"}')
     loaded(folder).change(called("carol"))
     assert read(folder)["sound"] == {"file": "\ud83d", "loud": [1, None]}
     assert loaded(folder).settings.name == "carol"
 
 
-def test_a_linked_file_stays_linked(folder: Path, tmp_path: Path) -> None:
-    """Who keeps their settings elsewhere finds them there, whether they are changed or broken."""
+def test_linked_file_stays_linked(folder: Path, tmp_path: Path) -> None:
+    """Its target is changed, or set aside if it is broken."""
     kept = write(tmp_path / "dotfiles", '{"name": "bob"}')
     folder.mkdir()
     (folder / "settings.json").symlink_to(kept)
@@ -152,8 +152,8 @@ def test_a_linked_file_stays_linked(folder: Path, tmp_path: Path) -> None:
     assert kept.with_name("settings.json.broken").read_text() == "{"
 
 
-def test_nothing_is_left_beside_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a change that is written leaves a file behind, nor one that is not."""
+def test_no_temporary_file_is_left(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither after a change that is written, nor after one that is not."""
     file = loaded(folder)
     file.change(called("bob"))
     monkeypatch.setattr(Path, "replace", refuse)
@@ -165,22 +165,22 @@ def test_nothing_is_left_beside_the_file(folder: Path, monkeypatch: pytest.Monke
 # ------------------------------------------------------------------------------------------------------ several fields
 
 
-def test_people_are_ignored_once() -> None:
-    """A name that means the same is the same."""
+def test_name_is_ignored_once() -> None:
+    """In any spelling."""
     settings = Settings().with_ignored("Bob").with_ignored("alice").with_ignored("bob")
     assert settings.ignored == ("Bob", "alice")
     assert settings.without_ignored("BOB").ignored == ("alice",)
     assert settings.without_ignored("carol") == settings
 
 
-def test_a_room_has_one_level() -> None:
-    """The latest counts, however the room is written, and stands last."""
+def test_room_has_one_level() -> None:
+    """The latest counts, in any spelling of the room, and comes last."""
     settings = Settings().with_level("Ops", "all").with_level("lobby", "off").with_level("ops", "off")
     assert list(settings.notify.items()) == [("lobby", "off"), ("ops", "off")]
 
 
-def test_no_more_people_can_be_ignored(folder: Path) -> None:
-    """One too many is refused with the limit, and nothing changes."""
+def test_too_many_ignored_names_are_refused(folder: Path) -> None:
+    """With the limit, and nothing changes."""
     file = loaded(folder)
     names = tuple(f"p{number}" for number in range(IGNORED_MAX))
     file.change(lambda settings: dataclasses.replace(settings, ignored=names))
@@ -189,8 +189,8 @@ def test_no_more_people_can_be_ignored(folder: Path) -> None:
     assert file.settings.ignored == loaded(folder).settings.ignored == names
 
 
-def test_the_first_rooms_are_forgotten(folder: Path) -> None:
-    """Of more than NOTIFY_MAX, the latest have their levels."""
+def test_oldest_levels_are_dropped_beyond_the_limit(folder: Path) -> None:
+    """The latest NOTIFY_MAX rooms have theirs."""
     file = loaded(folder)
     file.change(lambda settings: dataclasses.replace(settings, notify={f"r{n}": "off" for n in range(NOTIFY_MAX)}))
     file.change(lambda settings: settings.with_level("ops", "all"))
@@ -198,15 +198,15 @@ def test_the_first_rooms_are_forgotten(folder: Path) -> None:
     assert (rooms[0], rooms[-1], len(rooms)) == ("r1", "ops", NOTIFY_MAX)
 
 
-def test_a_room_whose_key_is_wider_than_its_name(folder: Path) -> None:
-    """It is remembered like any other."""
+def test_room_whose_folded_name_is_wider(folder: Path) -> None:
+    """It is stored like any other."""
     room = "ŉ" * 16
     loaded(folder).change(lambda settings: settings.with_level(room, "off"))
     assert loaded(folder).settings.notify == {fold_name(room): "off"}
 
 
-def test_a_bad_value_is_refused(folder: Path) -> None:
-    """It neither holds nor gets into the file, where it would spoil all the others."""
+def test_bad_value_is_refused(folder: Path) -> None:
+    """It does not get into the file, where it would break the others."""
     file = loaded(folder)
     file.change(called("bob"))
     with pytest.raises(SettingsError, match="name: Choose 1-20 letters"):
@@ -247,8 +247,8 @@ def test_a_bad_value_is_refused(folder: Path) -> None:
         ('{"notify": {"lob by": "all"}}', "notify: "),
     ],
 )
-def test_a_broken_file_is_kept_aside(folder: Path, content: str | bytes, why: str) -> None:
-    """It is not used, not lost, and said once, with the reason and both places."""
+def test_broken_file_is_set_aside(folder: Path, content: str | bytes, why: str) -> None:
+    """It is not used, not lost, and reported once, with the reason and both paths."""
     path = write(folder, content)
     before = path.read_bytes()
     told: list[str] = []
@@ -260,7 +260,7 @@ def test_a_broken_file_is_kept_aside(folder: Path, content: str | bytes, why: st
     assert (len(told), loaded(folder).settings) == (1, Settings(name="bob"))
 
 
-def test_no_broken_file_replaces_another(folder: Path) -> None:
+def test_broken_files_do_not_replace_each_other(folder: Path) -> None:
     """Each has a name of its own."""
     told: list[str] = []
     for content in ("1", "2", "3"):
@@ -271,8 +271,8 @@ def test_no_broken_file_replaces_another(folder: Path) -> None:
     assert all(f"{folder / name} " in text for name, text in zip(names, told, strict=True))
 
 
-def test_a_file_that_breaks_during_a_run(folder: Path) -> None:
-    """It is kept aside too, the person is told, and what this run knows is remembered."""
+def test_file_that_breaks_during_a_run(folder: Path) -> None:
+    """It is set aside and reported, and the settings of the run are stored."""
     told: list[str] = []
     file = loaded(folder, told)
     file.change(called("bob"))
@@ -282,8 +282,8 @@ def test_a_file_that_breaks_during_a_run(folder: Path) -> None:
     assert loaded(folder).settings == Settings(name="bob", ignored=("alice",))
 
 
-def test_a_file_that_breaks_before_a_change_that_is_refused(folder: Path) -> None:
-    """The person is told all the same, and of the change after that."""
+def test_file_that_breaks_before_a_refused_change(folder: Path) -> None:
+    """It is reported all the same."""
     told: list[str] = []
     file = loaded(folder, told)
     write(folder, "{")
@@ -292,8 +292,8 @@ def test_a_file_that_breaks_before_a_change_that_is_refused(folder: Path) -> Non
     assert ["settings.json.broken" in text for text in told] == [True]
 
 
-def test_nobody_waits_for_what_is_told(folder: Path) -> None:
-    """Another client may change the settings while this one shows what became of a broken file."""
+def test_message_is_shown_without_the_lock(folder: Path) -> None:
+    """Another client may change the settings meanwhile."""
     changed: list[Settings] = []
     file = SettingsFile(folder, lambda _: changed.append(loaded(folder).change(called("bob"))))
     write(folder, "{")
@@ -301,7 +301,7 @@ def test_nobody_waits_for_what_is_told(folder: Path) -> None:
     assert changed == [Settings(name="bob", ignored=("alice",))]
 
 
-def test_a_broken_file_that_cannot_be_put_aside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_file_that_cannot_be_set_aside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It stays as it is, whatever is changed later."""
     path = write(folder, "{")
     monkeypatch.setattr(Path, "rename", refuse)
@@ -317,8 +317,8 @@ def test_a_broken_file_that_cannot_be_put_aside(folder: Path, monkeypatch: pytes
 # ----------------------------------------------------------------------------------------- what cannot be read, written
 
 
-def test_a_file_that_may_not_be_read(folder: Path) -> None:
-    """It is said once, with the reason; changes hold for this run, and never overwrite it."""
+def test_unreadable_file(folder: Path) -> None:
+    """It is reported once; changes hold for this run, and never overwrite it."""
     path = write(folder, '{"name": "bob"}')
     told: list[str] = []
     file = SettingsFile(folder, told.append)
@@ -332,8 +332,8 @@ def test_a_file_that_may_not_be_read(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "loop"])
-def test_something_else_in_the_place_of_the_file(folder: Path, kind: str) -> None:
-    """Nobody waits for it, reads it for ever, or replaces it."""
+def test_no_regular_file_in_the_place_of_the_file(folder: Path, kind: str) -> None:
+    """It is not waited for, read for ever, or replaced."""
     folder.mkdir()
     path = folder / "settings.json"
     match kind:
@@ -353,8 +353,8 @@ def test_something_else_in_the_place_of_the_file(folder: Path, kind: str) -> Non
     assert file.settings.name == "bob"
 
 
-def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
-    """It is said, and the file stays."""
+def test_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    """It is reported, and stays."""
     path = tmp_path / "config"
     path.write_text("mine")
     told: list[str] = []
@@ -366,7 +366,7 @@ def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
 
 
 def test_changes_that_cannot_be_written(folder: Path, tmp_path: Path) -> None:
-    """They hold for this run, each says why it is not remembered, and all are written once that is possible."""
+    """They hold for this run, each with its reason, and all are written once that is possible."""
     folder.mkdir()
     (folder / "settings.json").symlink_to(tmp_path / "gone" / "settings.json")
     file = loaded(folder)
@@ -382,7 +382,7 @@ def test_changes_that_cannot_be_written(folder: Path, tmp_path: Path) -> None:
 
 
 def test_changes_while_nothing_can_be_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file that is there still does not take them back."""
+    """The old file does not undo them."""
     write(folder, '{"ignored": ["dave"]}')
     file = loaded(folder)
     monkeypatch.setattr(settings_module, "replace_private", refuse)
@@ -399,7 +399,7 @@ def test_changes_while_nothing_can_be_written(folder: Path, monkeypatch: pytest.
 
 
 def test_two_clients_change_different_things(folder: Path) -> None:
-    """Neither takes back what the other did."""
+    """Neither undoes what the other did."""
     one, other = loaded(folder), loaded(folder)
     one.change(called("bob"))
     other.change(lambda settings: settings.with_ignored("alice"))
@@ -426,7 +426,7 @@ for number in range(100):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no lock")
 def test_two_clients_at_the_same_moment(folder: Path) -> None:
-    """Nothing that one adds is lost to the other."""
+    """No change is lost."""
     pipe = subprocess.PIPE
     commands = [[sys.executable, "-c", IGNORING, str(folder), name] for name in "ab"]
     children = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) for command in commands]
@@ -447,8 +447,8 @@ def test_two_clients_at_the_same_moment(folder: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no lock")
-def test_a_change_waits_for_another_client(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It starts from what that one has written in the end."""
+def test_change_waits_for_another_client(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It starts from what the other has written."""
     file = loaded(folder)
     file.change(called("bob"))
 
@@ -463,8 +463,8 @@ def test_a_change_waits_for_another_client(folder: Path, monkeypatch: pytest.Mon
     assert loaded(folder).settings == Settings(name="carol", color="red")
 
 
-def test_another_client_that_stands_still(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its lock is waited for, but not for ever."""
+def test_change_does_not_wait_for_ever(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another client may be suspended while it holds the lock."""
     monkeypatch.setattr(folder_module, "LOCK_SECONDS", 0.02)
     file = loaded(folder)
     file.change(called("bob"))

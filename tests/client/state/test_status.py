@@ -17,17 +17,17 @@ from hubbub.client.state.status import Status
     ],
 )
 def test_status_line(status: Status, row: str) -> None:
-    """It is short, and says no more than there is to say."""
+    """It shows only what there is."""
     assert status.line() == row
 
 
 def test_status_line_counts_mentions() -> None:
-    """One is one."""
+    """In singular and plural."""
     status = Status("lobby", None, "connected", (), 0)
     assert [status.line(1), status.line(2)] == ["lobby · connected · 1 mention", "lobby · connected · 2 mentions"]
 
 
-def test_unsent_rows() -> None:
-    """The first ones, and how many there are besides."""
+def test_unsent_lines() -> None:
+    """The first ones, and the number of the others."""
     assert Status("lobby", None, "", ("a", "b"), 2).unsent_lines == ["… a", "… b"]
     assert Status("lobby", None, "", ("a", "b"), 9).unsent_lines == ["… a", "… b", "… and 7 more"]
