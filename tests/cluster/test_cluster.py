@@ -284,9 +284,12 @@ def test_a_message_to_who_reads_nothing_has_no_copy(pair: tuple[WireClient, Wire
     while len(answers) < 2_501:
         answers.append(alice.read_line())
     copies = sum(line.startswith("/msg") for line in answers)
-    told = bob.sync()
-    assert copies == sum(line.startswith("/msg") for line in told) < 2_500
-    assert sum(line.startswith("/error too-fast") for line in answers) == 2_501 - copies
+    # Under load a lease may be renewed late; then the server says so of messages that may have arrived.
+    unknown = sum(line.startswith("/error no-such-person") for line in answers)
+    arrived = sum(line.startswith("/msg") for line in bob.sync())
+    assert copies <= arrived <= copies + unknown, answers[-3:]
+    assert arrived < 2_500
+    assert sum(line.startswith("/error too-fast") for line in answers) == 2_501 - copies - unknown
 
 
 # ----------------------------------------------------------------------------------------- coming back elsewhere
