@@ -2,7 +2,7 @@
 
 import sys
 
-from hubbub.server.cli import main
+from hubbub.startup import load_main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(load_main("hubbub.server.cli")())

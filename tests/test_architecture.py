@@ -13,13 +13,14 @@ MAY_IMPORT = {
     "options": {"protocol"},
     "color": set(),
     "log": set(),
+    "startup": set(),
     "tls": set(),
     "server": {"protocol", "options", "log", "server", "tls"},
     "client": {"protocol", "options", "color", "log", "client", "tls"},
 }
 SCRIPTS = {
-    "chat_server.py": {"hubbub.server.cli"},
-    "chat_client.py": {"hubbub.client.cli"},
+    "chat_server.py": {"hubbub.startup"},
+    "chat_client.py": {"hubbub.startup"},
     "color.py": {"hubbub.color"},
     "protocol.py": {"hubbub.protocol"},
 }
