@@ -1,6 +1,7 @@
 """What the command lines of the server and the client share."""
 
 import argparse
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -10,6 +11,14 @@ from hubbub.protocol import LINE_BYTES, __version__, clean, clean_password
 DEFAULT_PORT = 4242
 BAD_OPTION = 2  # the exit code
 PASSWORD_VARIABLE = "CHAT_PASSWORD"  # noqa: S105  # the name of a variable
+
+
+def program_name(script: str, module: str) -> str:
+    """Return the name under which this process was started: `script`, `python3 -m module` or a console command."""
+    started = Path(sys.argv[0]).name
+    if started == "__main__.py":
+        return f"python3 -m {module}"
+    return started if started.startswith("hubbub") else script
 
 
 class OptionParser(argparse.ArgumentParser):

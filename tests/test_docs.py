@@ -100,7 +100,7 @@ def help_of(parse: Callable[[list[str]], object]) -> dict[str, str]:
     return {option: " ".join(text.split()) for option, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-SERVER_OPTIONS = help_of(lambda argv: server_options.parser().parse_args(argv))
+SERVER_OPTIONS = help_of(lambda argv: server_options.build_parser().parse_args(argv))
 CLIENT_OPTIONS = help_of(client_options.parse_options)
 
 

@@ -1,10 +1,11 @@
 """What the command lines of the server and the client share."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from hubbub.options import BAD_OPTION, OptionParser, PasswordError, find_password
+from hubbub.options import BAD_OPTION, OptionParser, PasswordError, find_password, program_name
 from hubbub.protocol import __version__
 
 
@@ -39,3 +40,18 @@ def test_bad_option_is_one_line(option: str, capsys: pytest.CaptureFixture[str])
     error = capsys.readouterr().err
     assert ended.value.code == BAD_OPTION
     assert error == f"program: unrecognized arguments: {option.replace(chr(27), '')}; see program --help\n"
+
+
+@pytest.mark.parametrize(
+    ("started", "name"),
+    [
+        ("/src/chat_server.py", "chat_server.py"),
+        ("/src/hubbub/server/__main__.py", "python3 -m hubbub.server"),
+        ("/usr/local/bin/hubbub-server", "hubbub-server"),
+        ("", "chat_server.py"),
+    ],
+)
+def test_the_name_in_errors_is_the_one_that_was_typed(monkeypatch: pytest.MonkeyPatch, started: str, name: str) -> None:
+    """A console command does not call itself a script."""
+    monkeypatch.setattr(sys, "argv", [started])
+    assert program_name("chat_server.py", "hubbub.server") == name

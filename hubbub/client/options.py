@@ -11,10 +11,10 @@ from hubbub.client.network.tls_trust import parse_fingerprint
 from hubbub.client.prompts import choose_color
 from hubbub.client.state.backlog import parse_since
 from hubbub.client.state.private_files import config_folder, state_folder
-from hubbub.options import DEFAULT_PORT, OptionParser
+from hubbub.options import DEFAULT_PORT, OptionParser, program_name
 from hubbub.protocol import ProtocolError, check_room
 
-PROGRAM = "chat_client.py"
+PROGRAM = program_name("chat_client.py", "hubbub")
 TIMEOUT_SECONDS = 60.0  # to notice that a server is gone, and to reconnect to one that restarts
 
 T = TypeVar("T")

@@ -1,1 +1,1 @@
-"""What only the server needs."""
+"""The chat server: sessions, commands, rooms, delivery, and the journal."""

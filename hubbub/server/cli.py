@@ -1,4 +1,4 @@
-"""The server's command: it builds the server from its options, and runs it until SIGINT or SIGTERM."""
+"""The entry point of the server: it builds a ChatServer from the options and runs it until SIGINT or SIGTERM."""
 
 import contextlib
 import errno
@@ -17,30 +17,30 @@ from hubbub.options import PasswordError
 from hubbub.server.access.passwords import load_password, prompt_and_hash
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.network.certificate import Certificate, CertificateError
-from hubbub.server.options import limits_of, open_backend, open_certificate, parser
+from hubbub.server.options import PROGRAM, build_parser, limits_of, open_backend, open_certificate
 from hubbub.server.server import ChatServer
 
-SESSION_STACK_BYTES = 262_144  # of a client's thread; address space, of which an idle one touches some 10 KB
-# After so long, each thread that waits for the interpreter's lock asks the one that has it to give way: soon, so that
-# what is sent waits little for those who compute; but when 10,000 left at the same moment, Python's own 5 ms were 2
-# million wake-ups a second, and took minutes.
+SESSION_STACK_BYTES = 262_144  # of a client's thread; address space, of which an idle one uses some 10 KB
+# The switch interval of Python's lock. A short one keeps the delivery thread from waiting for sessions that compute.
+# But each waiting thread wakes up once per interval: with 10,000 clients leaving at once, Python's default of 5 ms
+# meant 2 million wake-ups a second, and took minutes. So the interval grows with the number of clients.
 SWITCH_SECONDS = 0.001
 SWITCH_SECONDS_PER_CLIENT = 0.00002
 SPARE_DESCRIPTORS = 64  # for the log, the journal, the listener and what the libraries open
-FREE_PORT = 1_024  # from here on anybody may listen
+FREE_PORT = 1_024  # lower ports need privileges
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
-RELOAD_SIGNALS = {signal.SIGHUP}  # of the certificate; without one, it is as with any program
+RELOAD_SIGNALS = {signal.SIGHUP}  # of the certificate; without one, the signal has its default effect
 
 
 def raise_descriptor_limit(clients: int) -> str:
-    """Raise this process's limit of descriptors as far as may be. Return a warning if `clients` do not fit."""
+    """Raise the limit of open files for `clients`. Return a warning if they do not fit; else an empty text."""
     import resource  # POSIX only, as the server is
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = clients + SPARE_DESCRIPTORS
     if soft < wanted:
         soft = min(wanted, hard) if hard != resource.RLIM_INFINITY else wanted
-        with contextlib.suppress(ValueError, OSError):  # macOS has a further limit; what counts is read back
+        with contextlib.suppress(ValueError, OSError):  # macOS has a lower limit of its own; the result is read back
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if soft >= wanted:
@@ -53,10 +53,10 @@ def raise_descriptor_limit(clients: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server until SIGINT or SIGTERM. Return the exit code: 0, 1 after a bug, 2 when it cannot start."""
-    options = parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     if options.hash_password:
         return print_hash()
-    # Blocked in every thread that is started from here on, and taken by sigwait: no handler runs at a bad moment.
+    # Blocked in every thread started from here on, and received by sigwait: no handler interrupts anything.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         configure_log(options.log_file)
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             signal.pthread_sigmask(signal.SIG_BLOCK, RELOAD_SIGNALS)
         password = load_password(options.password_file, os.environ)
     except (LogFileError, CertificateError, PasswordError) as error:
-        return _complain(str(error))
+        return _fail(str(error))
     try:
         server = ChatServer(
             options.host,
@@ -76,25 +76,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             certificate=certificate,
             operators=options.operators,
             password=password,
-            on_crowd=share_interpreter,
+            on_client_count=set_switch_interval,
         )
     except JournalError as error:
-        return _complain(str(error))
+        return _fail(str(error))
     except OSError as error:
-        return _complain(f"cannot listen on {options.host}:{options.port}: {_way_out(error)}")
+        return _fail(f"cannot listen on {options.host}:{options.port}: {_advise(error)}")
     warnings = (
         server.warning,
         raise_descriptor_limit(options.max_clients),
         password.warning if password else "",
-        exposure(server.address[0], encrypted=certificate is not None, guarded=password is not None),
+        exposure_warning(server.address[0], encrypted=certificate is not None, has_password=password is not None),
     )
     for warning in filter(None, warnings):
-        _warn(warning)
+        _print_warning(warning)
     return _serve_until_signal(server, certificate)
 
 
-def _way_out(error: OSError) -> str:
-    """Return why one cannot listen, in the system's own words, and what to do."""
+def _advise(error: OSError) -> str:
+    """Return why the server cannot listen, in the system's words, and what to do."""
     if isinstance(error, socket.gaierror) or error.errno is None:
         return f"{error.strerror or error}; choose another with --host"
     match error.errno:
@@ -104,44 +104,49 @@ def _way_out(error: OSError) -> str:
             advice = f"choose one of {FREE_PORT} or more with --port"
         case _:
             advice = "choose another with --host"
-    return f"{os.strerror(error.errno)}; {advice}"  # `strerror` has Python's own words as well
+    return f"{os.strerror(error.errno)}; {advice}"  # `error.strerror` has Python's additions
 
 
-def share_interpreter(clients: int) -> None:
-    """Have the threads of so many clients share Python's lock well. Any thread."""
+def set_switch_interval(clients: int) -> None:
+    """Set how often the threads of so many clients hand Python's lock over. Any thread."""
     sys.setswitchinterval(max(SWITCH_SECONDS, clients * SWITCH_SECONDS_PER_CLIENT))
 
 
 def print_hash() -> int:
-    """Print what to put into the file of `--password-file`; return the exit code."""
+    """Ask for a password and print its hash for `--password-file`; return the exit code."""
     try:
         print(prompt_and_hash())
     except PasswordError as error:
-        return _complain(str(error))
+        return _fail(str(error))
     except (EOFError, KeyboardInterrupt):
-        return _complain("no password was given")
+        return _fail("no password entered; try again")
     return 0
 
 
-def exposure(host: str, *, encrypted: bool, guarded: bool) -> str:
-    """Return what it means that the server listens on the address `host`; empty where only this machine reaches it."""
+def exposure_warning(host: str, *, encrypted: bool, has_password: bool) -> str:
+    """Return a warning about what a server on the address `host` lacks; empty if nothing, or if `host` is local."""
     if ipaddress.ip_address(host).is_loopback:
         return ""
-    means = []
-    if not guarded:
-        means.append("anybody who reaches this port may come in (--password-file)")
-    if not encrypted:
-        means.append("what is said crosses the network in the clear (--tls-self-signed, --tls-cert)")
-    return "; ".join(means)
+    lacks = [  # each with its consequence and its remedy
+        *([] if has_password else [("no password", "join", "--password-file")]),
+        *([] if encrypted else [("no encryption", "read along", "--tls-self-signed")]),
+    ]
+    if not lacks:
+        return ""
+    names, consequences, options = zip(*lacks, strict=True)
+    return (
+        f"Warning: {', '.join(names)}: anyone on this network can {' and '.join(consequences)}"
+        f" (add {' and '.join(options)})"
+    )
 
 
-def _warn(text: str) -> None:
+def _print_warning(text: str) -> None:
     logger.warning("{}", text)
-    _complain(text)
+    _fail(text)
 
 
-def _complain(text: str) -> int:
-    print(f"chat_server: {text}", file=sys.stderr)
+def _fail(text: str) -> int:
+    print(f"{PROGRAM}: {text}", file=sys.stderr)
     return 2
 
 
@@ -154,14 +159,14 @@ def _serve_until_signal(server: ChatServer, certificate: Certificate | None) -> 
             logger.info("stopping on {}", signal.Signals(number).name)
     except JournalError as error:
         server.stop()
-        return _complain(str(error))
+        return _fail(str(error))
     logger.info("stopped")
     return 1 if server.failed.is_set() else 0
 
 
 def _announce(server: ChatServer, certificate: Certificate | None) -> None:
-    if names := ", ".join(server.unclaimed):
-        _warn(f"nobody owns the name of {names} yet; whoever is first to come under it, with our client, keeps order")
+    if names := server.unowned_operators:
+        _print_warning(unowned_warning(names))
     host, port = server.address
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     logger.info("listening on {}", shown)
@@ -171,10 +176,17 @@ def _announce(server: ChatServer, certificate: Certificate | None) -> None:
         print(f"certificate SHA-256 {certificate.fingerprint}", flush=True)
 
 
+def unowned_warning(names: Sequence[str]) -> str:
+    """Return a warning about operators whose names nobody owns yet."""
+    if len(names) == 1:
+        return f"Operator {names[0]} has not signed in yet: the first to use this name becomes operator"
+    return f"Operators {', '.join(names)} have not signed in yet: the first to use these names becomes operator"
+
+
 def _wait_for_stop(certificate: Certificate | None) -> int:
-    """Return the signal that ends it; others, until then, have the certificate read again."""
-    awaited = STOP_SIGNALS | RELOAD_SIGNALS if certificate else STOP_SIGNALS
-    while (number := signal.sigwait(awaited)) not in STOP_SIGNALS:
+    """Wait for a signal to stop, and return it; reload the certificate at each signal to do so."""
+    signals = STOP_SIGNALS | RELOAD_SIGNALS if certificate else STOP_SIGNALS
+    while (number := signal.sigwait(signals)) not in STOP_SIGNALS:
         if certificate:
             certificate.reload()
     return number

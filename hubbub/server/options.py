@@ -1,11 +1,11 @@
-"""The command line of the server: what it takes, and what that asks for."""
+"""The command line of the server, and what is built from its options: limits, certificate and backend."""
 
 import argparse
 import contextlib
 import re
 from pathlib import Path
 
-from hubbub.options import DEFAULT_PORT, OptionParser
+from hubbub.options import DEFAULT_PORT, OptionParser, program_name
 from hubbub.protocol import ProtocolError, check_name
 from hubbub.server.access.limits import (
     BURST,
@@ -23,115 +23,112 @@ from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.network.certificate import Certificate, CertificateError, load_or_create_self_signed
 
-HOST = "127.0.0.1"  # nobody else's machine, until its owner says so
+PROGRAM = program_name("chat_server.py", "hubbub.server")
+HOST = "127.0.0.1"  # this machine alone, unless the administrator opens it
 JOURNAL = "chat_journal.db"  # beside the log
 NO_JOURNAL = "none"
 CLUSTER_NAME = "chat"
 CERTIFICATE = "chat_tls.pem"  # beside the journal
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    options = OptionParser("chat_server.py", "Start a chat room.")
-    for add in (_add_place, _add_limits, _add_keeping, _add_access):
+    options = OptionParser(PROGRAM, "Start a chat server.")
+    for add in (_add_address, _add_limits, _add_storage, _add_access):
         add(options)
     return options
 
 
-def _add_place(options: argparse.ArgumentParser) -> None:
-    # Where it listens, and logs.
+def _add_address(options: argparse.ArgumentParser) -> None:
     options.add_argument("--host", default=HOST, help=f"address to listen on ({HOST}; 0.0.0.0 opens it to the network)")
     options.add_argument(
         "--port", type=_port, default=DEFAULT_PORT, help=f"port to listen on ({DEFAULT_PORT}; 0 picks a free one)"
     )
     options.add_argument(
-        "--reuse-port", action="store_true", help="share the port with other servers on this machine, one for each core"
+        "--reuse-port", action="store_true", help="share the port with other servers on this machine, one per core"
     )
-    options.add_argument("--log-file", type=Path, default=Path("chat_server.log"), help="the log (chat_server.log)")
+    options.add_argument(
+        "--log-file", type=Path, default=Path("chat_server.log"), help="the log file (chat_server.log)"
+    )
 
 
 def _add_limits(options: argparse.ArgumentParser) -> None:
-    # What clients may do.
     options.add_argument(
-        "--max-clients", type=_at_least_one, default=MAX_CLIENTS, help=f"how many may be connected ({MAX_CLIENTS})"
+        "--max-clients", type=_at_least_one, default=MAX_CLIENTS, help=f"number of connections ({MAX_CLIENTS})"
     )
     options.add_argument(
         "--max-per-address",
         type=_at_least_one,
         default=MAX_CLIENTS_PER_ADDRESS,
-        help=f"how many of them from one address, but this machine ({MAX_CLIENTS_PER_ADDRESS})",
+        help=f"number of connections from one address other than this machine ({MAX_CLIENTS_PER_ADDRESS})",
     )
     options.add_argument(
         "--max-unnamed",
         type=_at_least_one,
         default=MAX_UNNAMED,
-        help=f"how many of them may not have said yet who they are ({MAX_UNNAMED})",
+        help=f"number of connections without a name ({MAX_UNNAMED})",
     )
-    options.add_argument(
-        "--max-rooms", type=_at_least_one, default=MAX_ROOMS, help=f"how many rooms there may be ({MAX_ROOMS})"
-    )
+    options.add_argument("--max-rooms", type=_at_least_one, default=MAX_ROOMS, help=f"number of rooms ({MAX_ROOMS})")
     options.add_argument(
         "--rate",
         type=_rate,
         default=RATE,
-        help=f"lines a second before a client is slowed down ({RATE:g}; 0: no limit)",
+        help=f"lines per second before a client is slowed down ({RATE:g}; 0: no limit)",
     )
-    options.add_argument("--burst", type=_at_least_one, default=BURST, help=f"lines in one go before that ({BURST})")
+    options.add_argument("--burst", type=_at_least_one, default=BURST, help=f"lines at once before that ({BURST})")
     options.add_argument(
         "--grace",
         type=_seconds,
         default=GRACE_SECONDS,
-        help=f"seconds that a lost connection keeps its name ({GRACE_SECONDS:g})",
+        help=f"seconds to hold the name of a lost connection ({GRACE_SECONDS:g})",
     )
 
 
-def _add_keeping(options: argparse.ArgumentParser) -> None:
-    # Where what is said is kept, and for how long.
+def _add_storage(options: argparse.ArgumentParser) -> None:
     options.add_argument(
-        "--journal", metavar="FILE", help=f"where to keep what is said ({JOURNAL} beside the log; {NO_JOURNAL}: memory)"
+        "--journal", metavar="FILE", help=f"where to store messages ({JOURNAL} beside the log; {NO_JOURNAL}: memory)"
     )
     options.add_argument(
         "--cluster",
         metavar="URL",
-        help="be one chat with all servers that have this Redis, as redis://HOST:PORT/0 (a chat of its own)",
+        help="be one chat with all servers on this Redis: redis://HOST:PORT/0 (single server)",
     )
     options.add_argument(
         "--cluster-name",
         type=_cluster_name,
         default=CLUSTER_NAME,
         metavar="NAME",
-        help=f"which of the chats in that Redis ({CLUSTER_NAME})",
+        help=f"name of the chat in that Redis ({CLUSTER_NAME})",
     )
-    options.add_argument("--fsync", action="store_true", help="what was seen survives a power cut, too (slower)")
+    options.add_argument("--fsync", action="store_true", help="flush to disk: messages survive a power cut (slower)")
+    options.add_argument("--keep-days", type=_positive, default=KEEP_DAYS, help=f"days to store messages ({KEEP_DAYS})")
     options.add_argument(
-        "--keep-days", type=_positive, default=KEEP_DAYS, help=f"days that the past is kept ({KEEP_DAYS})"
-    )
-    options.add_argument(
-        "--keep-lines", type=_at_least_one, default=KEEP_LINES, help=f"lines of a room that are kept ({KEEP_LINES})"
+        "--keep-lines", type=_at_least_one, default=KEEP_LINES, help=f"lines to store of each room ({KEEP_LINES})"
     )
 
 
 def _add_access(options: argparse.ArgumentParser) -> None:
-    # Who comes in, who keeps order, and who may listen on the way.
     options.add_argument(
         "--operators",
         type=_names,
         default=(),
         metavar="NAME,…",
-        help="who keeps order: may /kick, /ban and /mute, under a name proven to be theirs (nobody)",
+        help="names that may /kick, /ban and /mute once their owners have signed in (none)",
     )
-    options.add_argument("--tls-cert", type=Path, metavar="FILE", help="speak TLS with this certificate, in PEM")
-    options.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, in PEM (in the certificate's file)")
+    options.add_argument("--tls-cert", type=Path, metavar="FILE", help="use TLS with this certificate, in PEM")
+    options.add_argument(
+        "--tls-key", type=Path, metavar="FILE", help="its key, in PEM (in the file of the certificate)"
+    )
     options.add_argument(
         "--tls-self-signed",
         action="store_true",
-        help=f"speak TLS with a certificate of its own, made the first time ({CERTIFICATE} beside the journal)",
+        help=f"use TLS with a self-signed certificate, created the first time ({CERTIFICATE} beside the journal)",
     )
     options.add_argument(
-        "--password-file", type=Path, metavar="FILE", help="only who has the password in FILE comes in (CHAT_PASSWORD)"
+        "--password-file", type=Path, metavar="FILE", help="require the password in FILE (CHAT_PASSWORD)"
     )
     options.add_argument(
-        "--hash-password", action="store_true", help="ask for a password, print what to put into that file, and end"
+        "--hash-password", action="store_true", help="ask for a password, print its hash for that file, and exit"
     )
 
 
@@ -157,11 +154,11 @@ def _names(text: str) -> tuple[str, ...]:
     try:
         return tuple(check_name(name) for name in text.split(","))
     except ProtocolError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} are not names with commas between: {error.text}") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of names with commas between: {error.text}") from None
 
 
 def _rate(text: str) -> float:
-    return _number(text, 0, 1e6, "lines a second")
+    return _number(text, 0, 1e6, "lines per second")
 
 
 def _positive(text: str) -> float:
@@ -180,7 +177,7 @@ def _number(text: str, least: float, most: float, unit: str) -> float:
 
 
 def journal_path(options: argparse.Namespace) -> Path:
-    """Return where the journal is, or would be if there were one."""
+    """Return the path of the journal, also if there is none."""
     given = options.journal and options.journal != NO_JOURNAL
     return Path(options.journal) if given else options.log_file.with_name(JOURNAL)
 
@@ -189,17 +186,17 @@ def open_certificate(options: argparse.Namespace) -> Certificate | None:
     """Return the certificate that the options ask for, None without TLS. Raises CertificateError."""
     if options.tls_self_signed:
         if options.tls_cert or options.tls_key:
-            raise CertificateError("--tls-self-signed makes a certificate; give it, or --tls-cert, not both")
+            raise CertificateError("--tls-self-signed creates a certificate; use it or --tls-cert, not both")
         return load_or_create_self_signed(journal_path(options).with_name(CERTIFICATE), options.host)
     if options.tls_cert:
         return Certificate(options.tls_cert, options.tls_key or options.tls_cert)
     if options.tls_key:
-        raise CertificateError("--tls-key is the key of a certificate; give that with --tls-cert")
+        raise CertificateError("--tls-key needs the certificate, too; add --tls-cert")
     return None
 
 
 def open_backend(options: argparse.Namespace) -> Backend:
-    """Return in whose backend the server is to run. Raises JournalError."""
+    """Return the backend that the options ask for. Raises JournalError."""
     if options.cluster:
         return _open_cluster(options)
     if options.journal == NO_JOURNAL:
@@ -212,7 +209,7 @@ def open_backend(options: argparse.Namespace) -> Backend:
 
 def _open_cluster(options: argparse.Namespace) -> Backend:
     if options.journal:
-        raise JournalError("--cluster keeps what is said in Redis; give that, or --journal, not both")
+        raise JournalError("--cluster stores messages in Redis; use it or --journal, not both")
     try:
         from hubbub.server.cluster.node import ClusterBackend  # which needs a library that a server alone does not
     except ImportError as error:

@@ -1,7 +1,6 @@
-"""The chat server: `python3 chat_server.py`, and every other machine joins with chat_client.py or nc.
+"""The chat server: it listens, accepts connections, and stops.
 
-main -> ChatServer.start -> _accept_loop -> _welcome -> a thread with a server.session.Session for each client
-     -> waits for SIGINT or SIGTERM -> ChatServer.stop
+ChatServer.start -> _accept_loop -> _admit -> a thread with a Session for each client -> ChatServer.stop
 """
 
 import contextlib
@@ -31,9 +30,9 @@ from hubbub.server.options import HOST
 from hubbub.server.session import Session
 
 BACKLOG = 1_024  # connections that wait for accept
-STOP_SECONDS = 3.0  # for everybody to be told and everything to be sent
-ACCEPT_PAUSE_SECONDS = 0.5  # when the system has no descriptor or thread left
-SHORT = "the server's machine has no room for more people just now; try again in a minute"
+STOP_SECONDS = 3.0  # for the /bye of each client and everything pending
+ACCEPT_PAUSE_SECONDS = 0.5  # while the system has no descriptor or thread left
+OUT_OF_RESOURCES = "the server cannot accept more connections; try again in a minute"
 
 
 class ChatServer:
@@ -50,22 +49,22 @@ class ChatServer:
         password: ServerPassword | None = None,
         operators: Sequence[str] = (),
         reuse_port: bool = False,
-        on_crowd: Callable[[int], None] = lambda _: None,
+        on_client_count: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Take the address; port 0 picks a free one. Raises OSError when it cannot be had, and what `backend` raises.
+        """Bind the address; port 0 picks a free one. Raises OSError if that fails, and what `backend` raises.
 
-        What is said is kept by what `backend` returns, which is asked only when the address is had, and which `stop`
-        leaves; in memory if none is given. With `reuse_port` other processes may listen there, too. With a
-        `certificate` one speaks TLS, with a `password` only who has it comes in. `operators` are the names of those who
-        keep order, if they prove them. `on_crowd` is called with the number of clients when it has changed; any thread.
+        `backend` is called after the address is bound; its default stores messages in memory. `stop` stops the backend.
+        With `reuse_port` other processes may listen on the port, too. With a `certificate` the server speaks TLS; with
+        a `password` clients need it. `operators` are the names of the operators. `on_client_count` is called with the
+        number of clients whenever that has changed, by any thread.
         """
-        self._on_crowd = on_crowd
+        self._on_client_count = on_client_count
         self._certificate = certificate
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         self._listener = socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=reuse_port)
         self._listener.setblocking(False)
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
-        self.failed = threading.Event()  # the server stopped by itself, of a bug
+        self.failed = threading.Event()  # a bug stopped the server
         self._stopping = threading.Event()
         self._stop_read, self._stop_write = socket.socketpair()
         try:
@@ -73,7 +72,7 @@ class ChatServer:
         except BaseException:
             self._close_sockets()
             raise
-        self.warning = self._backend.warning  # what whoever starts the server should know; empty for nothing
+        self.warning = self._backend.warning  # for the administrator; empty if there is none
         self._context = build_context(
             self._backend,
             limits or Limits(),
@@ -85,7 +84,7 @@ class ChatServer:
         )
         self._lock = threading.Lock()  # guards the table of sessions
         self._sessions: dict[Session, threading.Thread] = {}
-        self._short = False  # of what it takes to let somebody in, and the log says so; the acceptor's own
+        self._out_of_resources = False  # and the log says so; for the acceptor thread only
         self._acceptor = threading.Thread(target=self._accept_loop, name="acceptor")  # joined by stop
 
     def __enter__(self) -> Self:
@@ -98,10 +97,7 @@ class ChatServer:
         self.stop()
 
     def start(self) -> None:
-        """Serve from here on.
-
-        Raises JournalError, before anything is started, if who was here or whose the names are cannot be read.
-        """
+        """Start to serve. Raises JournalError, before anything is started, if the journal cannot be read."""
         self._context.moderation.load()
         self._context.ownership.load()
         self._context.room_keys.load()
@@ -111,7 +107,7 @@ class ChatServer:
         self._acceptor.start()
 
     def stop(self) -> None:
-        """Stop accepting, say /bye, send what is kept, close, and join every thread, within 5 s. Idempotent."""
+        """Stop accepting, send /bye and what is stored, close, and join every thread, within 5 s. Idempotent."""
         deadline = time.monotonic() + STOP_SECONDS
         if not self._stopping.is_set():
             self._stopping.set()
@@ -137,12 +133,12 @@ class ChatServer:
             sock.close()
 
     @property
-    def unclaimed(self) -> list[str]:
-        """The operators whose names are nobody's: whoever proves a secret under one first is that operator."""
+    def unowned_operators(self) -> list[str]:
+        """The operators whose names have no owner: the first to use such a name becomes that operator."""
         return [name for name in self._context.moderation.operators if not self._context.ownership.is_owned(name)]
 
     def _fail(self) -> None:
-        """Have the main thread stop a server whose delivery died."""
+        """Make the main thread stop the server, after the delivery thread has died."""
         self.failed.set()
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -157,60 +153,60 @@ class ChatServer:
                 self._accept_waiting()
 
     def _accept_waiting(self) -> None:
-        """Take every connection that waits."""
+        """Accept every connection that waits."""
         while not self._stopping.is_set():
             try:
                 connection, address = self._listener.accept()
             except BlockingIOError:
                 return
             except ConnectionAbortedError:
-                continue  # it ended while it waited
+                continue  # the client closed it
             except OSError as error:
-                self._wait_out(error)
+                self._pause_accepting(error)
                 return
-            self._welcome(connection, address[0])
+            self._admit(connection, address[0])
 
-    def _welcome(self, connection: socket.socket, address: str) -> None:
-        """Let a client in, or tell him why not."""
+    def _admit(self, connection: socket.socket, address: str) -> None:
+        """Start a session for a connection, or refuse it."""
         try:
-            self._let_in(connection, self._context.connection_limiter.admit_connection(address))
+            self._start_session(connection, self._context.connection_limiter.admit_connection(address))
         except ProtocolError as error:
             self._refuse(connection, address, error)
-        except (RuntimeError, MemoryError) as error:  # no thread is to be had
-            self._refuse(connection, address, ProtocolError("server-full", SHORT))
-            self._wait_out(error)
+        except (RuntimeError, MemoryError) as error:  # no thread or memory is left
+            self._refuse(connection, address, ProtocolError("server-full", OUT_OF_RESOURCES))
+            self._pause_accepting(error)
         except OSError:
-            connection.close()  # it is gone already
+            connection.close()  # the client has closed it
         else:
-            self._note_recovery()
+            self._log_recovery()
 
-    def _let_in(self, connection: socket.socket, admission: Admission) -> None:
-        """Give a client a session on a thread of his own, or take his admission back and raise."""
+    def _start_session(self, connection: socket.socket, admission: Admission) -> None:
+        """Start a session on its own thread; if that fails, release the admission and raise."""
         try:
-            self._start(Session(self._transport(connection), self._context, admission), admission)
+            self._start_thread(Session(self._transport(connection), self._context, admission), admission)
         except (OSError, RuntimeError, MemoryError):
             self._context.connection_limiter.release(admission)
             raise
 
-    def _start(self, session: Session, admission: Admission) -> None:
-        # A daemon, so that a bug in a session can never keep the process from ending; stop joins it all the same.
+    def _start_thread(self, session: Session, admission: Admission) -> None:
+        # A daemon, so that no bug in a session keeps the process from ending; stop joins it all the same.
         thread = threading.Thread(target=self._serve, args=(session, admission), name="session", daemon=True)
         with self._lock:
             self._sessions[session] = thread
-            people = len(self._sessions)
-        self._on_crowd(people)
+            count = len(self._sessions)
+        self._on_client_count(count)
         try:
             thread.start()
         except (RuntimeError, MemoryError):
-            self._forget(session)
+            self._remove(session)
             raise
 
     def _refuse(self, connection: socket.socket, address: str, error: ProtocolError) -> None:
-        """Say why, as far as that can be done at once, and close."""
+        """Send the reason, if that is possible without waiting, and close."""
         if (more := self._context.log_throttle.allow(error.code)) is not None:
             logger.warning("refused {}: {}{}", address, error.code, more)
         with contextlib.suppress(OSError), connection:
-            if self._certificate:  # there is no telling without a handshake, and nobody here who could wait for one
+            if self._certificate:  # a reason needs a handshake first, and the acceptor cannot wait for one
                 return
             connection.setblocking(False)
             connection.send(Error(error.code, error.text).encode() + Bye(error.text).encode())
@@ -218,31 +214,31 @@ class ChatServer:
     def _transport(self, connection: socket.socket) -> SocketTransport:
         return self._certificate.wrap_connection(connection) if self._certificate else SocketTransport(connection)
 
-    def _wait_out(self, error: OSError | RuntimeError | MemoryError) -> None:
-        """Wait a moment when the system has no descriptor, thread or memory left; those inside go on."""
-        if (more := self._context.log_throttle.allow("short")) is not None:
-            self._short = True
-            logger.error("cannot let anybody in: {}; trying again until it can be done{}", error, more)
+    def _pause_accepting(self, error: OSError | RuntimeError | MemoryError) -> None:
+        """Pause while the system has no descriptor, thread or memory left; the sessions go on."""
+        if (more := self._context.log_throttle.allow("out of resources")) is not None:
+            self._out_of_resources = True
+            logger.error("cannot accept connections: {}; trying again{}", error, more)
         self._stopping.wait(ACCEPT_PAUSE_SECONDS)
 
-    def _note_recovery(self) -> None:
-        if self._short:
-            self._short = False
-            logger.info("can let people in again")
+    def _log_recovery(self) -> None:
+        if self._out_of_resources:
+            self._out_of_resources = False
+            logger.info("accepting connections again")
 
     def _serve(self, session: Session, admission: Admission) -> None:
         try:
             session.run()
         finally:
             self._context.connection_limiter.release(admission)
-            self._forget(session)
+            self._remove(session)
 
     def _list_sessions(self) -> list[Session]:
         with self._lock:
             return list(self._sessions)
 
-    def _forget(self, session: Session) -> None:
+    def _remove(self, session: Session) -> None:
         with self._lock:
             self._sessions.pop(session, None)
-            people = len(self._sessions)
-        self._on_crowd(people)
+            count = len(self._sessions)
+        self._on_client_count(count)

@@ -23,7 +23,7 @@ from hubbub.server import server as server_module
 from hubbub.server.access.limits import Limits
 from hubbub.server.backend import Backend
 from hubbub.server.journal.journal import JournalError
-from hubbub.server.options import limits_of, parser
+from hubbub.server.options import build_parser, limits_of
 from hubbub.server.server import ChatServer
 from testing.server import FAST_LIMITS, ServerProcess, captured_log, serving
 from testing.waiting import ROOT, TIMEOUT_SECONDS, eventually
@@ -97,7 +97,7 @@ def test_the_port_is_in_use(tmp_path: Path) -> None:
         error = refused("--port", str(port), cwd=tmp_path)
     reason = os.strerror(errno.EADDRINUSE)
     assert error == (
-        f"chat_server: cannot listen on 127.0.0.1:{port}: {reason}; "
+        f"chat_server.py: cannot listen on 127.0.0.1:{port}: {reason}; "
         "stop what listens there, or choose another with --port\n"
     )
 
@@ -106,7 +106,7 @@ def test_a_second_server_in_the_same_folder(tmp_path: Path) -> None:
     """It is told of the address, not of the journal, which the first one has as well."""
     with ServerProcess(tmp_path) as server:
         error = refused("--port", str(server.address[1]), cwd=tmp_path)
-    assert error.startswith(f"chat_server: cannot listen on 127.0.0.1:{server.address[1]}: ")
+    assert error.startswith(f"chat_server.py: cannot listen on 127.0.0.1:{server.address[1]}: ")
 
 
 def test_an_address_that_is_in_use_leaves_no_files(tmp_path: Path) -> None:
@@ -134,8 +134,8 @@ def test_the_address_is_free_again_when_there_is_no_journal() -> None:
     [
         (["--port", "70000"], "choose one from 0 to 65535"),
         (["--port", "x"], "choose one from 0 to 65535"),
-        (["--rate", "-1"], "lines a second"),
-        (["--rate", "nan"], "lines a second"),
+        (["--rate", "-1"], "lines per second"),
+        (["--rate", "nan"], "lines per second"),
         (["--burst", "0"], "whole number"),
         (["--max-clients", "0"], "whole number"),
         (["--max-per-address", "none"], "whole number"),
@@ -183,8 +183,8 @@ def test_the_options_are_the_limits() -> None:
     expected = Limits(
         max_clients=1, max_clients_per_address=2, max_unnamed=3, max_rooms=4, rate=5, burst=6, grace_seconds=7
     )
-    assert limits_of(parser().parse_args(given)) == expected
-    assert limits_of(parser().parse_args([])) == Limits()
+    assert limits_of(build_parser().parse_args(given)) == expected
+    assert limits_of(build_parser().parse_args([])) == Limits()
 
 
 @pytest.mark.parametrize(("option", "text"), [("--help", "--max-clients"), ("--version", protocol.__version__)])
@@ -299,9 +299,9 @@ def test_accept_fails_for_a_while(code: int, lines: int, monkeypatch: pytest.Mon
     server = ChatServer("127.0.0.1", 0, limits=FAST_LIMITS)
     monkeypatch.setattr(server, "_listener", FailingListener(server._listener, code, 5))
     with captured_log() as log, server, WireClient(server.address, "alice"):
-        assert len([line for line in log if "cannot let anybody in" in line and os.strerror(code) in line]) == lines
+        assert len([line for line in log if "cannot accept connections" in line and os.strerror(code) in line]) == lines
         # The acceptor says it when alice's session has begun, who may be in by then.
-        assert eventually(lambda: len([line for line in log if "can let people in again" in line]) == lines)
+        assert eventually(lambda: len([line for line in log if "accepting connections again" in line]) == lines)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
@@ -330,8 +330,8 @@ def test_no_thread_is_to_be_had(error: Exception, monkeypatch: pytest.MonkeyPatc
         failing.clear()
         with WireClient(server.address, "bob"):
             alice.read_until("/joined")
-    assert len([line for line in log if "cannot let anybody in" in line]) == 1
-    assert len([line for line in log if "can let people in again" in line]) == 1
+    assert len([line for line in log if "cannot accept connections" in line]) == 1
+    assert len([line for line in log if "accepting connections again" in line]) == 1
 
 
 def test_descriptors_run_out(tmp_path: Path) -> None:
@@ -343,7 +343,7 @@ def test_descriptors_run_out(tmp_path: Path) -> None:
         here = psutil.Process(server.process.pid).num_fds()
         resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (here, limits[1]))
         with WireClient(server.address) as late, WireClient(server.address) as later:
-            assert eventually(lambda: "cannot let anybody in" in (tmp_path / "chat_server.log").read_text())
+            assert eventually(lambda: "cannot accept connections" in (tmp_path / "chat_server.log").read_text())
             for number in range(1, 6):
                 alice.send("still here", "/history 1", "/list")
                 alice.read_until(f"/say ops {number} ")
@@ -354,6 +354,6 @@ def test_descriptors_run_out(tmp_path: Path) -> None:
                 wire.read_until("/entered lobby 1")
         assert server.stop() == (0, "")
     log = (tmp_path / "chat_server.log").read_text()
-    assert log.count("cannot let anybody in") == 1
+    assert log.count("cannot accept connections") == 1
     assert "Too many open files" in log
-    assert log.count("can let people in again") == 1
+    assert log.count("accepting connections again") == 1

@@ -100,7 +100,7 @@ def test_a_second_server_on_the_same_journal_is_refused(tmp_path: Path) -> None:
     """It says so in one line, and the first server continues."""
     with ServerProcess(tmp_path) as server, WireClient(server.address, "alice"):
         error = refused("--port", "0", "--log-file", "other.log", cwd=tmp_path)
-        assert error.startswith("chat_server: cannot use the journal chat_journal.db: another server uses it")
+        assert error.startswith("chat_server.py: cannot use the journal chat_journal.db: another server uses it")
         assert error.count("\n") == 1
 
 
@@ -125,7 +125,7 @@ def test_a_journal_in_a_read_only_folder_is_refused(tmp_path: Path) -> None:
     if os.geteuid() == 0:  # root may write to every folder but those of the kernel
         folder = Path("/proc")
     error = refused("--port", "0", "--journal", str(folder / "j.db"), cwd=tmp_path)
-    assert error.startswith(f"chat_server: cannot use the journal {folder / 'j.db'}: ")
+    assert error.startswith(f"chat_server.py: cannot use the journal {folder / 'j.db'}: ")
     assert error.count("\n") == 1
 
 

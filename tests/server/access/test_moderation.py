@@ -307,9 +307,9 @@ def test_unowned_operator_name_is_warned_of_at_start(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, *options) as server:
         with WireClient(server.address) as op:
             sign_in_as_owner(op, "op", b"the secret of op")
-        assert "nobody owns the name of op, Boss yet" in server.stop()[1]
+        assert "Operators op, Boss have not signed in yet" in server.stop()[1]
     with ServerProcess(tmp_path, *options) as server:
-        assert "nobody owns the name of Boss yet" in server.stop()[1]
+        assert "Operator Boss has not signed in yet" in server.stop()[1]
 
 
 def test_operators_cannot_moderate_operators(server: ChatServer, op: WireClient) -> None:
