@@ -59,7 +59,7 @@ def lines(before: str) -> list[str]:
         ("/ignore ca", ["/ignore carol "]),
         ("/unignore ca", ["/unignore carol "]),
         ("/ignore bob ca", []),
-        ("/nick bo", []),  # one's own new name
+        ("/nick bo", []),  # a new name is not a member's
         ("/name bo", []),
         # a room
         ("/join ", ["/join lobby", "/join Ops", "/join opera"]),

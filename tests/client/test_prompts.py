@@ -59,9 +59,9 @@ def test_taken_name_is_asked_for_again_with_the_reason(tmp_path: Path, server: F
     with client_on_terminal(tmp_path, server.address, "--name", "alice", "--color", "4") as terminal:
         peer = server.accept()
         assert peer.greet() == "/name alice red"
-        peer.send("/error name-taken somebody is called alice; choose another name")
+        peer.send("/error name-taken the name alice is in use; choose another name")
         peer.expect_exit()
-        terminal.wait_for("somebody is called alice; choose another name")
+        terminal.wait_for("the name alice is in use; choose another name")
         terminal.wait_for_input("Choose a name: ")
         terminal.type("bob" + ENTER)
         peer = server.accept()

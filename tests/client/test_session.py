@@ -53,8 +53,8 @@ def test_refused_post_is_shown_with_the_reason() -> None:
     """It is no longer unsent."""
     with signed_in() as (session, peer, ui):
         session.input.handle_line("/me shouts")
-        peer.send("/refused 1 not-allowed nobody may shout")
-        assert ui.next_line() == "!!! nobody may shout; not sent: /me shouts"
+        peer.send("/refused 1 not-allowed do not shout")
+        assert ui.next_line() == "!!! do not shout; not sent: /me shouts"
         assert session.unsent == []
 
 
@@ -154,7 +154,7 @@ def test_session_that_the_server_lost_is_replaced() -> None:
         peer.close()
         peer = server.accept()
         assert peer.greet() == "/resume token ops 0"
-        peer.send("/error resume-unknown nobody knows you")
+        peer.send("/error resume-unknown no such session")
         assert peer.receive() == "/name eve pink"
         peer.send("/welcome eve pink token2 0", "/entered lobby 9 5 -", said(9, "not for eve"))
         peer.answer_command("/join ops", "/entered ops 1 1 -", said(1, "for eve", "ops"))
@@ -173,7 +173,7 @@ def test_room_that_was_created_again_is_shown_again() -> None:
         peer.close()
         peer = server.accept()
         assert peer.greet() == "/resume token lobby 40"
-        peer.send("/error resume-unknown nobody knows you")
+        peer.send("/error resume-unknown no such session")
         assert peer.receive() == "/name alice red"
         later = f"{NOON + 1_000} bob blue"
         peer.send("/welcome alice red token 0", "/entered lobby 1 2 -", f"/say lobby 1 {later} new")
@@ -191,7 +191,7 @@ def test_name_taken_meanwhile_is_reported_once() -> None:
         peer = server.accept()
         session.input.handle_line("hello")
         assert peer.greet() == "/resume token lobby 0"
-        peer.send("/error resume-unknown nobody knows you")
+        peer.send("/error resume-unknown no such session")
         for _ in range(2):
             assert peer.receive() == "/name alice red"
             peer.send("/error name-taken alice is taken")

@@ -23,7 +23,7 @@ HOST = "127.0.0.1"
 
 
 class Client:
-    """A connection to `port` whose events and reasons are kept for the test."""
+    """A connection to `port` whose events and reasons are noted."""
 
     def __init__(self, port: int, take: Callable[[Event], None] | None = None) -> None:
         self.events: queue.Queue[Event] = queue.Queue()

@@ -9,7 +9,7 @@ HOST = "127.0.0.1"
 
 
 def unused_port() -> int:
-    """Return a port at which nobody is any more."""
+    """Return a port on which no server listens."""
     with FakeServer() as gone:
         return gone.port
 

@@ -1,4 +1,4 @@
-"""Who the person is to a server: the secret, the proof, and to whom it is given."""
+"""The user's identity: the secret, the proof, and which servers get one."""
 
 import re
 import stat
@@ -32,19 +32,19 @@ CHALLENGE = ServerChallenge(SERVER, NONCE)
 PROVE = Prove(VERIFIER, PROOF)
 
 
-class Person:
-    """Somebody with a folder, who is told things."""
+class User:
+    """A user with a config folder, and the messages shown to them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "config"
         self.told: list[str] = []
 
     def at(self, address: str = "chat.example:4242") -> Identity:
-        """Return who they are to the server at an address."""
+        """Return their identity towards the server at an address."""
         return Identity(self.folder, address, self.told.append)
 
     def write(self, name: str, text: str) -> Path:
-        """Have a file in the folder, and return it."""
+        """Write a file in the folder, and return its path."""
         self.folder.mkdir(exist_ok=True)
         path = self.folder / name
         path.write_text(text)
@@ -52,39 +52,39 @@ class Person:
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Person:
-    return Person(tmp_path)
+def user(tmp_path: Path) -> User:
+    return User(tmp_path)
 
 
 @pytest.fixture
-def known(person: Person) -> Person:
-    """Somebody who has a secret already."""
-    person.write(SECRET_FILE, SECRET + "\n")
-    return person
+def known(user: User) -> User:
+    """Return a user with a secret."""
+    user.write(SECRET_FILE, SECRET + "\n")
+    return user
 
 
 # ---------------------------------------------------------------------------------------------------------- the secret
 
 
-def test_proof_equals_that_of_another_program(known: Person) -> None:
+def test_proof_equals_that_of_another_program(known: User) -> None:
     """For the same secret, server and nonce."""
     assert known.at().prove(CHALLENGE) == PROVE
     assert known.told == []
 
 
-def test_secret_is_created_once_for_its_owner_alone(person: Person) -> None:
+def test_secret_is_created_once_for_its_owner_alone(user: User) -> None:
     """It is random, and the next run has the same."""
-    first = person.at().prove(CHALLENGE)
-    path = person.folder / SECRET_FILE
+    first = user.at().prove(CHALLENGE)
+    path = user.folder / SECRET_FILE
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert re.fullmatch("[0-9a-f]{64}\n", path.read_text())
-    assert person.at().prove(CHALLENGE) == first
+    assert user.at().prove(CHALLENGE) == first
     path.unlink()
-    assert person.at().prove(CHALLENGE) != first
-    assert person.told == []
+    assert user.at().prove(CHALLENGE) != first
+    assert user.told == []
 
 
-def test_secret_that_others_can_read_is_restricted(known: Person) -> None:
+def test_secret_that_others_can_read_is_restricted(known: User) -> None:
     """When it is used next."""
     path = known.folder / SECRET_FILE
     path.chmod(0o644)
@@ -92,14 +92,14 @@ def test_secret_that_others_can_read_is_restricted(known: Person) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_two_clients_that_start_at_once_have_one_secret(person: Person) -> None:
+def test_two_clients_that_start_at_once_have_one_secret(user: User) -> None:
     """Whichever creates it, the other reads it."""
     barrier = threading.Barrier(4)
     proofs: list[Prove | None] = []
 
     def prove() -> None:
         barrier.wait()
-        proofs.append(person.at().prove(CHALLENGE))
+        proofs.append(user.at().prove(CHALLENGE))
 
     threads = [threading.Thread(target=prove) for _ in range(4)]
     for thread in threads:
@@ -111,18 +111,18 @@ def test_two_clients_that_start_at_once_have_one_secret(person: Person) -> None:
 
 
 @pytest.mark.parametrize("text", ["", SECRET[1:], SECRET + "0", "g" + SECRET[1:], SECRET.upper(), f"{SECRET}\nmore"])
-def test_broken_secret(person: Person, text: str) -> None:
+def test_broken_secret(user: User, text: str) -> None:
     """Nothing is proven, the user is told once, and the file stays."""
-    path = person.write(SECRET_FILE, text)
-    identity = person.at()
+    path = user.write(SECRET_FILE, text)
+    identity = user.at()
     assert [identity.prove(CHALLENGE) for _ in range(2)] == [None, None]
-    assert len(person.told) == 1
-    assert f"the secret in {path} is broken; so your identity is not proven" in person.told[0]
+    assert len(user.told) == 1
+    assert f"the secret in {path} is broken; so your identity is not proven" in user.told[0]
     assert path.read_text() == text
 
 
 @pytest.mark.parametrize("name", [SECRET_FILE, SERVERS_FILE])
-def test_unreadable_file(known: Person, name: str) -> None:
+def test_unreadable_file(known: User, name: str) -> None:
     """Nothing is proven, and the user is told once which file it is."""
     (known.folder / name).unlink(missing_ok=True)
     (known.folder / name).mkdir()
@@ -132,27 +132,27 @@ def test_unreadable_file(known: Person, name: str) -> None:
     assert f"{known.folder / name} cannot be read: Is a directory" in known.told[0]
 
 
-def test_folder_that_cannot_be_created(person: Person) -> None:
+def test_folder_that_cannot_be_created(user: User) -> None:
     """Nothing is proven, and the user is told once."""
-    person.folder.write_text("a file")
-    identity = person.at()
+    user.folder.write_text("a file")
+    identity = user.at()
     assert [identity.prove(CHALLENGE) for _ in range(2)] == [None, None]
-    assert len(person.told) == 1
+    assert len(user.told) == 1
 
 
 @pytest.mark.parametrize(
     "challenge", [ServerChallenge("x", NONCE), ServerChallenge(SERVER, ""), ServerChallenge(SERVER + "0", NONCE)]
 )
-def test_challenge_of_another_scheme(person: Person, challenge: ServerChallenge) -> None:
+def test_challenge_of_another_scheme(user: User, challenge: ServerChallenge) -> None:
     """It is not answered, and no file is created."""
-    assert person.at().prove(challenge) is None
-    assert not person.folder.exists()
+    assert user.at().prove(challenge) is None
+    assert not user.folder.exists()
 
 
 # --------------------------------------------------------------------------------------------------------- the servers
 
 
-def test_known_server_at_an_unknown_address_gets_no_proof(known: Person) -> None:
+def test_known_server_at_an_unknown_address_gets_no_proof(known: User) -> None:
     """The user is told once, with the line that allows it; and it does."""
     assert known.at("good.example:4242").prove(CHALLENGE) is not None
     bad = known.at("Bad.example:1")
@@ -168,7 +168,7 @@ def test_known_server_at_an_unknown_address_gets_no_proof(known: Person) -> None
     assert len(known.told) == 1
 
 
-def test_other_server_at_a_known_address_is_a_new_one(known: Person) -> None:
+def test_other_server_at_a_known_address_is_a_new_one(known: User) -> None:
     """The one before stays known."""
     other = ServerChallenge(NONCE, NONCE)
     assert all(known.at().prove(challenge) is not None for challenge in (CHALLENGE, other, CHALLENGE))
@@ -176,7 +176,7 @@ def test_other_server_at_a_known_address_is_a_new_one(known: Person) -> None:
     assert known.at("bad.example:1").prove(other) is None
 
 
-def test_each_server_gets_another_verifier(known: Person) -> None:
+def test_each_server_gets_another_verifier(known: User) -> None:
     """What one server stores is useless at another."""
     proofs = [known.at().prove(ServerChallenge(server, NONCE)) for server in (SERVER, NONCE)]
     assert None not in proofs
@@ -184,7 +184,7 @@ def test_each_server_gets_another_verifier(known: Person) -> None:
 
 
 @pytest.mark.parametrize("text", ["no server\n", f"chat {SERVER}\n\n", "\xff\n", f"a {SERVER}\n" * 20_000])
-def test_broken_list_of_servers(known: Person, text: str) -> None:
+def test_broken_list_of_servers(known: User, text: str) -> None:
     """It must not count as empty: no proof, and the file stays."""
     path = known.folder / SERVERS_FILE
     path.write_text(text, encoding="latin-1")
@@ -193,7 +193,7 @@ def test_broken_list_of_servers(known: Person, text: str) -> None:
     assert path.read_text(encoding="latin-1") == text
 
 
-def test_oldest_server_is_dropped_beyond_the_limit(known: Person) -> None:
+def test_oldest_server_is_dropped_beyond_the_limit(known: User) -> None:
     """The others stay known."""
     path = known.write(SERVERS_FILE, "".join(f"old:{number} {number:032x}\n" for number in range(SERVERS)))
     assert known.at().prove(CHALLENGE) is not None
@@ -205,13 +205,13 @@ def test_oldest_server_is_dropped_beyond_the_limit(known: Person) -> None:
 
 
 @contextmanager
-def connected(person: Person) -> Iterator[tuple[Session, FakeServer, FakePeer, FakeUi]]:
-    """Connect a session of somebody who proves who they are to a server that is played."""
+def connected(user: User) -> Iterator[tuple[Session, FakeServer, FakePeer, FakeUi]]:
+    """Connect a session with an identity to a server that the test plays."""
     ui = FakeUi(interactive=True)
     with FakeServer() as server:
         dialer = Dialer("127.0.0.1", server.port)
         session = Session(
-            dialer.connect(), dialer, ui, Highlights(), timeout=WAIT_SECONDS, identity=person.at(server.address)
+            dialer.connect(), dialer, ui, Highlights(), timeout=WAIT_SECONDS, identity=user.at(server.address)
         )
         try:
             yield session, server, server.accept(), ui
@@ -222,7 +222,7 @@ def connected(person: Person) -> Iterator[tuple[Session, FakeServer, FakePeer, F
 
 @contextmanager
 def signing_in(session: Session) -> Iterator[None]:
-    """Sign in on a thread of its own, and wait for it."""
+    """Sign in on another thread, while the test plays the server."""
     thread = threading.Thread(target=lambda: session.sign_in(Name("alice", "red")))
     thread.start()
     yield
@@ -230,7 +230,7 @@ def signing_in(session: Session) -> Iterator[None]:
     assert not thread.is_alive()
 
 
-def come_in(peer: FakePeer) -> None:
+def sign_in_with_proof(peer: FakePeer) -> None:
     peer.send("/hello 1 -")
     assert peer.receive() == "/challenge"
     peer.send(f"/challenge {SERVER} {NONCE}")
@@ -239,12 +239,12 @@ def come_in(peer: FakePeer) -> None:
     peer.send("/welcome alice red token 0", "/entered lobby 0 1 -")
 
 
-def test_identity_is_proven_before_the_name(known: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_identity_is_proven_before_the_name(known: User, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first time, and after a loss before `/resume`."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
     with connected(known) as (session, server, peer, _):
         with signing_in(session):
-            come_in(peer)
+            sign_in_with_proof(peer)
         peer.close()
         peer = server.accept()
         peer.send("/hello 1 -")
@@ -255,7 +255,7 @@ def test_identity_is_proven_before_the_name(known: Person, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("code", ["unknown-command", "name-needed"])
-def test_server_without_challenges_accepts_the_name(known: Person, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_without_challenges_accepts_the_name(known: User, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No error is shown; also after a loss."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
     with connected(known) as (session, server, peer, ui):
@@ -276,7 +276,7 @@ def test_server_without_challenges_accepts_the_name(known: Person, code: str, mo
         assert not any("what is that" in news for news in ui.shown.queue)
 
 
-def test_refusal_instead_of_a_challenge_ends_the_sign_in(known: Person) -> None:
+def test_refusal_instead_of_a_challenge_ends_the_sign_in(known: User) -> None:
     """The user gets its reason."""
     with connected(known) as (session, _, peer, _):
         peer.send("/hello 1 -", "/error server-full 10 people are here; try again later")
@@ -284,7 +284,7 @@ def test_refusal_instead_of_a_challenge_ends_the_sign_in(known: Person) -> None:
             session.sign_in(Name("alice", "red"))
 
 
-def test_wrong_proof_is_shown_and_the_sign_in_goes_on(known: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_proof_is_shown_and_the_sign_in_goes_on(known: User, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server may accept the name; also after a loss."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
     with connected(known) as (session, server, peer, ui):
@@ -305,16 +305,16 @@ def test_wrong_proof_is_shown_and_the_sign_in_goes_on(known: Person, monkeypatch
         ui.skip_to("!!! still not you")
 
 
-def test_another_name_waits_for_the_challenge(known: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_name_waits_for_the_challenge(known: User, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name typed meanwhile is not sent without the proof."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
     with connected(known) as (session, server, peer, ui):
         with signing_in(session):
-            come_in(peer)
+            sign_in_with_proof(peer)
         peer.close()
         peer = server.accept()
         assert peer.greet() == "/resume token lobby 0"
-        peer.send("/error resume-unknown nobody knows you")
+        peer.send("/error resume-unknown no such session")
         assert peer.receive() == "/name alice red"
         peer.send("/error name-taken alice is taken")
         ui.skip_to("type /name NAME")
@@ -340,9 +340,9 @@ def test_bot_owns_its_name(tmp_path: Path) -> None:
         code, _, errors = run_client_in_pipe(tmp_path, address, "--name", "bot", *other)
         assert code == 2
         assert "bot belongs to someone else" in errors
-        with WireClient(server.address) as nobody:
-            nobody.send("/name bot")
-            assert "name-taken" in nobody.read_match("/error")
+        with WireClient(server.address) as stranger:
+            stranger.send("/name bot")
+            assert "name-taken" in stranger.read_match("/error")
         assert run_client_in_pipe(tmp_path, address, "--name", "bot", *config)[0] == 0
 
 

@@ -1,4 +1,4 @@
-"""The client and the server's certificate: whom it talks to, and whom it does not, on real sockets."""
+"""How the client verifies the server's certificate, on real sockets."""
 
 import contextlib
 import queue
@@ -50,7 +50,7 @@ def identity(authority: Authority) -> Identity:
     return authority.issue()
 
 
-ROOMY = replace(FAST_LIMITS, sign_in_bytes=100_000_000)  # whoever has no name may send as much as he likes
+ROOMY = replace(FAST_LIMITS, sign_in_bytes=100_000_000)  # a client without a name may send much
 
 
 @contextlib.contextmanager
@@ -63,8 +63,8 @@ def serving_on(identity: Identity | None, port: int = 0) -> Iterator[ChatServer]
 
 @pytest.fixture
 def server(identity: Identity) -> Iterator[ChatServer]:
-    with serving_on(identity) as made:
-        yield made
+    with serving_on(identity) as server:
+        yield server
 
 
 @pytest.fixture
@@ -73,23 +73,23 @@ def verified(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
 
 
-def reach(server: ChatServer, trust: TlsTrust, host: str = HOST) -> None:
+def connect_to(server: ChatServer, trust: TlsTrust, host: str = HOST) -> None:
     """Connect and see that there is a chat server."""
-    channel = Dialer(host, server.address[1], trust).connect()
-    assert isinstance(channel, TlsTransport)
+    transport = Dialer(host, server.address[1], trust).connect()
+    assert isinstance(transport, TlsTransport)
     greeting: list[bytes] = []
 
     def greeted() -> bool:
         with contextlib.suppress(BlockingIOError):
-            greeting.append(channel.recv())
+            greeting.append(transport.recv())
         return b"".join(greeting) == b"/hello 1 -\n"
 
     assert eventually(greeted)
-    channel.close()
+    transport.close()
 
 
-class Person:
-    """Who uses a client that remembers servers in a file."""
+class User:
+    """A user with a file of known servers, and the messages shown to them."""
 
     def __init__(self, folder: Path, server: str = "chat:4242") -> None:
         self.told: list[str] = []
@@ -106,14 +106,14 @@ class Person:
 
 def test_certificate_of_the_authority_is_trusted(server: ChatServer, authority: Authority) -> None:
     """With `--ca`, under each of its host names."""
-    reach(server, Authorities(authority.path))
-    reach(server, Authorities(authority.path), "127.0.0.1")
+    connect_to(server, Authorities(authority.path))
+    connect_to(server, Authorities(authority.path), "127.0.0.1")
 
 
 def test_certificate_of_another_authority_is_refused(server: ChatServer, tmp_path: Path) -> None:
     """The reason is OpenSSL's."""
     with pytest.raises(TrustError, match="not trusted: unable to get local issuer certificate"):
-        reach(server, Authorities(Authority(tmp_path, "other").path))
+        connect_to(server, Authorities(Authority(tmp_path, "other").path))
 
 
 def test_certificate_for_another_host_is_refused(authority: Authority) -> None:
@@ -122,7 +122,7 @@ def test_certificate_for_another_host_is_refused(authority: Authority) -> None:
         serving_on(authority.issue("elsewhere.example")) as server,
         pytest.raises(TrustError, match="not valid for 'localhost'"),
     ):
-        reach(server, Authorities(authority.path))
+        connect_to(server, Authorities(authority.path))
 
 
 def test_file_without_authorities(tmp_path: Path) -> None:
@@ -139,13 +139,13 @@ def test_file_without_authorities(tmp_path: Path) -> None:
 def test_right_pin(server: ChatServer, identity: Identity) -> None:
     """In any spelling."""
     for spelling in (identity.fingerprint, identity.fingerprint.replace(":", "").lower()):
-        reach(server, Pin(parse_fingerprint(spelling)))
+        connect_to(server, Pin(parse_fingerprint(spelling)))
 
 
 def test_wrong_pin(server: ChatServer, identity: Identity) -> None:
     """Both fingerprints are named."""
     with pytest.raises(TrustError, match=f"{identity.fingerprint}, not {OTHER}"):
-        reach(server, Pin(OTHER))
+        connect_to(server, Pin(OTHER))
 
 
 @pytest.mark.parametrize("text", ["", "AB", "x" * 64, OTHER + ":AB"])
@@ -160,52 +160,52 @@ def test_bad_fingerprint(text: str) -> None:
 
 def test_new_server_is_shown_once_and_stored(server: ChatServer, identity: Identity, tmp_path: Path) -> None:
     """In a file that only its owner can read; no other file is left."""
-    person = Person(tmp_path)
+    user = User(tmp_path)
     for _ in range(2):
-        reach(server, person.trust())
-    assert len(person.told) == 1
-    assert identity.fingerprint in person.told[0]
-    assert person.servers.load() == {"chat:4242": identity.fingerprint}
-    assert person.servers.path.stat().st_mode & 0o777 == 0o600
-    assert [path.name for path in person.servers.path.parent.iterdir()] == ["known_servers"]
+        connect_to(server, user.trust())
+    assert len(user.told) == 1
+    assert identity.fingerprint in user.told[0]
+    assert user.servers.load() == {"chat:4242": identity.fingerprint}
+    assert user.servers.path.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in user.servers.path.parent.iterdir()] == ["known_servers"]
 
 
 def test_changed_certificate_is_refused(authority: Authority, identity: Identity, tmp_path: Path) -> None:
     """Each time, with both fingerprints, and the file stays as it is."""
-    person = Person(tmp_path)
-    person.servers.save({"chat:4242": OTHER, "other:4242": OTHER})
+    user = User(tmp_path)
+    user.servers.save({"chat:4242": OTHER, "other:4242": OTHER})
     with serving_on(identity) as server:
         for _ in range(2):
             with pytest.raises(TrustError, match=r"has changed.* Someone may be intercepting") as raised:
-                reach(server, person.trust())
+                connect_to(server, user.trust())
     assert OTHER in str(raised.value)
     assert identity.fingerprint in str(raised.value)
-    assert person.servers.load() == {"chat:4242": OTHER, "other:4242": OTHER}
-    assert person.told == []
+    assert user.servers.load() == {"chat:4242": OTHER, "other:4242": OTHER}
+    assert user.told == []
 
 
 def test_verified_server_is_stored_without_a_message(server: ChatServer, verified: None, tmp_path: Path) -> None:
     """Its certificates may change, as long as authorities verify them."""
-    person = Person(tmp_path)
-    reach(server, person.trust())
-    assert person.told == []
-    assert person.servers.load() == {"chat:4242": AUTHORITIES}
+    user = User(tmp_path)
+    connect_to(server, user.trust())
+    assert user.told == []
+    assert user.servers.load() == {"chat:4242": AUTHORITIES}
 
 
 def test_known_server_may_become_verified(server: ChatServer, verified: None, tmp_path: Path) -> None:
     """Its new certificate differs, but authorities verify it."""
-    person = Person(tmp_path)
-    person.servers.save({"chat:4242": OTHER})
-    reach(server, person.trust())
-    assert person.servers.load() == {"chat:4242": AUTHORITIES}
+    user = User(tmp_path)
+    user.servers.save({"chat:4242": OTHER})
+    connect_to(server, user.trust())
+    assert user.servers.load() == {"chat:4242": AUTHORITIES}
 
 
 def test_verified_server_must_stay_verified(server: ChatServer, tmp_path: Path) -> None:
     """Otherwise an interceptor would count as a new server."""
-    person = Person(tmp_path)
-    person.servers.save({"chat:4242": AUTHORITIES})
+    user = User(tmp_path)
+    user.servers.save({"chat:4242": AUTHORITIES})
     with pytest.raises(TrustError, match=r"has changed.*verified by authorities"):
-        reach(server, person.trust())
+        connect_to(server, user.trust())
 
 
 @pytest.mark.parametrize("text", ["chat:4242\n", "chat:4242 AB:CD\n", "\n", "chat:4242  authorities\n"])
@@ -220,11 +220,11 @@ def test_broken_file_of_known_servers(tmp_path: Path, text: str) -> None:
 def test_server_that_cannot_be_stored_is_refused(server: ChatServer, tmp_path: Path) -> None:
     """It is not trusted for one time either."""
     (tmp_path / "file").write_text("")
-    person = Person(tmp_path)
-    person.servers.path = tmp_path / "file" / "known_servers"
+    user = User(tmp_path)
+    user.servers.path = tmp_path / "file" / "known_servers"
     with pytest.raises(TrustError, match="Not a directory"):
-        reach(server, person.trust())
-    assert person.told == []
+        connect_to(server, user.trust())
+    assert user.told == []
 
 
 # ------------------------------------------------------------------------------------------------------- no TLS at all
@@ -232,40 +232,40 @@ def test_server_that_cannot_be_stored_is_refused(server: ChatServer, tmp_path: P
 
 def test_server_without_tls(tmp_path: Path) -> None:
     """Nothing is sent, and the error says how to go on without TLS."""
-    person = Person(tmp_path)
+    user = User(tmp_path)
     with serving_on(None) as server, pytest.raises(TrustError) as raised:
-        reach(server, person.trust())
+        connect_to(server, user.trust())
     told = "this server does not speak TLS, and nothing was sent; leave out --tls to connect without encryption"
     assert str(raised.value) == told
-    assert person.servers.load() == {}
+    assert user.servers.load() == {}
 
 
 @pytest.mark.parametrize("known", [OTHER, AUTHORITIES])
 def test_server_without_tls_that_spoke_it_before(tmp_path: Path, known: str) -> None:
     """The error does not suggest to go on without TLS: it may be an interceptor."""
-    person = Person(tmp_path)
-    person.servers.save({"chat:4242": known})
+    user = User(tmp_path)
+    user.servers.save({"chat:4242": known})
     with serving_on(None) as server, pytest.raises(TrustError) as raised:
-        reach(server, person.trust())
+        connect_to(server, user.trust())
     assert "although it did before. Someone may be intercepting this connection." in str(raised.value)
     assert "--tls" not in str(raised.value)
-    assert person.servers.load() == {"chat:4242": known}
+    assert user.servers.load() == {"chat:4242": known}
 
 
 def test_server_that_loses_tls_during_a_run(server: ChatServer, tmp_path: Path) -> None:
     """It stays known, whatever happens to the file."""
-    person = Person(tmp_path)
-    trust = person.trust()
-    reach(server, trust)
-    person.servers.path.unlink()
+    user = User(tmp_path)
+    trust = user.trust()
+    connect_to(server, trust)
+    user.servers.path.unlink()
     with serving_on(None) as plain, pytest.raises(TrustError, match="although it did before"):
-        reach(plain, trust)
+        connect_to(plain, trust)
 
 
 def test_pinned_server_without_tls() -> None:
     """The error does not suggest to go on without TLS."""
     with serving_on(None) as server, pytest.raises(TrustError) as raised:
-        reach(server, Pin(OTHER))
+        connect_to(server, Pin(OTHER))
     assert str(raised.value) == "this server does not speak TLS, and nothing was sent"
 
 
@@ -278,7 +278,7 @@ def test_server_with_other_tls_versions(identity: Identity, monkeypatch: pytest.
         ChatServer("127.0.0.1", 0, certificate=certificate) as server,
         pytest.raises(TrustError, match=r"the TLS handshake failed.*protocol version"),
     ):
-        reach(server, Person(tmp_path).trust())
+        connect_to(server, User(tmp_path).trust())
 
 
 def test_server_that_ends_the_handshake(tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_silent_server_ends_the_handshake(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 class Client:
-    """A connection whose events and reasons are kept."""
+    """A connection whose events and reasons are noted."""
 
     def __init__(self, port: int, trust: TlsTrust) -> None:
         self.events: queue.Queue[Event] = queue.Queue()
@@ -334,7 +334,7 @@ def test_changed_server_gets_nothing_after_a_reconnect(
     sink = logger.add(log.append, format="{message}")
     with serving_on(identity) as server:
         port = server.address[1]
-        client = Client(port, Person(tmp_path).trust())
+        client = Client(port, User(tmp_path).trust())
         client.connection.start()
         assert client.events.get(timeout=WAIT_SECONDS) == Hello(1, "-")
     other = authority.issue(file="other.pem")

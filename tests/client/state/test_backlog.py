@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hubbub.client.state.backlog import PATIENCE, Backlog, Since, parse_since
 from hubbub.protocol import HISTORY_LINES_MAX, Acted, End, Entered, Event, Gap, History, Said
 
-NOW = 1_000_000.0  # seconds since 1970, when somebody wants the past
+NOW = 1_000_000.0  # seconds since 1970, when the history is asked for
 STEP = 1_000  # milliseconds from one line to the next
 SEARCH_QUESTIONS = 51  # at most, for one among all the lines that a number of 15 digits can count, after the first
 
@@ -18,10 +18,10 @@ SEARCH_QUESTIONS = 51  # at most, for one among all the lines that a number of 1
 class Room:
     """A server with one room: what it sends stands on the wire until the client takes it."""
 
-    def __init__(self, count: int = 0, *, kept: int = 0, now: float = NOW) -> None:
-        """Have said `count` lines, the last one just now; only the last `kept` of them are still there, 0 is all."""
+    def __init__(self, count: int = 0, *, stored: int = 0, now: float = NOW) -> None:
+        """Start with `count` lines, the last one just now, of which the last `stored` are stored; 0 is all."""
         self.end = count
-        self.first = count - kept + 1 if kept else 1
+        self.first = count - stored + 1 if stored else 1
         self.now = int(now * 1000)
         self.wire: deque[Event] = deque()
         self._answer: deque[Event] = deque()  # what of it is not on the wire yet
@@ -34,7 +34,7 @@ class Room:
         """Send the heading, and the last lines of the past behind it."""
         entered = Entered("ops", self.end, 2, "-")
         self.wire.append(entered)
-        self.wire.extend(self._kept(self.end - followed_by, self.end))
+        self.wire.extend(self._stored(self.end - followed_by, self.end))
         return entered
 
     def say(self) -> None:
@@ -47,11 +47,11 @@ class Room:
         """Keep the oldest lines no longer."""
         self.first = min(self.first + count, self.end + 1)
 
-    def ask(self, question: History) -> None:
+    def ask(self, request: History) -> None:
         """Answer as the protocol says; `send` puts it on the wire."""
-        assert 1 <= question.count <= HISTORY_LINES_MAX
-        upto = min(question.before - 1, self.end)
-        self._answer.extend(self._kept(upto - question.count, upto))
+        assert 1 <= request.count <= HISTORY_LINES_MAX
+        upto = min(request.before - 1, self.end)
+        self._answer.extend(self._stored(upto - request.count, upto))
         self._answer.append(End("history"))
 
     def send(self, count: int) -> None:
@@ -64,7 +64,7 @@ class Room:
         self.wire.clear()
         self._answer.clear()
 
-    def _kept(self, after: int, upto: int) -> Iterator[Said]:
+    def _stored(self, after: int, upto: int) -> Iterator[Said]:
         return (self.line(seq) for seq in range(max(after + 1, self.first), upto + 1))
 
 
@@ -75,7 +75,7 @@ class Reader:
         self.room = room
         self.backlog = Backlog(since, lambda: NOW)
         self.shown: list[Event] = []
-        self.questions: list[History] = []
+        self.requests: list[History] = []
 
     def step(self) -> None:
         """Take one event."""
@@ -89,20 +89,20 @@ class Reader:
         self.ask()
 
     def ask(self) -> None:
-        question = self.backlog.next_command()
-        if question is not None:
-            self.questions.append(question)
-            self.room.ask(question)
+        request = self.backlog.next_command()
+        if request is not None:
+            self.requests.append(request)
+            self.room.ask(request)
 
-    def do(self, deed: str, many: int, followed_by: int) -> None:
-        """Let something happen."""
-        if deed == "say":
+    def do(self, step_name: str, many: int, followed_by: int) -> None:
+        """Carry out one step."""
+        if step_name == "say":
             self.room.say()
-        elif deed == "purge":
+        elif step_name == "purge":
             self.room.purge(many // 3)
-        elif deed == "send":
+        elif step_name == "send":
             self.room.send(many)
-        elif deed == "take":
+        elif step_name == "take":
             for _ in range(min(many, len(self.room.wire))):
                 self.step()
         elif not self.backlog.is_done:  # after it, others know what was shown
@@ -200,21 +200,21 @@ def test_empty_room() -> None:
 def test_no_page_is_larger_than_the_server_allows() -> None:
     """Nor does one ask for a line that was received."""
     reader = replayed(Room(2_500), Since(seq=100), followed_by=0)
-    assert reader.questions == [History(1_000, 1_101), History(1_000, 2_101), History(400, 2_501)]
+    assert reader.requests == [History(1_000, 1_101), History(1_000, 2_101), History(400, 2_501)]
 
 
 def test_lines_that_are_no_longer_stored() -> None:
     """They show as one gap, found without asking for each page."""
-    reader = replayed(Room(1_000_000, kept=1_500), Since(seq=7))
+    reader = replayed(Room(1_000_000, stored=1_500), Since(seq=7))
     assert reader.gaps == [Gap("ops", 8, 998_500)]
     assert reader.shown[0] == reader.gaps[0]
     assert reader.numbers == list(range(998_501, 1_000_001))
-    assert len(reader.questions) < 30
+    assert len(reader.requests) < 30
 
 
 def test_page_that_is_stored_in_part() -> None:
     """The rest of it is shown after the gap."""
-    reader = replayed(Room(500, kept=300), Since(seq=7))
+    reader = replayed(Room(500, stored=300), Since(seq=7))
     assert reader.gaps == [Gap("ops", 8, 200)]
     assert reader.numbers == list(range(201, 501))
 
@@ -229,7 +229,7 @@ def test_no_line_is_stored() -> None:
 
 def test_time_before_the_first_stored_line() -> None:
     """No gap is shown, because there may have been no lines."""
-    reader = replayed(Room(5_000, kept=10), Since(seconds=4_000))
+    reader = replayed(Room(5_000, stored=10), Since(seconds=4_000))
     assert reader.numbers == list(range(4_991, 5_001))
     assert reader.gaps == []
 
@@ -240,8 +240,8 @@ def test_clock_that_went_back() -> None:
     backlog.begin(Entered("ops", 2, 1, "-"))
     lines = [Said("ops", seq, time, "bob", "red", "") for seq, time in ((1, int(NOW * 1000)), (2, 5))]
     shown: list[Event] = []
-    while (question := backlog.next_command()) is not None:
-        for line in lines[question.before - 1 - question.count : question.before - 1]:
+    while (request := backlog.next_command()) is not None:
+        for line in lines[request.before - 1 - request.count : request.before - 1]:
             shown += backlog.receive(line)
         shown += backlog.complete_page()
     assert shown == lines
@@ -301,9 +301,9 @@ def test_room_that_is_created_again_during_a_page(since: Since, steps: int) -> N
 
 def test_room_that_is_created_again_during_the_search() -> None:
     """What was found of the old lines does not count for the new ones."""
-    reader = Reader(Room(50_000, kept=10), Since(seq=40_000))
+    reader = Reader(Room(50_000, stored=10), Since(seq=40_000))
     reader.room.enter(0)
-    while len(reader.questions) < 5:
+    while len(reader.requests) < 5:
         reader.step()
         reader.room.send(1_001)
     reader.backlog.lose_connection()
@@ -318,8 +318,8 @@ def test_one_line_of_each_page_arrives() -> None:
     backlog = Backlog(Since(seq=0))
     backlog.begin(Entered("ops", 10, 2, "-"))
     shown: list[Event] = []
-    while (question := backlog.next_command()) is not None:
-        shown += backlog.receive(Said("ops", question.before - question.count, 1, "bob", "red", "hi"))
+    while (request := backlog.next_command()) is not None:
+        shown += backlog.receive(Said("ops", request.before - request.count, 1, "bob", "red", "hi"))
         shown += backlog.complete_page()
     assert [_seq(event) for event in shown] == list(range(1, 11))
 
@@ -422,14 +422,14 @@ def test_lines_that_never_come() -> None:
     backlog.begin(Entered("ops", 2_000, 2, "-"))
     last = Said("ops", 2_000, 1, "bob", "red", "hi")
     shown: list[Event] = []
-    questions = 0
-    while (question := backlog.next_command()) is not None:
-        questions += 1
-        if question.count == 1:
-            shown += backlog.receive(Said("ops", question.before - 1, 1, "bob", "red", "hi"))
+    requests = 0
+    while (request := backlog.next_command()) is not None:
+        requests += 1
+        if request.count == 1:
+            shown += backlog.receive(Said("ops", request.before - 1, 1, "bob", "red", "hi"))
         shown += backlog.complete_page()
     assert shown == [Gap("ops", 1, 2_000)]
-    assert PATIENCE < questions <= 2 * (PATIENCE + 1)
+    assert PATIENCE < requests <= 2 * (PATIENCE + 1)
     assert backlog.receive(last) == [last]
 
 
@@ -447,17 +447,17 @@ SINCE = st.builds(Since, st.integers(0, 3_000)) | st.builds(Since, seconds=st.in
 
 @given(SINCE, st.integers(0, 10**15 - 1), st.lists(st.lists(LINES, max_size=5), max_size=20))
 def test_nonsense_of_the_server_comes_to_an_end(since: Since, end: int, answers: list[list[Said]]) -> None:
-    """Whatever it answers, the questions end, and no line goes back before one that was shown."""
+    """Whatever it answers, the requests end, and no line goes back before one that was shown."""
     backlog = Backlog(since, lambda: NOW)
     backlog.begin(Entered("ops", end, 2, "-"))
     shown: list[Event] = []
-    questions = 0
+    requests = 0
     while backlog.next_command() is not None:
-        questions += 1
+        requests += 1
         for line in answers.pop() if answers else []:
             shown += backlog.receive(line) if not backlog.is_done else []
         shown += backlog.complete_page()
-        assert questions <= 20 + (PATIENCE + 2) * (SEARCH_QUESTIONS + 1)
+        assert requests <= 20 + (PATIENCE + 2) * (SEARCH_QUESTIONS + 1)
     assert backlog.is_done
     numbers = [event.seq for event in shown if isinstance(event, Said)]
     assert numbers == sorted(set(numbers))
@@ -472,16 +472,16 @@ def test_nonsense_of_the_server_comes_to_an_end(since: Since, end: int, answers:
     st.integers(1, 700),
 )
 def test_each_line_is_shown_once_or_in_a_gap(
-    count: int, kept: int, since: Since, deeds: list[str], followed_by: int, many: int
+    count: int, stored: int, since: Since, steps: list[str], followed_by: int, many: int
 ) -> None:
     """While lines are posted, purged, and connections are lost."""
-    room = Room(count, kept=min(kept, count))
+    room = Room(count, stored=min(stored, count))
     start = since.seq if since.seq <= count else 0
     wanted = start + 1 if since.seconds is None else count + 1 - min(count, since.seconds + 1)
     reader = Reader(room, since)
     room.enter(followed_by)
-    for deed in deeds:
-        reader.do(deed, many, followed_by)
+    for step_name in steps:
+        reader.do(step_name, many, followed_by)
     reader.finish()
     following = wanted
     for event in reader.shown:

@@ -1,4 +1,4 @@
-"""What concerns the person: mentions, calls, and people who are ignored."""
+"""Which events concern the user: mentions, alerts, and ignored users."""
 
 import pytest
 
@@ -17,8 +17,8 @@ def told(text: str = "psst", name: str = "bob", to: str = "alice") -> PrivateMes
     return PrivateMessage(0, name, "red", to, text)
 
 
-def judged(highlights: Highlights, event: Event, age: Age = Age.LIVE, me: str = "alice") -> Notification:
-    """Return what an event means to alice, who is not to miss it."""
+def classified(highlights: Highlights, event: Event, age: Age = Age.LIVE, me: str = "alice") -> Notification:
+    """Return the notification of an event to alice, which must not be hidden."""
     notification = highlights.classify(event, me, age)
     assert notification is not None
     return notification
@@ -44,7 +44,7 @@ def judged(highlights: Highlights, event: Event, age: Age = Age.LIVE, me: str = 
 )
 def test_name_in_a_line_is_a_mention(text: str, me: str, mention: bool) -> None:
     """As a word of its own, in upper or lower case."""
-    assert judged(Highlights(), said(text), me=me).mention is mention
+    assert classified(Highlights(), said(text), me=me).mention is mention
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_name_in_a_line_is_a_mention(text: str, me: str, mention: bool) -> None:
 )
 def test_what_mentions_the_user(event: Event, mention: bool) -> None:
     """Lines of others, and private messages; not the user's own, and nothing of the server's."""
-    assert judged(Highlights(), event).mention is mention
+    assert classified(Highlights(), event).mention is mention
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_level_of_a_room_decides_which_lines_ring(level: str, calls: list[bool])
     """Private messages ring anyway, and other rooms have levels of their own."""
     highlights = Highlights(levels={"ops": level})
     events = [said("x", room="OPS"), said("alice?", room="ops"), told()]
-    assert [judged(highlights, event).alert for event in events] == calls
+    assert [classified(highlights, event).alert for event in events] == calls
     assert highlights.notify_level("Ops") == level
     assert highlights.notify_level("lobby") == "mention"
 
@@ -83,7 +83,7 @@ def test_level_of_a_room_decides_which_lines_ring(level: str, calls: list[bool])
 @pytest.mark.parametrize("age", [Age.PAST, Age.MISSED])
 def test_past_lines_do_not_ring(age: Age) -> None:
     """They stand out all the same."""
-    notification = judged(Highlights(levels={"lobby": "all"}), said("alice?"), age)
+    notification = classified(Highlights(levels={"lobby": "all"}), said("alice?"), age)
     assert (notification.mention, notification.alert) == (True, False)
 
 
@@ -91,8 +91,8 @@ def test_own_lines_do_not_ring() -> None:
     """Not even where every line rings."""
     highlights = Highlights()
     highlights.set_preferences([], {"lobby": "all"})
-    assert not judged(highlights, said("x", "alice")).alert
-    assert judged(highlights, said("x", "bob")).alert
+    assert not classified(highlights, said("x", "alice")).alert
+    assert classified(highlights, said("x", "bob")).alert
 
 
 def test_mentions_are_stored() -> None:
@@ -100,8 +100,8 @@ def test_mentions_are_stored() -> None:
     highlights = Highlights()
     for seq in range(MENTIONS + 2):
         for age in (Age.LIVE, Age.PAST):
-            judged(highlights, said("alice", seq=seq), age)
-        judged(highlights, said("something else", seq=seq))
+            classified(highlights, said("alice", seq=seq), age)
+        classified(highlights, said("something else", seq=seq))
     assert len(highlights.mentions) == MENTIONS
     assert highlights.mentions[-1] == Notification(said("alice", seq=MENTIONS + 1), "alice", Age.PAST, mention=True)
 
@@ -111,7 +111,7 @@ def test_last_sender() -> None:
     highlights = Highlights()
     assert highlights.last_sender == ""
     for event in (told(name="bob"), told(name="carol"), told(name="alice", to="bob"), said("alice", "dave")):
-        judged(highlights, event)
+        classified(highlights, event)
     assert highlights.last_sender == "carol"
 
 
@@ -126,9 +126,9 @@ def test_ignored_user_is_hidden() -> None:
     ]
     assert [highlights.classify(event, "alice", Age.LIVE) for event in events] == [None] * 4
     assert (highlights.mentions, highlights.last_sender) == ([], "")
-    judged(highlights, said("x", "carol"))
+    classified(highlights, said("x", "carol"))
     highlights.set_preferences([], {})
-    judged(highlights, said("x", "bob"))
+    classified(highlights, said("x", "bob"))
 
 
 def test_ignored_user_is_hidden_under_a_new_name() -> None:
@@ -137,6 +137,6 @@ def test_ignored_user_is_hidden_under_a_new_name() -> None:
     for old, new in (("bob", "eve"), ("eve", "mallory")):
         assert highlights.classify(Renamed("lobby", 0, old, "red", new), "alice", Age.LIVE) is None
     assert highlights.classify(said("x", "mallory"), "alice", Age.LIVE) is None
-    judged(highlights, said("x", "eve"))
+    classified(highlights, said("x", "eve"))
     assert highlights.classify(Left("lobby", 0, "mallory", "red", "exit"), "alice", Age.LIVE) is None
-    judged(highlights, said("x", "mallory"))
+    classified(highlights, said("x", "mallory"))

@@ -15,7 +15,7 @@ OPS = "ops"
 
 
 def in_lobby(*commands: Command) -> Outbox:
-    """Return the outbox of somebody who is in the lobby and has typed `commands`."""
+    """Return an outbox in the lobby, to which `commands` were added."""
     outbox = Outbox()
     outbox.renumber()
     outbox.enter(LOBBY)
@@ -309,7 +309,7 @@ def test_end_comes_after_everything_else() -> None:
 
 
 class WireClient:
-    """An outbox, a simple server, and what is on its way between them. Nobody gets into the room `locked`."""
+    """An outbox, a simple server, and what is on its way between them. The room `locked` cannot be entered."""
 
     def __init__(self) -> None:
         self.outbox = Outbox()

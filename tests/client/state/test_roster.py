@@ -1,4 +1,4 @@
-"""Who is in the room and which rooms there are, as far as one has heard."""
+"""The members of the room, and the rooms, as far as the client knows them."""
 
 import pytest
 
@@ -8,17 +8,17 @@ from hubbub.protocol import Acted, End, Event, Joined, Left, MemberRow, PrivateM
 
 
 def said(name: str, time: int, room: str = "lobby") -> Said:
-    """Return what somebody says at `time`."""
+    """Return a message of `name` at `time`."""
     return Said(room, time, time, name, "red", "text")
 
 
 def joined(name: str, room: str = "lobby") -> Joined:
-    """Return that somebody comes."""
+    """Return that `name` joins."""
     return Joined(room, 1, name, "red")
 
 
 def roster_after(*events: Event) -> Roster:
-    """Return the roster of somebody in the lobby to whom these things happened."""
+    """Return the roster of the lobby after these events."""
     noted = Roster()
     noted.enter("lobby")
     for event in events:

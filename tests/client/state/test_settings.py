@@ -1,4 +1,4 @@
-"""What the client remembers: kept for its owner alone, never lost to another client, and never overwritten unread."""
+"""The settings file: for its owner alone, never overwritten unread, and shared by two clients."""
 
 import dataclasses
 import errno
@@ -30,7 +30,7 @@ from hubbub.protocol import fold_name
 from testing.waiting import ROOT
 
 CHILD_SECONDS = 30.0  # for a process of a test: a slow machine's start included
-NOBODY = 65_534
+OTHER_USER = 65_534
 FULL = Settings("bob", "light-blue", "[::1]:4242", ("alice", "мила"), {"lobby": "off", "ops": "all"})
 
 
@@ -54,7 +54,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def loaded(folder: Path, told: list[str] | None = None) -> SettingsFile:
-    """Return the settings file of `folder`, read. The person is told nothing, or what is then in `told`."""
+    """Return the settings file of `folder`, read. Messages to the user go to `told`, or fail the test."""
     file = SettingsFile(folder, told.append if told is not None else pytest.fail)
     file.load()
     return file
@@ -72,14 +72,14 @@ def refuse(*_: object) -> None:
 
 @contextmanager
 def forbidden(path: Path) -> Iterator[None]:
-    """Let the test not read `path` meanwhile, as somebody else if it may read everything."""
+    """Make `path` unreadable meanwhile; as another user, if this one can read everything."""
     path.chmod(0)
     root = os.geteuid() == 0
     if root:
         try:
-            os.seteuid(NOBODY)
+            os.seteuid(OTHER_USER)
         except PermissionError:
-            pytest.skip("this root can be nobody else, and may read every file")
+            pytest.skip("root cannot change its user here, and can read every file")
     try:
         yield
     finally:
@@ -139,17 +139,17 @@ def test_fields_of_a_newer_version_stay(folder: Path) -> None:
 
 def test_linked_file_stays_linked(folder: Path, tmp_path: Path) -> None:
     """Its target is changed, or set aside if it is broken."""
-    kept = write(tmp_path / "dotfiles", '{"name": "bob"}')
+    target = write(tmp_path / "dotfiles", '{"name": "bob"}')
     folder.mkdir()
-    (folder / "settings.json").symlink_to(kept)
+    (folder / "settings.json").symlink_to(target)
     loaded(folder).change(called("carol"))
     assert (folder / "settings.json").is_symlink()
-    assert json.loads(kept.read_text())["name"] == "carol"
-    kept.write_text("{")
+    assert json.loads(target.read_text())["name"] == "carol"
+    target.write_text("{")
     loaded(folder, []).change(called("dave"))
     assert (folder / "settings.json").is_symlink()
-    assert json.loads(kept.read_text())["name"] == "dave"
-    assert kept.with_name("settings.json.broken").read_text() == "{"
+    assert json.loads(target.read_text())["name"] == "dave"
+    assert target.with_name("settings.json.broken").read_text() == "{"
 
 
 def test_no_temporary_file_is_left(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -414,13 +414,13 @@ import sys
 from pathlib import Path
 from hubbub.client.state import private_files as folder
 from hubbub.client.state import settings
-folder.LOCK_SECONDS = 30.0  # nobody may give up here
+folder.LOCK_SECONDS = 30.0  # no client may give up here
 file = settings.SettingsFile(Path(sys.argv[1]), print)
 file.load()
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(100):
-    file.change(lambda kept: kept.with_ignored(f"{sys.argv[2]}{number}"))
+    file.change(lambda settings: settings.with_ignored(f"{sys.argv[2]}{number}"))
 """
 
 
