@@ -18,7 +18,7 @@ from hubbub.server.session import Session
 
 # The method of each point, and whether the server dies after it (or before it).
 POINTS: dict[str, tuple[type, str, bool]] = {
-    "received": (Session, "_take_line", False),
+    "received": (Session, "_execute_line", False),
     "queued": (Delivery, "submit_posts", True),
     "numbered": (BatchWriter, "_prepare", True),
     "before the commit": (SqliteJournal, "append", False),
