@@ -1,4 +1,4 @@
-"""A program with nothing but a Screen, and a desk that shows what it is given: for the tests of the screen."""
+"""A program with a Screen and a line handler that echoes: for the tests of the terminal."""
 
 import os
 import signal
@@ -33,14 +33,14 @@ NAMES = {"bob": "red", "bobby": "teal", "carol": "blue"}
 
 
 class EchoHandler:
-    """Shows on `screen` what is typed; some commands play what happens in a chat."""
+    """A line handler that shows on `screen` what is typed; some commands simulate events of a chat."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._full = False
         self._room = "lobby"
         self._unsent: list[str] = []
-        self._plays: dict[str, Callable[[str], object]] = {
+        self._commands: dict[str, Callable[[str], object]] = {
             "/full": lambda _: setattr(self, "_full", True),
             "/empty": lambda _: setattr(self, "_full", False),
             "/room": lambda room: setattr(self, "_room", room),
@@ -55,29 +55,29 @@ class EchoHandler:
         }
 
     def handle_line(self, line: str) -> bool:
-        """Show a line, or do what it says."""
+        """Show a line, or carry out a command."""
         word, _, rest = line.partition(" ")
         if word == "/exit":
             return False
         if self._full and word != "/empty":
-            self._tell("not taken")
+            self._notify("not taken")
             raise InputRejectedError
-        play = self._plays.get(word)
-        if play is None:
-            self._tell(f"line {line}")
+        command = self._commands.get(word)
+        if command is None:
+            self._notify(f"line {line}")
         else:
-            play(rest)
+            command(rest)
         return True
 
     def handle_paste(self, lines: Sequence[str]) -> None:
         """Show the lines."""
         if self._full:
-            self._tell("not taken")
+            self._notify("not taken")
             raise InputRejectedError
-        self._tell(f"text {'|'.join(lines)}")
+        self._notify(f"text {'|'.join(lines)}")
 
     def status(self) -> Status:
-        """Return one that does not change by itself."""
+        """Return a status that only the commands change."""
         return Status(self._room, 3, CONNECTED, tuple(self._unsent[:5]), len(self._unsent))
 
     def complete(self, before: str) -> Completion:
@@ -95,9 +95,9 @@ class EchoHandler:
     def _flood(self, count: int) -> None:
         for number in range(1, count + 1):
             self._show(said(f"message {number} of {count} that is here"))
-        self._tell("flooded")
+        self._notify("flooded")
 
-    def _tell(self, text: str) -> None:
+    def _notify(self, text: str) -> None:
         self._show(Notice(text))
 
     def _show(self, event: Event) -> None:
@@ -105,7 +105,7 @@ class EchoHandler:
 
 
 def said(text: str) -> Said:
-    """Return what bob says at noon in the lobby."""
+    """Return a message from bob at noon in the lobby."""
     return Said("lobby", 1, NOON, "bob", "red", text)
 
 
