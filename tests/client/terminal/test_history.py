@@ -1,4 +1,4 @@
-"""The lines that a person typed: there again in the next run, and no reason for trouble in this one."""
+"""The input history: what the next run finds, and errors of the file."""
 
 import asyncio
 import os
@@ -26,11 +26,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 class Run:
-    """One run of the client: its history, and what it complained of."""
+    """One run of the client: its history and the errors it has reported."""
 
     def __init__(self, folder: Path) -> None:
-        self.troubles: list[str] = []
-        self.history = LineHistory(folder, self.troubles.append, lambda line: "secret" not in line)
+        self.errors: list[str] = []
+        self.history = LineHistory(folder, self.errors.append, lambda line: "secret" not in line)
 
     def type(self, *lines: str) -> None:
         """Type lines."""
@@ -46,16 +46,16 @@ class Run:
         return asyncio.run(load())[::-1]
 
 
-def kept(folder: Path) -> list[str]:
-    """Return what the next run finds."""
+def stored_lines(folder: Path) -> list[str]:
+    """Return the lines that the next run finds."""
     run = Run(folder)
     lines = run.lines()
-    assert run.troubles == []
+    assert run.errors == []
     return lines
 
 
 def write(folder: Path, content: bytes) -> Path:
-    """Put `content` into the history file of `folder`, and return its path."""
+    """Write `content` to the history file in `folder` and return its path."""
     folder.mkdir(exist_ok=True)
     path = folder / "history"
     path.write_bytes(content)
@@ -65,31 +65,31 @@ def write(folder: Path, content: bytes) -> Path:
 # ---------------------------------------------------------------------------------------------------------- over runs
 
 
-def test_the_first_run(folder: Path) -> None:
-    """It starts with nothing, makes nothing, and nobody is told."""
-    assert kept(folder) == []
+def test_first_run(folder: Path) -> None:
+    """It has no lines, creates no folder, and reports no error."""
+    assert stored_lines(folder) == []
     assert not folder.exists()
 
 
-def test_lines_are_there_again(folder: Path) -> None:
-    """In their order, whatever is in them; a paste stays one."""
+def test_lines_are_stored(folder: Path) -> None:
+    """In their order, whatever they contain; a paste is one line."""
     lines = ["hello", "  мила 👩‍👩‍👧 ", "+1", "# no comment", "a\n\n+b\n#\n", "tab\tand\rreturn", "", "\n"]
     run = Run(folder)
     assert run.lines() == []
     run.type(*lines)
-    assert run.lines() == kept(folder) == lines
-    assert run.troubles == []
+    assert run.lines() == stored_lines(folder) == lines
+    assert run.errors == []
 
 
-def test_later_lines_follow_those_of_earlier_runs(folder: Path) -> None:
-    """Each run goes on where the last one ended."""
+def test_later_runs_append(folder: Path) -> None:
+    """Each run continues the file."""
     for line in ("a", "b", "c"):
         Run(folder).type(line)
-    assert kept(folder) == ["a", "b", "c"]
+    assert stored_lines(folder) == ["a", "b", "c"]
 
 
-def test_lines_typed_before_the_history_is_loaded(folder: Path) -> None:
-    """They are known once, stored or not, and come last."""
+def test_lines_typed_before_loading(folder: Path) -> None:
+    """They are in the history once, stored or not, after the earlier ones."""
     Run(folder).type("a")
     run = Run(folder)
     run.type("b", "my secret")
@@ -97,8 +97,8 @@ def test_lines_typed_before_the_history_is_loaded(folder: Path) -> None:
     assert run.lines() == ["a", "b", "my secret"]
 
 
-def test_the_history_is_there_at_once(folder: Path) -> None:
-    """The event loop of an editor gets all lines in one step, without a thread."""
+def test_loading_does_not_wait(folder: Path) -> None:
+    """The event loop of the editor gets all lines in one step, without a thread."""
     Run(folder).type("a", "b")
     loading = Run(folder).history.load()
     steps = [loading.__anext__(), loading.__anext__(), loading.__anext__()]
@@ -114,92 +114,92 @@ def test_the_history_is_there_at_once(folder: Path) -> None:
     assert found == ["b", "a", None]
 
 
-def test_the_file_is_for_its_owner_alone(folder: Path) -> None:
-    """From the beginning, and from now on if it was not."""
+def test_file_is_private(folder: Path) -> None:
+    """Also one that was not private before."""
     Run(folder).type("hello")
     path = folder / "history"
     assert (stat.S_IMODE(folder.stat().st_mode), stat.S_IMODE(path.stat().st_mode)) == (0o700, 0o600)
     path.chmod(0o644)
-    assert kept(folder) == ["hello"]
+    assert stored_lines(folder) == ["hello"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_the_file_is_one_of_the_editor(folder: Path) -> None:
-    """The editor's own history reads what we wrote, and we read what it wrote."""
+def test_file_format_of_prompt_toolkit(folder: Path) -> None:
+    """Its FileHistory reads our file, and we read its file."""
     Run(folder).type("a", "b\nc")
     editor = FileHistory(folder / "history")
     assert list(editor.load_history_strings()) == ["b\nc", "a"]
     editor.store_string("d")
-    assert kept(folder) == ["a", "b\nc", "d"]
+    assert stored_lines(folder) == ["a", "b\nc", "d"]
 
 
 # -------------------------------------------------------------------------------------------------- what is not stored
 
 
-def test_the_same_line_twice(folder: Path) -> None:
-    """It is stored once, in one run and over two, unless another is between."""
+def test_repeated_line(folder: Path) -> None:
+    """It is stored once, in one run and over two, unless another line is between."""
     Run(folder).type("a", "a", "b", "a")
     run = Run(folder)
     run.type("a")
-    assert run.lines() == kept(folder) == ["a", "b", "a"]
+    assert run.lines() == stored_lines(folder) == ["a", "b", "a"]
 
 
-def test_a_secret(folder: Path) -> None:
-    """It can be corrected in this run, and is nowhere on the disk."""
+def test_line_that_may_not_be_stored(folder: Path) -> None:
+    """It is in the history of this run and not in the file."""
     run = Run(folder)
     run.type("a", "my secret", "b")
     assert run.lines() == ["a", "my secret", "b"]
     assert b"secret" not in (folder / "history").read_bytes()
-    assert kept(folder) == ["a", "b"]
+    assert stored_lines(folder) == ["a", "b"]
 
 
-def test_a_line_beyond_measure(folder: Path) -> None:
-    """It is known in this run only; nobody is troubled."""
+def test_oversized_line(folder: Path) -> None:
+    """It is in the history of this run only, and there is no error."""
     run = Run(folder)
     run.type("a", "x" * ENTRY_BYTES, "b")
     assert [len(line) for line in run.lines()] == [1, ENTRY_BYTES, 1]
-    assert kept(folder) == ["a", "b"]
-    assert run.troubles == []
+    assert stored_lines(folder) == ["a", "b"]
+    assert run.errors == []
 
 
-def test_what_has_no_utf_8(folder: Path) -> None:
+def test_text_without_utf_8(folder: Path) -> None:
     """Half a surrogate pair becomes a question mark."""
     Run(folder).type("a\ud83db")
-    assert kept(folder) == ["a?b"]
+    assert stored_lines(folder) == ["a?b"]
 
 
 # ---------------------------------------------------------------------------------------------------------- long files
 
 
-def test_the_newest_lines_are_kept(folder: Path) -> None:
-    """The file holds no more than HISTORY_LINES after a start, and is for its owner alone still."""
+def test_newest_lines_are_stored(folder: Path) -> None:
+    """The file has HISTORY_LINES lines at most after a start, and is still private."""
     lines = [str(number) for number in range(HISTORY_LINES + 5)]
     Run(folder).type(*lines)
-    assert kept(folder) == lines[5:]
+    assert stored_lines(folder) == lines[5:]
     path = folder / "history"
     assert len(list(FileHistory(path).load_history_strings())) == HISTORY_LINES
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert kept(folder) == lines[5:]
+    assert stored_lines(folder) == lines[5:]
 
 
-def test_a_shortened_file_stays_linked(folder: Path, tmp_path: Path) -> None:
-    """Who keeps it elsewhere finds it there."""
+def test_shortened_file_stays_linked(folder: Path, tmp_path: Path) -> None:
+    """The target of the symbolic link is replaced."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_bytes(b"".join(b"\n#\n+%d\n" % number for number in range(HISTORY_LINES + 1)))
     folder.mkdir()
     (folder / "history").symlink_to(elsewhere)
-    assert kept(folder)[0] == "1"
+    assert stored_lines(folder)[0] == "1"
     assert (folder / "history").is_symlink()
     assert elsewhere.read_bytes().startswith(b"\n#\n+1\n")
 
 
-@pytest.mark.parametrize("parting", [b"\n#\n", b"\n# 2025-11-22 12:00:00\n"])
-def test_a_file_that_grew_beyond_all_measure(folder: Path, parting: bytes) -> None:
-    """Its end is read, from the beginning of a line on, and the rest goes."""
+@pytest.mark.parametrize("separator", [b"\n#\n", b"\n# 2025-11-22 12:00:00\n"])
+def test_huge_file(folder: Path, separator: bytes) -> None:
+    """Its end is read from the start of a line, and the rest is removed."""
     line = b"x" * 9_000 + b"\n+" + b"y" * 9_000
-    path = write(folder, b"".join(parting + b"+" + line + b"\n" for _ in range(2 * HISTORY_BYTES // len(line))))
-    lines = kept(folder)
-    assert len(lines) == HISTORY_BYTES // (len(parting) + len(line) + 2)
+    path = write(folder, b"".join(separator + b"+" + line + b"\n" for _ in range(2 * HISTORY_BYTES // len(line))))
+    lines = stored_lines(folder)
+    assert len(lines) == HISTORY_BYTES // (len(separator) + len(line) + 2)
     assert set(lines) == {"x" * 9_000 + "\n" + "y" * 9_000}
     assert path.stat().st_size <= HISTORY_BYTES
 
@@ -207,34 +207,34 @@ def test_a_file_that_grew_beyond_all_measure(folder: Path, parting: bytes) -> No
 # --------------------------------------------------------------------------------------------------------- bad content
 
 
-def test_bytes_that_are_no_text(folder: Path) -> None:
-    """They become replacement characters, and the lines around them stay."""
+def test_bytes_that_are_not_utf_8(folder: Path) -> None:
+    """They become replacement characters, and the other lines are unchanged."""
     write(folder, b"\n#\n+a\n\n#\n+b\xff\xfeb\n\n#\n+c\n")
-    assert kept(folder) == ["a", "b\ufffd\ufffdb", "c"]
+    assert stored_lines(folder) == ["a", "b\ufffd\ufffdb", "c"]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\x00" * 5_000, b"no history\nat all", b"\xfe\r+" * 500_000])
-def test_a_file_that_is_no_history(folder: Path, content: bytes) -> None:
-    """It holds no lines, and stands in nobody's way."""
+def test_file_without_history(folder: Path, content: bytes) -> None:
+    """It has no lines, and new ones are appended."""
     write(folder, content.replace(b"\n+", b"\n-").removeprefix(b"+"))
-    assert kept(folder) == []
+    assert stored_lines(folder) == []
     Run(folder).type("a")
-    assert kept(folder) == ["a"]
+    assert stored_lines(folder) == ["a"]
 
 
-def test_a_line_that_was_cut_short(folder: Path) -> None:
-    """What follows is not mixed with it."""
+def test_truncated_line(folder: Path) -> None:
+    """The next line is not mixed with it."""
     write(folder, b"\n#\n+a\n\n#\n+cut \xf0\x9f")
     Run(folder).type("b")
-    assert kept(folder) == ["a", "cut \ufffd", "b"]
+    assert stored_lines(folder) == ["a", "cut \ufffd", "b"]
 
 
 # ----------------------------------------------------------------------------------------- what cannot be read, written
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "loop", "no folder"])
-def test_a_history_that_cannot_be_used(folder: Path, kind: str) -> None:
-    """The run goes on in memory and says so once, with the path and the reason."""
+def test_unusable_file(folder: Path, kind: str) -> None:
+    """The run continues in memory and reports it once, with the path and the reason."""
     path = folder / "history"
     if kind != "no folder":
         folder.mkdir()
@@ -252,19 +252,19 @@ def test_a_history_that_cannot_be_used(folder: Path, kind: str) -> None:
     assert run.lines() == ["a", "b"]
     run.type("c")
     assert run.lines() == ["a", "b", "c"]
-    assert len(run.troubles) == 1
-    assert f"not remembered: {path}: " in run.troubles[0]
+    assert len(run.errors) == 1
+    assert f"not remembered: {path}: " in run.errors[0]
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    """There is nothing to read, so it is said with the first line that is typed."""
+def test_folder_that_cannot_be_created(tmp_path: Path) -> None:
+    """The error is reported with the first line that is typed."""
     folder = tmp_path / "config"
     folder.symlink_to(tmp_path / "gone" / "config")
     run = Run(folder)
-    assert (run.lines(), run.troubles) == ([], [])
+    assert (run.lines(), run.errors) == ([], [])
     run.type("a", "b")
     assert run.lines() == ["a", "b"]
-    assert len(run.troubles) == 1
+    assert len(run.errors) == 1
 
 
 LIMITED = """
@@ -279,21 +279,21 @@ print(history.load_history_strings())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no limit for a file")
-def test_a_disk_that_becomes_full_in_the_middle_of_a_line(folder: Path) -> None:
-    """It is said once, everything stays known in this run, and the next one goes on behind the piece."""
+def test_disk_full_in_the_middle_of_a_line(folder: Path) -> None:
+    """It is reported once, the lines stay in memory, and the next run continues after the truncated line."""
     Run(folder).type("first")
     child = subprocess.run(
         [sys.executable, "-c", LIMITED, str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=CHILD_SECONDS
     )
-    trouble, lines = child.stdout.splitlines()
-    assert "not remembered" in trouble
+    error, lines = child.stdout.splitlines()
+    assert "not remembered" in error
     assert lines == str(["a line that does not fit", "first"])
     Run(folder).type("again")
-    assert kept(folder) == ["first", "a line", "again"]
+    assert stored_lines(folder) == ["first", "a line", "again"]
 
 
-def test_a_long_file_that_cannot_be_shortened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its lines are known all the same, and it stays as it is."""
+def test_long_file_that_cannot_be_shortened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lines are loaded, and the file is unchanged."""
 
     def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system")
@@ -303,14 +303,14 @@ def test_a_long_file_that_cannot_be_shortened(folder: Path, monkeypatch: pytest.
     monkeypatch.setattr(history_module, "replace_private", refuse)
     run = Run(folder)
     assert len(run.lines()) == HISTORY_LINES
-    assert (len(run.troubles), path.read_bytes()) == (1, before)
+    assert (len(run.errors), path.read_bytes()) == (1, before)
 
 
 # --------------------------------------------------------------------------------------------------------- two clients
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no lock")
-def test_a_line_waits_for_another_client(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_line_waits_for_another_client(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not written into a file that is being replaced."""
     run = Run(folder)
     run.type("a")
@@ -323,7 +323,7 @@ def test_a_line_waits_for_another_client(folder: Path, monkeypatch: pytest.Monke
         other.enter_context(locked(folder))
         monkeypatch.setattr(time, "sleep", finish)
         run.type("b")
-    assert kept(folder) == ["shortened", "b"]
+    assert stored_lines(folder) == ["shortened", "b"]
 
 
 TYPING = """
@@ -342,8 +342,8 @@ for run in range(10):
 """
 
 
-def test_two_clients_at_the_same_moment(folder: Path) -> None:
-    """Every line is whole and in the order of its client, and none is lost while the other shortens the file."""
+def test_two_clients_at_the_same_time(folder: Path) -> None:
+    """Every line is whole and in order, and none is lost while the other client shortens the file."""
     pipe = subprocess.PIPE
     write(folder, b"".join(b"\n#\n+old %d\n" % number for number in range(149)))
     commands = [[sys.executable, "-c", TYPING, str(folder), name] for name in "ab"]
@@ -361,7 +361,7 @@ def test_two_clients_at_the_same_moment(folder: Path) -> None:
         for child in children:
             child.kill()
             child.communicate()
-    lines = kept(folder)
+    lines = stored_lines(folder)
     typed = {name: [f"{name} {run}\n{number}" for run in range(10) for number in range(10)] for name in "ab"}
     for name, own in typed.items():
         found = [line for line in lines if line.startswith(name)]

@@ -1,4 +1,4 @@
-"""How a line is cut to the width of a screen: where, how far it hangs, and that every row fits."""
+"""How a line is wrapped: where it is broken, its hanging indent, and that every row fits."""
 
 import re
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ ACUTE = "e\u0301"
 DEVANAGARI = "\u0915\u094d\u0937"
 CLUSTERS = [FAMILY, FLAG, HEART, THUMB, KEYCAP, ACUTE, DEVANAGARI, "\u6f22", "\u0e01\u0e47"]
 
-# What people send; and what a terminal may take for something else than Unicode does.
+# Usual text, and characters that terminals treat differently from Unicode.
 PIECES = st.sampled_from([*CLUSTERS, " ", "   ", "a", "word", "longer-word", "\u0301", "\u200b"])
 STRANGE = st.sampled_from(["\u0600", "\u1112", "\u0903", "\u200d", "\ufe0f", "\U0001f1e9", "\u0e33", "\u094d"])
 TEXTS = st.lists(PIECES).map("".join)
@@ -35,39 +35,39 @@ COLUMNS = st.integers(2, 60)
 
 
 @st.composite
-def rows(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> StyledLine:
-    """Return rows with such texts in prefix and body."""
+def lines(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> StyledLine:
+    """Return lines with such texts in prefix and body."""
     spans = st.lists(st.builds(Span, texts, st.sampled_from(["", "red", "time"])), max_size=3)
     prefix = [*draw(spans), Span(" ")]
     return StyledLine(tuple(draw(st.sampled_from([[], PREFIX, prefix]))), tuple(draw(spans)))
 
 
-def said(text: str) -> StyledLine:
-    """Return the row of a message; its prefix takes PREFIX_COLUMNS."""
+def message(text: str) -> StyledLine:
+    """Return the line of a message; its prefix takes PREFIX_COLUMNS."""
     return StyledLine(PREFIX, (Span(text),))
 
 
-def shown(row: StyledLine, columns: int) -> list[str]:
-    """Return what the rows of a screen say."""
-    return ["".join(span.text for span in spans) for spans in wrap(row, columns)]
+def wrapped(line: StyledLine, columns: int) -> list[str]:
+    """Return the text of each row."""
+    return ["".join(span.text for span in spans) for spans in wrap(line, columns)]
 
 
-def hanging(row: StyledLine, columns: int) -> int:
-    """Return how far the second row of the screen is indented."""
-    second = wrap(row, columns)[1]
+def indent(line: StyledLine, columns: int) -> int:
+    """Return the indent of the second row."""
+    second = wrap(line, columns)[1]
     return len(second[0].text) if not second[0].text.strip(" ") else 0
 
 
-def pieces(row: StyledLine, columns: int) -> list[list[Span]]:
-    """Return the rows of a screen without what makes them hang."""
-    first, *others = wrap(row, columns)
-    hangs = columns >= NARROW_COLUMNS and any(text_width(span.text) for span in row.prefix)
-    indented = hangs and others and not others[0][0].text.strip(" ")
+def unindented(line: StyledLine, columns: int) -> list[list[Span]]:
+    """Return the rows without the indent."""
+    first, *others = wrap(line, columns)
+    has_indent = columns >= NARROW_COLUMNS and any(text_width(span.text) for span in line.prefix)
+    indented = has_indent and others and not others[0][0].text.strip(" ")
     return [first, *(spans[1:] if indented else spans for spans in others)]
 
 
-def is_one(line: str) -> bool:
-    """Return whether there is but one character in a line, which may be wider than the screen."""
+def is_single(line: str) -> bool:
+    """Return whether a row has only one character, which may be wider than the screen."""
     return len([cluster for cluster in iter_graphemes(line) if cluster != " "]) == 1
 
 
@@ -76,15 +76,15 @@ def characters(spans: Iterable[Span]) -> list[tuple[str, str]]:
     return [(char, span.style) for span in spans for char in span.text if char != " "]
 
 
-def test_line_that_fits_is_as_it_was() -> None:
-    """To the last column."""
-    row = said("x" * (40 - PREFIX_COLUMNS))
-    assert wrap(row, 40) == [[*row.prefix, *row.body]]
+def test_line_that_fits() -> None:
+    """It is one row, to the last column."""
+    line = message("x" * (40 - PREFIX_COLUMNS))
+    assert wrap(line, 40) == [[*line.prefix, *line.body]]
 
 
 @pytest.mark.parametrize("columns", [-1, 0, 80])
 def test_empty_line(columns: int) -> None:
-    """It takes a row as well, whatever the terminal says of its size."""
+    """It is one row, whatever size the terminal reports."""
     assert wrap(StyledLine(), columns) == [[]]
 
 
@@ -113,28 +113,28 @@ def test_empty_line(columns: int) -> None:
         (ACUTE * 12, ["12:00 bob: " + ACUTE * 11, "           " + ACUTE]),
     ],
 )
-def test_where_a_line_is_cut(text: str, expected: list[str]) -> None:
-    """Between words; within one only if no row has room for it, and then between two characters."""
-    assert shown(said(text), 2 * PREFIX_COLUMNS) == expected
+def test_where_a_line_is_broken(text: str, expected: list[str]) -> None:
+    """Between words; within a word only if it fits on no row, and then between two characters."""
+    assert wrapped(message(text), 2 * PREFIX_COLUMNS) == expected
 
 
-def test_code_keeps_its_spaces() -> None:
-    """Those before it and those within."""
-    assert shown(said("    if x:  # why"), 80) == ["12:00 bob:     if x:  # why"]
+def test_spaces_within_a_row_stay() -> None:
+    """Leading ones too, as in code."""
+    assert wrapped(message("    if x:  # why"), 80) == ["12:00 bob:     if x:  # why"]
 
 
-def test_address_is_not_cut() -> None:
-    """Where it fits on a row of its own it has one, even if that leaves the row of a long prefix without text."""
+def test_address_is_not_broken() -> None:
+    """It has a row of its own if it fits, even if the row of a long prefix is then without text."""
     address = "https://example.org/a/long/path"
     prefix = (Span("12:00 [somebody -> somebody-else] ", "notice"),)
-    assert shown(StyledLine(prefix, (Span(f"{address} see"),)), 40) == [
+    assert wrapped(StyledLine(prefix, (Span(f"{address} see"),)), 40) == [
         "12:00 [somebody -> somebody-else]",
         f"  {address} see",
     ]
 
 
 @pytest.mark.parametrize(
-    ("columns", "hang"),
+    ("columns", "expected"),
     [
         (2 * PREFIX_COLUMNS, PREFIX_COLUMNS),
         (2 * PREFIX_COLUMNS - 1, SHORT_INDENT_COLUMNS),
@@ -142,92 +142,92 @@ def test_address_is_not_cut() -> None:
         (NARROW_COLUMNS - 1, 0),
     ],
 )
-def test_how_far_a_line_hangs(columns: int, hang: int) -> None:
-    """Below its own first character, unless the prefix leaves it too little room for that."""
-    assert hanging(said("word " * 20), columns) == hang
+def test_hanging_indent(columns: int, expected: int) -> None:
+    """The body is indented to its first character, unless the prefix is too long for that."""
+    assert indent(message("word " * 20), columns) == expected
 
 
-def test_lead_wider_than_the_screen() -> None:
-    """It is cut like text."""
+def test_prefix_wider_than_the_screen() -> None:
+    """It is broken like text."""
     prefix = (Span("12:00", "time"), Span(" "), Span("somebody-with-a-name", "red"), Span(": "))
-    assert shown(StyledLine(prefix, (Span("hi"),)), 16) == ["12:00 somebody-w", "  ith-a-name: hi"]
+    assert wrapped(StyledLine(prefix, (Span("hi"),)), 16) == ["12:00 somebody-w", "  ith-a-name: hi"]
 
 
 @pytest.mark.parametrize("columns", [-1, 0, 1])
 def test_screen_of_one_column(columns: int) -> None:
-    """What is wider than the whole screen has a row of its own."""
-    assert shown(StyledLine((), (Span(f"a{FAMILY}b"),)), columns) == ["a", FAMILY, "b"]
+    """A wider character has a row of its own."""
+    assert wrapped(StyledLine((), (Span(f"a{FAMILY}b"),)), columns) == ["a", FAMILY, "b"]
 
 
-def test_cluster_wider_than_any_character() -> None:
-    """Unicode joins any number of some letters; no terminal does, and so they are cut."""
-    assert shown(StyledLine((), (Span("\u1112" * 5),)), 4) == ["\u1112\u1112", "\u1112\u1112", "\u1112"]
+def test_oversized_cluster_is_broken() -> None:
+    """Unicode joins any number of some letters; no terminal does."""
+    assert wrapped(StyledLine((), (Span("\u1112" * 5),)), 4) == ["\u1112\u1112", "\u1112\u1112", "\u1112"]
 
 
 @pytest.mark.parametrize("character", CLUSTERS)
-def test_what_is_said_begins_no_row_of_its_own(character: str) -> None:
-    """On a terminal that joins nothing, too: only a line of the chat begins at the edge."""
+def test_message_never_continues_at_the_left_edge(character: str) -> None:
+    """Only lines of the client begin there, also on a terminal that joins nothing."""
     for count in range(40):
         screen = pyte.Screen(40, 20)
         stream = pyte.Stream(screen)
-        for line in shown(said(character * count + "--- bob was banned"), 40):
+        for line in wrapped(message(character * count + "--- bob was banned"), 40):
             stream.feed(line + "\r\n")
         first, *others = [row for row in screen.display if row.strip()]
         assert first.startswith("12:00 bob: ")
         assert not [row for row in others if not row.startswith(" " * PREFIX_COLUMNS)]
 
 
-def test_a_chain_is_cut() -> None:
-    """Joiners join any number of pictures, and no terminal draws them as one."""
+def test_chain_of_joined_emoji_is_broken() -> None:
+    """No terminal draws any number of them as one."""
     chain = "\u200d".join(["\U0001f468"] * 100)
-    assert max(map(text_width, shown(said(chain), 40))) <= 40
+    assert max(map(text_width, wrapped(message(chain), 40))) <= 40
 
 
-def test_styles_go_on_behind_a_cut() -> None:
-    """A piece that is cut keeps its style in both rows."""
-    row = StyledLine((Span("--- ", "notice"),), (Span("abcdef", "red"), Span("ghijkl", "blue")))
-    assert wrap(row, 10) == [
+def test_styles_continue_in_the_next_row() -> None:
+    """A broken span has its style in both rows."""
+    line = StyledLine((Span("--- ", "notice"),), (Span("abcdef", "red"), Span("ghijkl", "blue")))
+    assert wrap(line, 10) == [
         [Span("--- ", "notice"), Span("abcdef", "red")],
         [Span("    "), Span("ghijkl", "blue")],
     ]
 
 
-@given(rows(HOSTILE), COLUMNS)
-def test_every_row_fits(row: StyledLine, columns: int) -> None:
-    """Whatever somebody sends."""
-    assert [line for line in shown(row, columns) if text_width(line) > columns and not is_one(line)] == []
+@given(lines(HOSTILE), COLUMNS)
+def test_every_row_fits(line: StyledLine, columns: int) -> None:
+    """Whatever a message contains."""
+    assert [line for line in wrapped(line, columns) if text_width(line) > columns and not is_single(line)] == []
 
 
-@given(rows(HOSTILE), st.integers(-1, 60))
-def test_nothing_is_lost(row: StyledLine, columns: int) -> None:
-    """The rows, one after another, are the text, but for spaces where it was cut."""
-    lines = ["".join(span.text for span in spans) for spans in pieces(row, columns)]
-    assert re.fullmatch(" *".join([*map(re.escape, lines), ""]), row.text)
+@given(lines(HOSTILE), st.integers(-1, 60))
+def test_nothing_is_lost(line: StyledLine, columns: int) -> None:
+    """The rows together are the text, except for spaces at the breaks."""
+    lines = ["".join(span.text for span in spans) for spans in unindented(line, columns)]
+    assert re.fullmatch(" *".join([*map(re.escape, lines), ""]), line.text)
 
 
-@given(rows(HOSTILE), st.integers(-1, 60))
-def test_styles_are_kept(row: StyledLine, columns: int) -> None:
+@given(lines(HOSTILE), st.integers(-1, 60))
+def test_styles_are_unchanged(line: StyledLine, columns: int) -> None:
     """Every character has the style that it had."""
-    spans = [span for line in pieces(row, columns) for span in line]
-    assert characters(spans) == characters([*row.prefix, *row.body])
+    spans = [span for line in unindented(line, columns) for span in line]
+    assert characters(spans) == characters([*line.prefix, *line.body])
 
 
-@given(rows(TEXTS), st.integers(-1, 60))
-def test_no_character_is_split(row: StyledLine, columns: int) -> None:
-    """A family, a flag, a letter with its accent: each is in one row as a whole."""
-    lines = ["".join(span.text for span in spans) for spans in pieces(row, columns)]
+@given(lines(TEXTS), st.integers(-1, 60))
+def test_no_grapheme_is_split(line: StyledLine, columns: int) -> None:
+    """A family emoji, a flag, a letter with its accent is in one row as a whole."""
+    lines = ["".join(span.text for span in spans) for spans in unindented(line, columns)]
     clusters = [cluster for line in lines for cluster in iter_graphemes(line) if cluster != " "]
-    assert clusters == [cluster for cluster in iter_graphemes(row.text) if cluster != " "]
+    assert clusters == [cluster for cluster in iter_graphemes(line.text) if cluster != " "]
 
 
 @given(st.text(st.sampled_from("ab ")), st.integers(NARROW_COLUMNS, 40))
-def test_no_word_is_cut_that_fits_on_a_row(text: str, columns: int) -> None:
-    """As long as there are spaces around it."""
+def test_no_word_is_broken_that_fits_on_a_row(text: str, columns: int) -> None:
+    """If there are spaces around it."""
     prefix = (Span("--- "),)
     room = columns - len(prefix[0].text)
     words = [
         word
-        for line in pieces(StyledLine(prefix, (Span(text),)), columns)
+        for line in unindented(StyledLine(prefix, (Span(text),)), columns)
         for span in line
         for word in span.text.split()
     ]
