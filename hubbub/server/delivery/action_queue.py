@@ -63,7 +63,7 @@ class ActionQueue:
                 self._space.wait()
 
     def stop(self, seconds: float) -> None:
-        """Let nobody wait for space any more, and set the deadline of the stop. Idempotent."""
+        """End all waits for space, and set the deadline of the stop. Idempotent."""
         with self._lock:
             if self._deadline is None:
                 self._deadline = time.monotonic() + seconds

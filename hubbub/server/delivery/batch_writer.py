@@ -45,7 +45,7 @@ class BatchWriter:
 
     @property
     def waiting_count(self) -> int:
-        """How many actions wait to be stored."""
+        """The number of actions that wait to be stored."""
         return len(self._waiting)
 
     def add(self, actions: list[Action]) -> None:

@@ -1,4 +1,4 @@
-"""How one subscriber gets what it still has to get: replies, lines from before its position, and the log from there on.
+"""The bytes that one subscriber still has to get: replies, lines before its position, and the log from there on.
 
 The lines come from the tail of the log in memory or, further back, from the journal, a chunk at a time.
 """

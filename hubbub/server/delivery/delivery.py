@@ -113,7 +113,7 @@ class Delivery:
         self._queue.put(*actions)
 
     def wake(self) -> None:
-        """Have queued actions carried out."""
+        """Wake the delivery thread, which carries out all queued actions."""
         self._queue.wake()
 
     def submit(self, *actions: Action) -> None:

@@ -13,7 +13,7 @@ from hubbub.server.journal.journal import Page
 
 @dataclass(eq=False, slots=True)
 class Backlog:
-    """What a subscriber gets before its position in a log: first `head`, then the lines with after < SEQ <= upto."""
+    """Lines for a subscriber before its position in a log: first `head`, then those with after < SEQ <= upto."""
 
     head: bytes
     log: "RoomLog | None" = None
@@ -52,7 +52,7 @@ class Subscriber:
 
     @property
     def unread_bytes(self) -> int:
-        """How many bytes of replies wait."""
+        """The size of the replies that wait."""
         return sum(map(len, self.outbox)) + sum(len(backlog.head) for backlog in self.backlogs)
 
     @property
@@ -116,7 +116,7 @@ class RoomLog:
 
     @property
     def unflushed_bytes(self) -> int:
-        """How many bytes live subscribers get with the next flush."""
+        """The size of the next flush."""
         return sum(map(len, self.unflushed))
 
     @property

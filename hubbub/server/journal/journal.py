@@ -63,7 +63,7 @@ class SessionRow(NamedTuple):
 
 
 class Journal(Protocol):
-    """What every journal promises. Any thread may call any method; all raise JournalError."""
+    """The promise of every journal. Any thread may call any method; all raise JournalError."""
 
     def last_seq(self, key: str) -> int:
         """Return the SEQ of the last line of a room, or 0."""

@@ -109,7 +109,7 @@ def test_a_reply_does_not_drop_a_slow_reader_of_history(reader: SlowReader) -> N
 
 
 def test_a_ping_overtakes_a_long_history(reader: SlowReader) -> None:
-    """What is sent at once comes between two chunks of history, and not at its end."""
+    """A reply sent `at_once` comes between two chunks of history, and not at its end."""
     with running_delivery() as delivery:
         delivery.submit_posts(long_posts(ROOM, LINES))
         delivery.submit(*[Broadcast(ROOM, Notice("here"))] * (TAIL_PAGES - 100))  # they push most of it out of the tail

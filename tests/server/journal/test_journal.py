@@ -1,4 +1,4 @@
-"""What every journal does, in memory or in a file."""
+"""The promise of every journal, in memory or in a file."""
 
 from collections.abc import Iterator
 from pathlib import Path
