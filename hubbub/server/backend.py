@@ -70,7 +70,7 @@ class Backend(Protocol):
     def prepare_room(self, key: str, seq: int = 0) -> None:
         """Have the lines of a room at hand, at least up to `seq`, before a member enters it. Called without a lock."""
 
-    def forward_private(self, told: DeliverPrivately) -> bool:
+    def forward_private(self, message: DeliverPrivately) -> bool:
         """Hand a private message over to the server of its recipient; return False if that is this server."""
 
     def forward_expulsion(self, member: Member, action: str) -> bool:
@@ -120,7 +120,7 @@ class LocalBackend:
     def prepare_room(self, key: str, seq: int = 0) -> None:
         """Do nothing: the journal is at hand."""
 
-    def forward_private(self, told: DeliverPrivately) -> bool:  # noqa: ARG002  # the protocol's
+    def forward_private(self, message: DeliverPrivately) -> bool:  # noqa: ARG002  # the protocol's
         """Return False: there is no other server."""
         return False
 

@@ -137,7 +137,7 @@ def test_a_private_message_to_oneself_comes_once(alice: WireClient) -> None:
 def test_a_private_message_to_nobody(alice: WireClient) -> None:
     """The error names who is not there."""
     alice.send("/msg zoe hi")
-    assert alice.read_line().startswith("/error no-such-person there is nobody called zoe")
+    assert alice.read_line().startswith("/error no-such-person there is no member called zoe")
 
 
 def test_nobody_goes_for_what_others_tell_him(server: ChatServer, alice: WireClient) -> None:

@@ -26,7 +26,7 @@ def kick(client: Client, command: protocol.Kick) -> None:
     kicked, room = client.context.membership.expel(name, action, check)
     if not kicked:
         require_operator(client)  # users without the right do not learn which names exist
-        raise ProtocolError("no-such-person", f"there is nobody called {name}; /who shows who is here")
+        raise ProtocolError("no-such-person", f"there is no member called {name}; /who shows who is here")
     logger.info("{!r} kicked {!r}", sender, kicked)
     _confirm(client, room, f"{kicked} was {action}")
 

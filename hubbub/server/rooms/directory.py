@@ -43,9 +43,8 @@ SIGNED_IN_ELSEWHERE = "Signed in elsewhere"
 class Directory:
     """Which member has which name, session and room.
 
-    `step` takes the lock and is for changes; who only reads takes `lock`. All other methods and attributes belong into
-    a step. What a step means for those who receive is queued for the delivery thread within it, so that everyone sees
-    the steps in the order in which they happened.
+    `step` takes the lock for a change, `lock` is enough to read. All other methods and attributes need the lock. What a
+    step shows is queued for the delivery thread within it, so all members see the steps in one order.
     Lock order: this lock, then the delivery's, the room keys' or that of name ownership.
     """
 
@@ -55,7 +54,7 @@ class Directory:
         self._room_keys = room_keys
         self._clock = clock
         self.lock = threading.Lock()
-        self.closed = False  # no one gets in any more, and members leave unseen
+        self.closed = False  # no member may enter any more, and leaves are not shown
         self.names: dict[str, Member] = {}  # by `fold_name`
         self._confusable_names = ConfusableIndex(RESERVED_NAMES)  # of those names
         self.sessions: dict[bytes, Member] = {}  # by token hash, the connected and the absent
@@ -74,7 +73,7 @@ class Directory:
         self._delivery.wake()
 
     def close(self) -> None:
-        """Let no one in any more. Takes the lock."""
+        """Refuse new members and moves from now on. Takes the lock."""
         with self.lock:
             self.closed = True
 
@@ -119,7 +118,7 @@ class Directory:
         self._confusable_names.add(member.name, member)
 
     def replace(self, before: Member, member: Member) -> None:
-        """Put a member in the place of another, who is the same person; no one sees it."""
+        """Give the place of one connection of a member to another; no one sees it."""
         room, state = before.room, before.state
         assert room is not None
         assert state is not None
@@ -181,7 +180,7 @@ class Directory:
             del self.rooms_made[room.maker]
 
     def show(self, room: Room, event: Event) -> None:
-        """Broadcast an event to everyone in a room."""
+        """Show an event to all members of a room."""
         self._delivery.enqueue(Broadcast(room, event))
 
     def _show_presence(self, room: Room, event: Event) -> None:
@@ -194,7 +193,7 @@ class Directory:
     # --------------------------------------------------------------------------------------------- whole moves
 
     def greet(self, member: Member, token: str) -> None:
-        """DeliverPrivately a member who they are, and the token with which they can resume."""
+        """Send a member their name, color and token."""
         self._delivery.enqueue(SendWelcome(member, member.name, member.color, token))
 
     def enter(self, member: Member, room: Room, after: int | None = None) -> None:
@@ -223,7 +222,7 @@ class Directory:
         if room is None:
             return
         self.remove(member, why)
-        if ended or not self.closed:  # who is here at the stop is here after the start
+        if ended or not self.closed:  # at the stop members stay present, so that they can resume after the start
             self._store(member, room, present=False, ended=ended, why=why)
 
     def remove(self, member: Member, why: str) -> None:

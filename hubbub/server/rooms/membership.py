@@ -28,7 +28,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class RoomSnapshot:
-    """What `Membership.join_room` relies on, as it was when someone asked to join."""
+    """What is known about a room before the slow checks of a join."""
 
     key: str
     is_open: bool
@@ -239,7 +239,7 @@ class Membership:
             member = self._directory.find(name)
             absent = member is not None and member.absent
         if member is None:
-            raise ProtocolError("no-such-person", f"there is nobody called {name}; /who shows who is here")
+            raise ProtocolError("no-such-person", f"there is no member called {name}; /who shows who is here")
         if absent:
             raise ProtocolError("no-such-person", f"{member.name} has just lost the connection; try again in a minute")
         return member

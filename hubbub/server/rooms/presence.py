@@ -59,7 +59,7 @@ class Presence:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let no one in any more, let members leave unseen, and join the thread. Idempotent."""
+        """Close the directory, and join the thread. Idempotent."""
         self._directory.close()
         with self._lock:
             self._stopping = True
@@ -79,7 +79,7 @@ class Presence:
                 return
             self._directory.unsubscribe(member)
             self._hold(member)
-            self._directory.store(member)  # they were last seen now
+            self._directory.store(member)  # which notes when they were last seen
 
     def hold_session(self, state: SessionState) -> None:
         """Hold the place of a session that no connection belongs to. Part of a step."""
@@ -121,7 +121,7 @@ class Presence:
     def resume(self, member: Member, token: str, key: str, seq: int) -> Member | None:
         """Give the session of `token` to a member who has no name, with the lines after `seq` if it is in room `key`.
 
-        Return the member whose place they take, whose connection is to be ended, if there is one. Raises ProtocolError
+        Return the member whose place they take, if there is one: the caller ends its connection. Raises ProtocolError
         `resume-unknown`, `name-taken`, `not-allowed`, `server-stopping`, and JournalError.
         """
         state = self._find_session(hash_token(token))
@@ -149,7 +149,7 @@ class Presence:
             return self._directory.states.setdefault(token_hash, state)
 
     def _return(self, member: Member, state: SessionState, token: str, key: str, seq: int) -> None:
-        """Let a member in again who has left, or was never here since the server started."""
+        """Sign a member in again who has left, or who has not been here since the server started."""
         self._claims.check(member, state.name)
         self._directory.seat(member, state, state.name, state.color)
         self._ownership.claim_name(state.name, member.verifier)
@@ -158,7 +158,7 @@ class Presence:
         self._directory.enter(member, room, seq if key == room.key else None)
 
     def _replace(self, before: Member, member: Member, token: str, key: str, seq: int) -> None:
-        """Put a member in the place that their earlier connection has, or that is held; no one sees it."""
+        """Give a member the place of their earlier connection, or the one that is held; no one sees it."""
         room = before.room
         assert room is not None
         self._directory.replace(before, member)

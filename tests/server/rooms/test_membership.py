@@ -1,67 +1,16 @@
 """Names and rooms, without sockets: the delivery is a list of actions."""
 
 import threading
-from typing import cast
 
 import pytest
 
 from hubbub.protocol import LOBBY, PRESENCE_MEMBERS, Joined, Left, MemberRow, ProtocolError, Renamed, RoomRow
 from hubbub.server.access.limits import Limits
-from hubbub.server.access.moderation import Moderation
-from hubbub.server.access.ownership import NameOwnership
-from hubbub.server.access.room_keys import RoomKeys
-from hubbub.server.backend import LocalBackend
-from hubbub.server.delivery.actions import Action, Broadcast, StoreSession, Subscribe, Unsubscribe
-from hubbub.server.delivery.delivery import Delivery
-from hubbub.server.journal.memory import MemoryJournal
-from hubbub.server.rooms.directory import Directory
-from hubbub.server.rooms.membership import Counts, Membership
-from hubbub.server.rooms.name_claims import NameClaims
-from hubbub.server.rooms.presence import Presence
+from hubbub.server.delivery.actions import Broadcast, StoreSession, Subscribe, Unsubscribe
+from hubbub.server.rooms.membership import Counts
 from hubbub.server.rooms.room import Member
 from testing.delivery import ListTransport
-
-
-class Queue:
-    """A delivery that only collects what is queued."""
-
-    def __init__(self) -> None:
-        self.entries: list[Action] = []
-
-    def enqueue(self, *entries: Action) -> None:
-        self.entries.extend(entries)
-
-    def wake(self) -> None:
-        """Do nothing."""
-
-    def shown(self) -> list[object]:
-        """Return the events for rooms, and clear the queue."""
-        events: list[object] = [entry.event for entry in self.entries if isinstance(entry, Broadcast)]
-        self.entries.clear()
-        return events
-
-
-class Chat:
-    """A membership and presence, their queue, and members in the lobby."""
-
-    def __init__(self, *names: str, limits: Limits | None = None) -> None:
-        self.queue = Queue()
-        delivery = cast(Delivery, self.queue)
-        journal, limits = MemoryJournal(), limits or Limits()
-        backend, room_keys, moderation = LocalBackend(journal), RoomKeys(journal), Moderation(journal)
-        ownership = NameOwnership(journal, clock=lambda: 1.0)
-        directory = Directory(delivery, room_keys, clock=lambda: 1.0)
-        claims = NameClaims(directory, ownership, backend)
-        access = (limits, ownership, moderation)
-        self.membership = Membership(directory, claims, *access, room_keys, backend, uptime=lambda: 9.5)
-        self.presence = Presence(directory, claims, *access, backend, uptime=lambda: 9.5)
-        self.members = {name: self.sign_in(name) for name in names}
-        self.queue.entries.clear()
-
-    def sign_in(self, name: str) -> Member:
-        member = Member(ListTransport())
-        self.membership.sign_in(member, name, "red", f"token of {name}")
-        return member
+from tests.server.rooms.chat import Chat
 
 
 def test_name_has_one_member() -> None:

@@ -1,4 +1,4 @@
-"""Coming back: nothing that was said is lost, nothing is said twice, and nobody sees a short cut."""
+"""Resume and grace: no line is lost or repeated, and no one sees a short break."""
 
 import threading
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ from testing.server import serving
 from testing.waiting import eventually
 from testing.wire_client import WireClient
 
-HOLDING = Limits(rate=0)  # a lost connection keeps its name for a minute
-SHORT = Limits(rate=0, grace_seconds=0.2)
+WITH_GRACE = Limits(rate=0)  # the name of a lost connection is held for a minute
+SHORT_GRACE = Limits(rate=0, grace_seconds=0.2)
 
 
 @pytest.fixture
 def server() -> Iterator[ChatServer]:
-    with serving(limits=HOLDING) as made:
+    with serving(limits=WITH_GRACE) as made:
         yield made
 
 
@@ -33,8 +33,8 @@ def alice(server: ChatServer) -> Iterator[WireClient]:
         yield made
 
 
-def come(server: ChatServer, name: str) -> tuple[WireClient, str]:
-    """Return a connection that is in, and its token."""
+def sign_in(server: ChatServer, name: str) -> tuple[WireClient, str]:
+    """Return the connection of a member, and the token."""
     wire = WireClient(server.address)
     wire.send(f"/name {name}")
     token = wire.read_match("/welcome").split()[3]
@@ -43,7 +43,7 @@ def come(server: ChatServer, name: str) -> tuple[WireClient, str]:
 
 
 def cut(wire: WireClient) -> None:
-    """Lose a connection without a word."""
+    """Close a connection without /exit."""
     wire.socket.close()
 
 
@@ -57,9 +57,9 @@ def resume(server: ChatServer, token: str, room: str, seq: int) -> WireClient:
 # ------------------------------------------------------------------------------------------------------------ resume
 
 
-def test_who_comes_back_gets_exactly_what_he_missed(server: ChatServer, alice: WireClient) -> None:
-    """Name, colour, room and the lines after his SEQ; nobody sees him go or come."""
-    bob, token = come(server, "bob teal")
+def test_resume_brings_the_missed_lines(server: ChatServer, alice: WireClient) -> None:
+    """With name, color and room; no one sees the member leave or join."""
+    bob, token = sign_in(server, "bob teal")
     alice.read_until("/joined")
     alice.send("1", "2")
     bob.read_until("/say lobby 2 ")
@@ -74,9 +74,9 @@ def test_who_comes_back_gets_exactly_what_he_missed(server: ChatServer, alice: W
         assert [line.split()[0] for line in alice.read_until("/say")] == ["/say"]
 
 
-def test_in_another_room_than_he_thinks(server: ChatServer, alice: WireClient) -> None:
-    """Who moved without seeing it is where he moved, and gets that room's last lines."""
-    bob, token = come(server, "bob")
+def test_resume_in_another_room_than_the_client_names(server: ChatServer, alice: WireClient) -> None:
+    """The stored room counts, and its last lines are sent."""
+    bob, token = sign_in(server, "bob")
     bob.send("/join ops", "hi")
     bob.read_until("/say ops")
     cut(bob)
@@ -84,9 +84,9 @@ def test_in_another_room_than_he_thinks(server: ChatServer, alice: WireClient) -
         assert back.read_until("/say ops")[1] == "/entered ops 1 1 -"
 
 
-def test_a_half_open_connection_is_taken_over(server: ChatServer, alice: WireClient) -> None:
-    """The old connection is told and ended; the new one goes on."""
-    bob, token = come(server, "bob")
+def test_resume_replaces_a_half_open_connection(server: ChatServer, alice: WireClient) -> None:
+    """The old connection is told and ended."""
+    bob, token = sign_in(server, "bob")
     alice.read_until("/joined")
     with resume(server, token, "lobby", 0) as back:
         back.read_until("/entered")
@@ -97,9 +97,9 @@ def test_a_half_open_connection_is_taken_over(server: ChatServer, alice: WireCli
         assert [line.split()[1] for line in back.read_until("/end")][-3:-1] == ["alice", "bob"]
 
 
-def test_the_old_connection_can_do_no_more(server: ChatServer) -> None:
-    """What still comes on the old connection moves nobody."""
-    bob, token = come(server, "bob")
+def test_replaced_connection_moves_no_one(server: ChatServer) -> None:
+    """What still comes on it is ignored."""
+    bob, token = sign_in(server, "bob")
     with resume(server, token, "lobby", 0) as back, bob:
         back.read_until("/entered")
         bob.send("/join ops")
@@ -109,17 +109,17 @@ def test_the_old_connection_can_do_no_more(server: ChatServer) -> None:
 
 
 @pytest.mark.parametrize("token", ["nonsense", "0" * 32])
-def test_an_unknown_token(server: ChatServer, token: str) -> None:
-    """It is refused, and one goes on with /name."""
+def test_unknown_token(server: ChatServer, token: str) -> None:
+    """It is refused, and the client can go on with /name."""
     with resume(server, token, "lobby", 0) as wire:
         assert wire.read_line().startswith("/error resume-unknown")
         wire.send("/name bob")
         assert wire.read_match("/welcome")
 
 
-def test_who_said_exit_does_not_come_back(server: ChatServer) -> None:
-    """The session is over and the name free at once."""
-    bob, token = come(server, "bob")
+def test_exit_ends_the_session(server: ChatServer) -> None:
+    """It cannot be resumed, and the name is free at once."""
+    bob, token = sign_in(server, "bob")
     bob.send("/exit")
     bob.read_to_end()
     bob.socket.close()
@@ -129,29 +129,29 @@ def test_who_said_exit_does_not_come_back(server: ChatServer) -> None:
         assert wire.read_match("/welcome")
 
 
-def test_resume_is_for_who_has_no_name(server: ChatServer, alice: WireClient) -> None:
-    """One is one person on one connection."""
+def test_resume_after_name(server: ChatServer, alice: WireClient) -> None:
+    """It is refused: a connection has one member."""
     alice.send("/resume x lobby 0")
     assert alice.read_line().startswith("/error not-allowed")
 
 
-def test_a_name_is_held_and_then_free() -> None:
-    """Within the grace it is taken, after it everybody sees `/left … lost`, and the session can still come back."""
-    with serving(limits=SHORT) as server, WireClient(server.address, "alice") as alice:
-        bob, token = come(server, "bob")
+def test_name_is_held_during_the_grace() -> None:
+    """Afterwards the room sees `/left ... lost`, and the session can still be resumed."""
+    with serving(limits=SHORT_GRACE) as server, WireClient(server.address, "alice") as alice:
+        bob, token = sign_in(server, "bob")
         alice.read_until("/joined")
         cut(bob)
         with WireClient(server.address) as other:
             other.send("/name BOB", "/list")
             assert other.read_match("/error").startswith("/error name-taken")
-        assert alice.read_match("/left").split()[3:] == ["bob", alice_color(server, token), "lost"]
+        assert alice.read_match("/left").split()[3:] == ["bob", color_of(server, token), "lost"]
         with resume(server, token, "lobby", 0) as back:
             assert back.read_match("/entered") == "/entered lobby 0 2 -"
             assert alice.read_match("/joined").split()[3] == "bob"
 
 
-def alice_color(server: ChatServer, token: str) -> str:
-    """Return the colour that the session of `token` has."""
+def color_of(server: ChatServer, token: str) -> str:
+    """Resume a session, and return its color."""
     with resume(server, token, "lobby", 0) as wire:
         color = wire.read_match("/welcome").split()[2]
         wire.read_until("/entered")
@@ -162,19 +162,19 @@ def alice_color(server: ChatServer, token: str) -> str:
     return color
 
 
-def test_a_name_taken_meanwhile() -> None:
-    """Who comes back after the grace to a name that somebody else has is told so."""
-    with serving(limits=SHORT) as server, WireClient(server.address, "alice") as alice:
-        bob, token = come(server, "bob")
+def test_resume_after_the_name_was_taken() -> None:
+    """After the grace another member may take the name."""
+    with serving(limits=SHORT_GRACE) as server, WireClient(server.address, "alice") as alice:
+        bob, token = sign_in(server, "bob")
         cut(bob)
         alice.read_until("/left")
         with WireClient(server.address, "bob"), resume(server, token, "lobby", 0) as wire:
             assert wire.read_line().startswith("/error name-taken")
 
 
-def test_a_message_to_one_who_is_away(server: ChatServer, alice: WireClient) -> None:
-    """It is refused rather than lost."""
-    bob, _ = come(server, "bob")
+def test_private_message_to_an_absent_member(server: ChatServer, alice: WireClient) -> None:
+    """It is refused, so that it is not lost."""
+    bob, _ = sign_in(server, "bob")
     cut(bob)
 
     def refused() -> bool:
@@ -184,15 +184,15 @@ def test_a_message_to_one_who_is_away(server: ChatServer, alice: WireClient) -> 
     assert eventually(refused)
 
 
-def test_after_a_restart_everything_is_as_it_was(tmp_path: Path) -> None:
-    """Sessions, rooms, pasts, and numbers that go on without a hole."""
+def test_restart_keeps_sessions_rooms_and_numbers(tmp_path: Path) -> None:
+    """A member resumes with the lines they missed, and the numbers continue."""
     path = tmp_path / "j.db"
-    with serving(limits=HOLDING, journal=SqliteJournal(path)) as server:
-        bob, token = come(server, "bob teal")
+    with serving(limits=WITH_GRACE, journal=SqliteJournal(path)) as server:
+        bob, token = sign_in(server, "bob teal")
         bob.send("/join Ops", "/post 1 one", "/post 2 two")
         bob.read_until("/ack 2")
     bob.socket.close()
-    with serving(limits=HOLDING, journal=SqliteJournal(path)) as server, resume(server, token, "ops", 1) as back:
+    with serving(limits=WITH_GRACE, journal=SqliteJournal(path)) as server, resume(server, token, "ops", 1) as back:
         assert back.read_line() == f"/welcome bob teal {token} 2"
         assert back.read_line() == "/entered Ops 2 1 -"
         assert back.read_match().endswith("teal two")
@@ -202,29 +202,29 @@ def test_after_a_restart_everything_is_as_it_was(tmp_path: Path) -> None:
         assert back.read_until("/end list")[-3:-1] == ["/room lobby 0 -", "/room Ops 1 -"]
 
 
-def test_nobody_sees_a_restart(tmp_path: Path) -> None:
-    """Who was here is here, away, until he is back or his grace is over; his name is held meanwhile."""
+def test_restart_holds_the_places_of_members(tmp_path: Path) -> None:
+    """Until they resume, or their grace ends."""
     path = tmp_path / "j.db"
-    with serving(limits=HOLDING, journal=SqliteJournal(path)) as server:
-        people = {name: come(server, name) for name in ("alice", "bob", "carl")}
-        people["carl"][0].send("/exit")
-        people["carl"][0].read_to_end()
-    for wire, _ in people.values():
+    with serving(limits=WITH_GRACE, journal=SqliteJournal(path)) as server:
+        members = {name: sign_in(server, name) for name in ("alice", "bob", "carl")}
+        members["carl"][0].send("/exit")
+        members["carl"][0].read_to_end()
+    for wire, _ in members.values():
         wire.socket.close()
     with serving(limits=Limits(rate=0, grace_seconds=1.0), journal=SqliteJournal(path)) as server:
-        with WireClient(server.address) as thief:
-            thief.send("/name BOB")
-            assert thief.read_match("/error").startswith("/error name-taken")
-        with resume(server, people["alice"][1], "lobby", 0) as alice:
+        with WireClient(server.address) as other:
+            other.send("/name BOB")
+            assert other.read_match("/error").startswith("/error name-taken")
+        with resume(server, members["alice"][1], "lobby", 0) as alice:
             assert alice.read_match("/entered") == "/entered lobby 0 2 -"
             assert alice.read_match("/left").split()[3:6:2] == ["bob", "lost"]
-    with serving(limits=HOLDING, journal=SqliteJournal(path)) as server, WireClient(server.address, "bob") as bob:
+    with serving(limits=WITH_GRACE, journal=SqliteJournal(path)) as server, WireClient(server.address, "bob") as bob:
         bob.send("/who")
         assert [line.split()[1] for line in bob.read_until("/end who")] == ["alice", "bob", "who"]
 
 
-def test_a_room_with_a_past_is_not_listed_until_somebody_is_in_it(tmp_path: Path) -> None:
-    """It has its past, in the spelling that it had."""
+def test_room_with_history_is_listed_when_a_member_is_in_it(tmp_path: Path) -> None:
+    """It has its history, and its first spelling."""
     path = tmp_path / "j.db"
     with serving(journal=SqliteJournal(path)) as server, WireClient(server.address, "bob") as bob:
         bob.send("/join Ops", "hi")
@@ -236,10 +236,10 @@ def test_a_room_with_a_past_is_not_listed_until_somebody_is_in_it(tmp_path: Path
         assert bob.read_line().endswith(" hi")
 
 
-def test_history_reaches_behind_what_is_in_memory(tmp_path: Path) -> None:
-    """`/history`, the lines on entering and a long absence are served from the journal."""
-    with serving(limits=HOLDING, journal=SqliteJournal(tmp_path / "j.db")) as server:
-        carl, token = come(server, "carl")
+def test_history_is_read_from_the_journal(tmp_path: Path) -> None:
+    """`/history`, the lines after a join, and those after a long absence."""
+    with serving(limits=WITH_GRACE, journal=SqliteJournal(tmp_path / "j.db")) as server:
+        carl, token = sign_in(server, "carl")
         cut(carl)
         with WireClient(server.address, "alice") as alice:
             alice.send(*map(str, range(1, 3_001)))
@@ -251,10 +251,10 @@ def test_history_reaches_behind_what_is_in_memory(tmp_path: Path) -> None:
                 assert [int(line.split()[2]) for line in lines[2:]] == list(range(8, 3_001))
 
 
-def test_what_is_no_longer_kept_is_a_gap(tmp_path: Path) -> None:
-    """A long absence beyond what is kept is named."""
-    with serving(limits=HOLDING) as server, WireClient(server.address, "alice") as alice:
-        carl, token = come(server, "carl")
+def test_purged_lines_are_a_gap(tmp_path: Path) -> None:
+    """A long absence shows which lines are missing."""
+    with serving(limits=WITH_GRACE) as server, WireClient(server.address, "alice") as alice:
+        carl, token = sign_in(server, "carl")
         cut(carl)
         alice.send(*["x" * 1_000] * 3_000)
         alice.read_until("/say lobby 3000 ")
@@ -267,16 +267,16 @@ def test_what_is_no_longer_kept_is_a_gap(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------- posts
 
 
-def test_a_post_is_said_and_acknowledged(alice: WireClient) -> None:
-    """Text and actions; the acknowledgement names the last that is kept."""
+def test_posts_are_acknowledged(alice: WireClient) -> None:
+    """Text and actions; the acknowledgement names the last that is stored."""
     alice.send("/post 1 hi", "/post 2 /me waves", "/post 3 //x")
     lines = alice.read_until("/ack 3")
     assert [line.split(" ", 6)[-1] for line in lines if line[:4] in ("/say", "/me ")] == ["hi", "waves", "/x"]
 
 
-def test_a_post_that_is_kept_is_not_said_twice(server: ChatServer, alice: WireClient) -> None:
-    """On the same connection and on the next; it is acknowledged again."""
-    bob, token = come(server, "bob")
+def test_repeated_post_is_not_published_again(server: ChatServer, alice: WireClient) -> None:
+    """On the same connection and after a resume; it is acknowledged again."""
+    bob, token = sign_in(server, "bob")
     alice.read_until("/joined")
     bob.send("/post 1 a", "/post 2 b", "/post 1 a", "/post 2 b")
     bob.read_until("/ack 2")
@@ -289,9 +289,9 @@ def test_a_post_that_is_kept_is_not_said_twice(server: ChatServer, alice: WireCl
         assert [line.split()[-1] for line in alice.read_until(".* c$")] == ["a", "b", "c"]
 
 
-def test_a_run_of_posts_that_is_kept_in_part(server: ChatServer, alice: WireClient) -> None:
-    """Of posts that come together, those that are kept already are left out, and the others are said."""
-    bob, token = come(server, "bob")
+def test_posts_of_which_some_are_stored(server: ChatServer, alice: WireClient) -> None:
+    """Those are left out, and the others published."""
+    bob, token = sign_in(server, "bob")
     bob.send("/post 1 a", "/post 2 b", "/post 3 c")
     bob.read_until("/ack 3")
     cut(bob)
@@ -301,8 +301,8 @@ def test_a_run_of_posts_that_is_kept_in_part(server: ChatServer, alice: WireClie
         assert [line.split()[-1] for line in alice.read_until(".* g$") if "/joined" not in line] == list("abcdefg")
 
 
-def test_a_post_before_exit_is_acknowledged(alice: WireClient) -> None:
-    """Whoever leaves knows what is kept of him."""
+def test_post_before_exit_is_acknowledged(alice: WireClient) -> None:
+    """A client that leaves knows what is stored."""
     alice.send("/post 1 bye all", "/exit")
     assert [line.split()[0] for line in alice.read_to_end()] == ["/say", "/ack", "/bye"]
 
@@ -316,8 +316,8 @@ def test_a_post_before_exit_is_acknowledged(alice: WireClient) -> None:
         ("/me", "missing-argument"),
     ],
 )
-def test_a_post_that_cannot_be_said(alice: WireClient, line: str, code: str) -> None:
-    """It is refused under its number, which is used up; the next one is said."""
+def test_refused_post(alice: WireClient, line: str, code: str) -> None:
+    """It is refused under its number, which is used; the next one is published."""
     alice.send(f"/post 1 {line}", "/post 2 fine")
     lines = alice.read_until("/ack 2")
     assert lines[0].split()[:3] == ["/refused", "1", code]
@@ -327,7 +327,7 @@ def test_a_post_that_cannot_be_said(alice: WireClient, line: str, code: str) -> 
 
 
 def test_posts_count_from_one(alice: WireClient) -> None:
-    """A post 0 is an error, not a message."""
+    """Post 0 is an error."""
     alice.send("/post 0 hi", "/post x hi")
     assert [alice.read_line().split()[1] for _ in range(2)] == ["argument-invalid"] * 2
 
@@ -335,7 +335,7 @@ def test_posts_count_from_one(alice: WireClient) -> None:
 # ------------------------------------------------------------------------------------- a journal that cannot be written
 
 
-class Failing(MemoryJournal):
+class FailingJournal(MemoryJournal):
     """A journal that can be made to fail."""
 
     def __init__(self) -> None:
@@ -348,9 +348,9 @@ class Failing(MemoryJournal):
         super().append(lines, sessions, ended)  # type: ignore[arg-type]
 
 
-def test_what_cannot_be_kept_is_held_and_then_said(tmp_path: Path) -> None:
-    """One notice when it stops, nothing said meanwhile, answers go on, and then all of it in order."""
-    journal = Failing()
+def test_lines_wait_for_a_failed_journal(tmp_path: Path) -> None:
+    """One notice, no line meanwhile, replies go on, and then all lines in order."""
+    journal = FailingJournal()
     with (
         serving(journal=journal) as server,
         WireClient(server.address, "alice") as alice,
@@ -371,9 +371,9 @@ def test_what_cannot_be_kept_is_held_and_then_said(tmp_path: Path) -> None:
         assert [line.split()[2] for line in bob.read_until("/say lobby 3")[1:]] == ["1", "2", "3"]
 
 
-def test_who_waited_for_space_goes_on(tmp_path: Path) -> None:
-    """When the journal can be written again, a speaker who had filled his room's queue is not forgotten."""
-    journal = Failing()
+def test_flooding_session_goes_on_after_a_failed_journal(tmp_path: Path) -> None:
+    """A session that waited for space in the queue of its room is woken."""
+    journal = FailingJournal()
     with serving(journal=journal) as server, WireClient(server.address, "alice") as alice:
         journal.fails.set()
         alice.send("first")
@@ -387,9 +387,9 @@ def test_who_waited_for_space_goes_on(tmp_path: Path) -> None:
         flood.join()
 
 
-def test_nobody_holds_a_descriptor_while_the_journal_fails() -> None:
-    """Connections that come and go are closed, journal or not."""
-    journal = Failing()
+def test_connections_are_closed_while_the_journal_fails() -> None:
+    """No descriptor is left."""
+    journal = FailingJournal()
     with serving(journal=journal) as server, WireClient(server.address, "alice") as alice:
         journal.fails.set()
         alice.send("/post 1 a")
@@ -404,7 +404,7 @@ def test_nobody_holds_a_descriptor_while_the_journal_fails() -> None:
         alice.read_until("/ack 1")
 
 
-class Awkward(SqliteJournal):
+class SlowJournal(SqliteJournal):
     """A journal that reads slowly, or not at all the first time."""
 
     seconds = 0.0
@@ -418,17 +418,17 @@ class Awkward(SqliteJournal):
         return super().read_pages(key, after, upto, size)
 
 
-def filled(path: Path, lines: int) -> Path:
-    """Make a journal with a past."""
+def make_journal(path: Path, lines: int) -> Path:
+    """Make a journal with lines in the lobby."""
     with serving(journal=SqliteJournal(path)) as server, WireClient(server.address, "alice") as alice:
         alice.send(*["x"] * lines)
         alice.read_until(f"/say lobby {lines} ")
     return path
 
 
-def test_a_stop_while_the_past_is_read(tmp_path: Path) -> None:
-    """Who is being caught up gets it, and the goodbye, and the end."""
-    journal = Awkward(filled(tmp_path / "j.db", 20))
+def test_stop_while_history_is_read(tmp_path: Path) -> None:
+    """A subscriber that catches up gets the lines, and then /bye."""
+    journal = SlowJournal(make_journal(tmp_path / "j.db", 20))
     journal.seconds = 0.5
     with serving(journal=journal) as server:
         bob = WireClient(server.address, "bob")
@@ -437,29 +437,29 @@ def test_a_stop_while_the_past_is_read(tmp_path: Path) -> None:
         assert [line.split()[0] for line in bob.read_to_end()] == ["/say"] * 20 + ["/bye"]
 
 
-def test_a_past_that_cannot_be_read_at_once_is_read_again(tmp_path: Path) -> None:
-    """What is kept is never shown as a gap."""
-    journal = Awkward(filled(tmp_path / "j.db", 20))
+def test_failed_read_of_history_is_repeated(tmp_path: Path) -> None:
+    """Stored lines are never shown as a gap."""
+    journal = SlowJournal(make_journal(tmp_path / "j.db", 20))
     journal.failures = 1
     with serving(journal=journal) as server, WireClient(server.address, "bob") as bob:
         assert [line.split()[0] for line in bob.read_until("/say lobby 20 ")] == ["/say"] * 20
 
 
-def test_a_past_that_cannot_be_read_is_not_given_up(tmp_path: Path) -> None:
-    """Who cannot be caught up loses the connection, and gets it all when he comes back."""
-    journal = Awkward(filled(tmp_path / "j.db", 20))
+def test_unreadable_history_ends_the_connection(tmp_path: Path) -> None:
+    """After a resume the client gets all lines."""
+    journal = SlowJournal(make_journal(tmp_path / "j.db", 20))
     journal.failures = 2
-    with serving(limits=HOLDING, journal=journal) as server:
-        bob, token = come(server, "bob")
+    with serving(limits=WITH_GRACE, journal=journal) as server:
+        bob, token = sign_in(server, "bob")
         assert not any(line.startswith("/gap") for line in bob.read_to_end())
         bob.socket.close()
         with resume(server, token, "lobby", 0) as back:
             assert [line.split()[0] for line in back.read_until("/say lobby 20 ")[2:]] == ["/say"] * 20
 
 
-def test_a_server_stops_with_a_journal_that_cannot_be_written() -> None:
-    """It says how much was not kept, in the log, and ends in time."""
-    journal = Failing()
+def test_stop_with_a_failed_journal() -> None:
+    """It ends in time."""
+    journal = FailingJournal()
     with serving(journal=journal) as server:
         alice = WireClient(server.address, "alice")
         journal.fails.set()
@@ -468,9 +468,9 @@ def test_a_server_stops_with_a_journal_that_cannot_be_written() -> None:
     alice.socket.close()
 
 
-def test_who_comes_while_the_journal_fails_waits(tmp_path: Path) -> None:
-    """He is let in when it can be written again."""
-    journal = Failing()
+def test_sign_in_waits_for_a_failed_journal(tmp_path: Path) -> None:
+    """Until it can be written again."""
+    journal = FailingJournal()
     with (
         serving(journal=journal) as server,
         WireClient(server.address, "alice") as alice,

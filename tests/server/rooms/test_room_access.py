@@ -6,15 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from hubbub.protocol import LOBBY, ProtocolError
 from hubbub.server.access import room_keys
-from hubbub.server.access.room_keys import FACT_KIND
+from hubbub.server.access.room_keys import FACT_KIND, RoomKey
 from hubbub.server.access.scrypt import ScryptHash
 from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
+from hubbub.server.rooms.membership import RoomSnapshot
+from hubbub.server.rooms.room import Member
+from hubbub.server.rooms.room_access import RoomAccess
 from hubbub.server.server import ChatServer
 from testing.server import FAST_LIMITS, ServerProcess, captured_log, serving
 from testing.waiting import eventually
 from testing.wire_client import WireClient
+from tests.server.rooms.chat import Chat
 
 WITH_GRACE = replace(FAST_LIMITS, grace_seconds=60)
 
@@ -318,3 +323,54 @@ def test_locked_room_survives_the_server(tmp_path: Path) -> None:
         assert "/entered ops 1 1 locked" in lines
         assert request(carl, "/join ops hunter2").startswith("/entered ops 1 2 locked")
     assert not [path for path in tmp_path.iterdir() if b"hunter2" in path.read_bytes()]
+
+
+# -------------------------------------------------------------------------------- what happens during the slow checks
+
+
+def test_room_is_locked_while_a_member_joins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The snapshot does not hold any more, so the join is refused."""
+    chat = Chat("alice", "bob")
+    access = RoomAccess(chat.membership, chat.delivery, chat.room_keys)
+    inspect_room = chat.membership.inspect_room
+
+    def inspect_then_lock(member: Member, name: str) -> RoomSnapshot:
+        snapshot = inspect_room(member, name)
+        monkeypatch.undo()
+        access.join(chat.members["alice"], "ops", "key", "192.0.2.1")
+        return snapshot
+
+    monkeypatch.setattr(chat.membership, "inspect_room", inspect_then_lock)
+    with pytest.raises(ProtocolError, match="room-locked"):
+        access.join(chat.members["bob"], "ops", "", "192.0.2.2")
+
+
+def test_room_is_made_while_another_member_locks_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock is refused, and no key stays."""
+    chat = Chat("alice", "bob")
+    access = RoomAccess(chat.membership, chat.delivery, chat.room_keys)
+    add = chat.room_keys.add
+
+    def join_then_add(room_key: RoomKey) -> None:
+        access.join(chat.members["bob"], "ops", "", "192.0.2.2")
+        add(room_key)
+
+    monkeypatch.setattr(chat.room_keys, "add", join_then_add)
+    with pytest.raises(ProtocolError, match="not-allowed"):
+        access.join(chat.members["alice"], "ops", "key", "192.0.2.1")
+    assert chat.room_keys.find("ops") is None
+
+
+def test_room_is_entered_while_its_key_is_removed() -> None:
+    """The key stays, though the room is empty again."""
+    chat = Chat("alice")
+    access = RoomAccess(chat.membership, chat.delivery, chat.room_keys)
+    access.join(chat.members["alice"], "ops", "key", "192.0.2.1")
+    access.join(chat.members["alice"], LOBBY, "", "192.0.2.1")
+    (unused,) = chat.membership.list_unused_keys(["ops"])
+    room_key = chat.room_keys.find("ops")
+    chat.membership.join_room(chat.members["alice"], "ops", room_key)
+    assert not chat.membership.remove_unused_key(unused)
+    chat.membership.join_room(chat.members["alice"], LOBBY)
+    assert not chat.membership.remove_unused_key(unused)
+    assert chat.room_keys.find("ops") is room_key

@@ -1,4 +1,4 @@
-"""A real server against a plain model of rooms: whatever a few clients do, each sees exactly what the model says."""
+"""A real server against a model of rooms: whatever a few clients do, each receives exactly what the model says."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -35,7 +35,7 @@ from testing.wire_client import WireClient
 EXAMPLES = 20
 STEPS = 40  # of each example, at most
 CLIENTS = 4
-# What looks the same has the same value.
+# Confusable names have the same value.
 NAMES = {"alice": "alice", "ALICE": "alice", "аlice": "alice", "bob": "bob", "b0b": "bob", "Зоя": "Зоя"}
 ROOMS = {LOBBY: LOBBY, "ops": "ops", "орs": "ops", "lоbby": LOBBY, "zoo": "zoo"}
 HOSTILE = ["/exit", "/say lobby 1 1 bob red hi", "\x1b[2J", "\r/bye", "\u2028/bye x", "\x85", "\u202e", " ", "x" * 500]
@@ -45,8 +45,8 @@ hostile = st.lists(st.sampled_from(HOSTILE) | texts, max_size=4).map("".join)
 
 
 @dataclass(eq=False)
-class Person:
-    """Somebody who has a name, here or with a lost connection."""
+class Account:
+    """A member, connected or absent."""
 
     name: str
     color: str
@@ -56,37 +56,37 @@ class Person:
 
 @dataclass(eq=False)
 class Client:
-    """A connection, who is behind it, and what it is to see."""
+    """A connection, its member, and the events that it is to receive."""
 
     wire: WireClient
-    person: Person | None = None
+    person: Account | None = None
     seq: int = 0  # of the last line that it has of its room
     expected: list[Event] = field(default_factory=list)
 
 
 def timeless(event: Event) -> Event:
-    """Return an event without what no model can know."""
+    """Return an event without its times, which the model cannot know."""
     if isinstance(event, MemberRow):
         return replace(event, idle=0)
     return replace(event, time=0) if isinstance(event, Said | Acted | Joined | Left | Renamed) else event
 
 
 def has_clients(machine: "Rooms") -> bool:
-    """Return whether anybody is there to do something."""
+    """Return whether there is a client to do something."""
     return bool(machine.clients)
 
 
 class Rooms(RuleBasedStateMachine):
-    """The model: who is where, and what was said."""
+    """The model: who is in which room, and the lines of each."""
 
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
         self.server = self.stack.enter_context(serving(limits=replace(FAST_LIMITS, grace_seconds=60)))
         self.clients: list[Client] = []
-        self.away: list[tuple[Person, int]] = []  # and the last SEQ that each has
+        self.absent: list[tuple[Account, int]] = []  # and the last SEQ that each has
         self.lines: dict[str, list[Event]] = {}
-        self.raw: dict[tuple[str, int], str] = {}  # the line of each room and SEQ, as the first one saw it
+        self.raw: dict[tuple[str, int], str] = {}  # the line of each room and SEQ, as the first client received it
 
     def teardown(self) -> None:
         for client in self.clients:
@@ -95,10 +95,10 @@ class Rooms(RuleBasedStateMachine):
 
     # -------------------------------------------------------------------------------------------- parts of the model
 
-    def people(self) -> list[Person]:
-        return [person for person, _ in self.away] + [client.person for client in self.clients if client.person]
+    def people(self) -> list[Account]:
+        return [person for person, _ in self.absent] + [client.person for client in self.clients if client.person]
 
-    def members(self, room: str) -> list[Person]:
+    def members(self, room: str) -> list[Account]:
         return sorted((person for person in self.people() if person.room == room), key=lambda p: fold_name(p.name))
 
     def last(self, room: str) -> int:
@@ -109,10 +109,10 @@ class Rooms(RuleBasedStateMachine):
             if client.person and client.person.room == room and client is not but:
                 client.expected.append(event)
 
-    def is_taken(self, name: str, by: Person | None) -> bool:
+    def is_taken(self, name: str, by: Account | None) -> bool:
         return any(NAMES[person.name] == NAMES[name] for person in self.people() if person is not by)
 
-    def entered(self, client: Client, person: Person, after: int) -> None:
+    def entered(self, client: Client, person: Account, after: int) -> None:
         last = self.last(person.room)
         client.seq = last
         client.expected.append(Entered(person.room, last, len(self.members(person.room)), "-"))
@@ -121,8 +121,8 @@ class Rooms(RuleBasedStateMachine):
     def pick(self, number: int) -> Client:
         return self.clients[number % len(self.clients)]
 
-    def named(self, number: int) -> tuple[Client, Person] | None:
-        """Return a client who has a name; one who has none is told to choose one."""
+    def named(self, number: int) -> tuple[Client, Account] | None:
+        """Return a client that has a name; one that has none gets an error."""
         named = [client for client in self.clients if client.person]
         client = named[number % len(named)] if named and number else self.pick(number)
         if client.person is None:
@@ -135,13 +135,13 @@ class Rooms(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """Start with three, of whom one is still without a name."""
+        """Start with three clients, one of them without a name."""
         for name in ("alice", "bob", ""):
             self.connect()
             if name:
                 self.name(-1, name, "red")
 
-    @precondition(lambda self: len(self.clients) + len(self.away) < CLIENTS)
+    @precondition(lambda self: len(self.clients) + len(self.absent) < CLIENTS)
     @rule()
     def connect(self) -> None:
         wire = WireClient(self.server.address)
@@ -157,29 +157,29 @@ class Rooms(RuleBasedStateMachine):
         if self.is_taken(name, person):
             client.expected.append(Error("name-taken", ""))
         elif person is None:
-            self.come(client, name, color or default_color(name))
+            self.sign_in(client, name, color or default_color(name))
         else:
             old, person.name, person.color = (person.name, person.color), name, color or person.color
             if old != (person.name, person.color):
                 self.show(person.room, Renamed(person.room, 0, old[0], person.color, person.name))
 
-    def come(self, client: Client, name: str, color: str) -> None:
+    def sign_in(self, client: Client, name: str, color: str) -> None:
         welcome = parse_event(client.wire.read_line())
         assert isinstance(welcome, Welcome)
         assert (welcome.name, welcome.color, welcome.accepted) == (name, color, 0)
         self.show(LOBBY, Joined(LOBBY, 0, name, color))
-        client.person = Person(name, color, LOBBY, welcome.token)
+        client.person = Account(name, color, LOBBY, welcome.token)
         self.entered(client, client.person, max(0, self.last(LOBBY) - HISTORY_LINES))
 
     @precondition(has_clients)
     @rule(number=st.integers(0, 9), room=st.sampled_from([*ROOMS, "/leave"]))
-    def go(self, number: int, room: str) -> None:
+    def join(self, number: int, room: str) -> None:
         if (found := self.named(number)) is None:
             return
         client, person = found
         client.wire.send("/leave" if room == "/leave" else f"/join {room}")
         room = LOBBY if room == "/leave" else room
-        there = {LOBBY, *(somebody.room for somebody in self.people())}
+        there = {LOBBY, *(person.room for person in self.people())}
         if room == person.room:
             client.expected.append(Error("not-allowed", ""))
         elif room not in there and ROOMS[room] in {ROOMS[other] for other in there}:
@@ -225,7 +225,7 @@ class Rooms(RuleBasedStateMachine):
         rooms = [LOBBY, *sorted({person.room for person in self.people()} - {LOBBY})]
         client.expected += [RoomRow(room, len(self.members(room)), "-") for room in rooms] + [End("list")]
 
-    # ------------------------------------------------------------------------------------------- going, coming back
+    # --------------------------------------------------------------------------------------- leaving and resuming
 
     @precondition(has_clients)
     @rule(number=st.integers(0, 9))
@@ -243,16 +243,16 @@ class Rooms(RuleBasedStateMachine):
         client = self.pick(number)
         self.forget(client)
         if client.person:
-            self.away.append((client.person, client.seq))
+            self.absent.append((client.person, client.seq))
 
     def forget(self, client: Client) -> None:
         client.wire.socket.close()
         self.clients.remove(client)
 
-    @precondition(lambda self: self.away)
+    @precondition(lambda self: self.absent)
     @rule()
-    def come_back(self) -> None:
-        person, seq = self.away.pop(0)
+    def resume(self) -> None:
+        person, seq = self.absent.pop(0)
         wire = WireClient(self.server.address)
         wire.send(f"/resume {person.token} {person.room} {seq}")
         assert wire.read_line() == "/hello 1 -"
@@ -260,11 +260,11 @@ class Rooms(RuleBasedStateMachine):
         self.clients.append(client)
         self.entered(client, person, seq)
 
-    # ---------------------------------------------------------------------------------------------------- the truth
+    # ------------------------------------------------------------------------------------------------------- the check
 
     @invariant()
-    def each_sees_what_the_model_says(self) -> None:
-        # All that was sent is carried out when each has had an answer, and all that it led to is before the next one.
+    def each_client_received_what_the_model_says(self) -> None:
+        # After the first answer to a client all commands are carried out; after the second, their events are there.
         first = [client.wire.sync() for client in self.clients]
         for client, lines in zip(self.clients, first, strict=True):
             seen = [self.check_bytes(line) for line in [*lines, *client.wire.sync()]]
@@ -274,7 +274,7 @@ class Rooms(RuleBasedStateMachine):
                 client.seq = self.last(client.person.room)
 
     def check_bytes(self, line: str) -> Event:
-        """Return the event of a line, whose bytes are those that everybody gets; an error without its text."""
+        """Return the event of a line, which has the same bytes for all clients; an error without its text."""
         event = parse_event(line)
         if isinstance(event, Said | Acted):
             assert self.raw.setdefault((event.room, event.seq), line) == line
