@@ -1,4 +1,4 @@
-"""color.py: every shade can be read, text is always reset, and what a terminal answers is taken out of the keys."""
+"""Colours: every shade is readable, painted text ends with a reset, and responses are separated from keys."""
 
 import ast
 import colorsys
@@ -20,8 +20,8 @@ from hubbub.color import RGB, Depth, Palette
 
 ROOT = Path(color.__file__).parents[1]
 ESCAPE_CODE = re.compile(r"\x1b\[[0-9;]*m")
-# Of the shades for an unknown background. WCAG 2.1 asks 3:1 of large text. No cyan of the palette has it on white; the
-# nearest has 2.71:1.
+# The least contrast of the shades for an unknown background. WCAG 2.1 requires 3:1 for large text. No cyan of the
+# palette has it on white; the nearest has 2.71:1.
 CONTRAST_UNKNOWN = 2.7
 XTERM_16 = [
     *["000000", "cd0000", "00cd00", "cdcd00", "0000ee", "cd00cd", "00cdcd", "e5e5e5"],
@@ -58,7 +58,7 @@ KEYS = [
     "\x1bb",
     "\x1b[I",
 ]
-ANSWERS = ["\x1b]11;rgb:0000/2b2b/3636\x07", "\x1b]11;rgb:ff/ff/ff\x1b\\", "\x1b[?64;1;2c", "\x1b[?6c"]
+RESPONSES = ["\x1b]11;rgb:0000/2b2b/3636\x07", "\x1b]11;rgb:ff/ff/ff\x1b\\", "\x1b[?64;1;2c", "\x1b[?6c"]
 
 
 class Stream(io.StringIO):
@@ -69,13 +69,13 @@ class Stream(io.StringIO):
         self._terminal = terminal
 
     def isatty(self) -> bool:
-        """Say what it was told to be; raise ValueError when closed."""
+        """Return what the constructor was given. Raises ValueError after `close`."""
         super().isatty()
         return self._terminal
 
 
 def linear(rgb: RGB) -> list[float]:
-    """Return the light that each part of an sRGB colour stands for."""
+    """Return the linear light of each component of an sRGB colour."""
     levels = [value / 255 for value in rgb]
     return [level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4 for level in levels]
 
@@ -87,7 +87,7 @@ def luminance(rgb: RGB) -> float:
 
 
 def lab(rgb: RGB) -> tuple[float, float, float]:
-    """Return L*, a* and b* of CIE 1976 (white D65): another measure than the one that chooses the shades."""
+    """Return L*, a* and b* of CIE 1976 (white D65): a different colour space from the one that chooses the shades."""
     red, green, blue = linear(rgb)
     x = (0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.9505
     y = 0.2126 * red + 0.7152 * green + 0.0722 * blue
@@ -102,7 +102,7 @@ def difference(one: RGB, other: RGB) -> float:
 
 
 def shown(parameters: str) -> RGB:
-    """Return the colour that a terminal makes of `parameters`: true colour, a palette code, or one of the 16."""
+    """Return the colour that a terminal shows for SGR parameters: true colour, a palette code, or one of the 16."""
     numbers = [int(number) for number in parameters.removeprefix("1;").split(";")]
     if numbers[:2] == [38, 2]:
         return numbers[2], numbers[3], numbers[4]
@@ -114,13 +114,13 @@ def shown(parameters: str) -> RGB:
 
 
 def shown_colors(background: RGB, depth: Depth) -> dict[str, RGB]:
-    """Return what each of the twelve names looks like."""
+    """Return the shade of each of the twelve colours."""
     palette = Palette(background, depth)
     return {name: shown(palette.sgr(name)) for name in color.COLORS}
 
 
 def least_difference(background: RGB, depth: Depth) -> float:
-    """Return how different the two of the twelve that are most alike look."""
+    """Return the difference of the two most similar of the twelve colours."""
     return min(difference(*pair) for pair in itertools.combinations(shown_colors(background, depth).values(), 2))
 
 
@@ -137,7 +137,7 @@ def painted_chart(palette: Palette) -> str:
 
 
 def escapes_in(path: Path) -> list[str]:
-    """Return every string of a Python file that holds an ESC."""
+    """Return every string of a Python file that contains an ESC."""
     constants = (node.value for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Constant))
     texts = (value.decode("latin-1") if isinstance(value, bytes) else value for value in constants)
     return [text for text in texts if isinstance(text, str) and "\x1b" in text]
@@ -153,16 +153,16 @@ def test_names_and_order_are_those_of_the_protocol() -> None:
 
 @pytest.mark.parametrize("name", color.COLORS)
 @pytest.mark.parametrize("paper", [(0, 0, 0), (255, 255, 255)], ids=["on black", "on white"])
-def test_every_colour_can_be_read_where_the_background_is_not_known(name: str, paper: RGB) -> None:
-    """A name can be read on a black and on a white terminal that does not say which of the two it is."""
+def test_every_colour_is_readable_on_an_unknown_background(name: str, paper: RGB) -> None:
+    """On black and on white."""
     listed = color.COLORS[name]
     behind = paper if listed.background is None else color.code_to_rgb(listed.background)
 
     assert contrast(listed.rgb, behind) >= CONTRAST_UNKNOWN
 
 
-def test_black_and_white_bring_their_background() -> None:
-    """Only the two colours that vanish on a terminal of their own colour have something behind them."""
+def test_black_and_white_have_a_background() -> None:
+    """Only these two would be invisible on a terminal of their own colour."""
     assert [name for name, listed in color.COLORS.items() if listed.background is not None] == ["black", "white"]
 
 
@@ -192,7 +192,7 @@ def test_palette_code_has_its_rgb(code: int, expected: tuple[int, int, int]) -> 
 
 @pytest.mark.parametrize("code", [-1, 0, 15, 256])
 def test_code_without_a_fixed_colour_is_refused(code: int) -> None:
-    """The first 16 codes belong to the terminal's theme, and there are none after 255."""
+    """The first 16 codes depend on the terminal's theme, and 255 is the last."""
     with pytest.raises(ValueError, match=f"palette code {code} "):
         color.code_to_rgb(code)
 
@@ -202,7 +202,7 @@ def test_code_without_a_fixed_colour_is_refused(code: int) -> None:
 
 @pytest.mark.parametrize("depth", Depth)
 @given(background=backgrounds)
-def test_everything_can_be_read_on_any_background(depth: Depth, background: RGB) -> None:
+def test_every_style_is_readable_on_any_background(depth: Depth, background: RGB) -> None:
     """Each colour and each style has a contrast of 4.5 or more, whatever the terminal's background."""
     palette = Palette(background, depth)
 
@@ -213,13 +213,13 @@ def test_everything_can_be_read_on_any_background(depth: Depth, background: RGB)
 
 @pytest.mark.parametrize(("depth", "least"), [(Depth.TRUE_COLOR, 25), (Depth.CODES_256, 19)])
 @pytest.mark.parametrize("background", BACKGROUNDS.values(), ids=BACKGROUNDS)
-def test_twelve_colours_are_told_apart_on_usual_backgrounds(background: RGB, depth: Depth, least: float) -> None:
-    """No two of the twelve look alike: people see a difference of 2.3, and these differ many times as much."""
+def test_twelve_colours_are_distinct_on_common_backgrounds(background: RGB, depth: Depth, least: float) -> None:
+    """A difference of 2.3 is just noticeable, and these are many times as large."""
     assert least_difference(background, depth) >= least
 
 
 def test_twelve_colours_stay_different_on_a_middle_grey() -> None:
-    """Only near-blacks can be read there, and yet no two are the same."""
+    """Only near-blacks are readable there, and no two are the same."""
     assert len(set(shown_colors(GREY, Depth.TRUE_COLOR).values())) == len(color.COLORS)
 
 
@@ -234,8 +234,8 @@ def test_black_and_white_differ_clearly_on_black(depth: Depth) -> None:
 @pytest.mark.parametrize("name", ["black", "white"])
 @pytest.mark.parametrize("depth", FINE)
 @pytest.mark.parametrize("background", [(0, 0, 0), (255, 255, 255)], ids=["on black", "on white"])
-def test_black_and_white_are_not_taken_for_dim_text(background: RGB, depth: Depth, name: str) -> None:
-    """Who is called by one of the two is told from the grey of times and arrivals."""
+def test_black_and_white_differ_from_dim_text(background: RGB, depth: Depth, name: str) -> None:
+    """A name in one of these colours is not grey like times and presence."""
     palette = Palette(background, depth)
 
     assert difference(shown(palette.sgr(name)), shown(palette.sgr("time"))) >= 5
@@ -256,17 +256,17 @@ def test_true_colour_keeps_its_hue(background: RGB, name: str) -> None:
 @pytest.mark.parametrize("depth", Depth)
 @given(background=backgrounds)
 def test_dim_text_has_no_hue(depth: Depth, background: RGB) -> None:
-    """Times and arrivals are grey, or black or white where there is no grey, but never as red as an error."""
+    """Times and presence are grey, or black or white where there is no grey."""
     assert len(set(shown(Palette(background, depth).sgr("time")))) == 1
 
 
-def test_colour_that_can_be_read_is_its_ideal() -> None:
-    """Where the background allows it, nothing is changed."""
+def test_readable_colour_is_its_ideal() -> None:
+    """It is not changed where the background allows it."""
     assert shown_colors((0, 0, 0), Depth.TRUE_COLOR)["yellow"] == color.COLORS["yellow"].ideal
 
 
-def test_no_shade_brings_a_background() -> None:
-    """Where the background is known, no name stands in a block of another colour."""
+def test_no_shade_sets_a_background() -> None:
+    """On a known background no name has a block of another colour behind it."""
     parameters = [Palette(paper, Depth.CODES_256).sgr(name) for paper in BACKGROUNDS.values() for name in PAINTED]
 
     assert [text for text in parameters if "48;5" in text] == []
@@ -279,14 +279,14 @@ def test_no_shade_brings_a_background() -> None:
     ("depth", "start"), [(Depth.TRUE_COLOR, "38;2;"), (Depth.CODES_256, "38;5;"), (Depth.CODES_16, "9")]
 )
 def test_depth_decides_how_a_colour_is_named(depth: Depth, start: str) -> None:
-    """A terminal is told a colour in the way that it knows."""
+    """The codes are those that the terminal understands."""
     assert Palette((0, 0, 0), depth).sgr("white").startswith(start)
 
 
 @pytest.mark.parametrize("name", color.COLORS)
 @pytest.mark.parametrize("depth", FINE)
 def test_unknown_background_gets_the_codes_of_the_table(name: str, depth: Depth) -> None:
-    """A terminal that does not tell its background gets what can be read on black and on white."""
+    """They are readable on black and on white."""
     listed = color.COLORS[name]
     behind = "" if listed.background is None else f";48;5;{listed.background}"
 
@@ -294,13 +294,13 @@ def test_unknown_background_gets_the_codes_of_the_table(name: str, depth: Depth)
 
 
 @pytest.mark.parametrize("style", [*color.COLORS, *color.STYLES])
-def test_simple_terminal_is_told_none_but_the_16_standard_colours(style: str) -> None:
-    """Whatever its background, 30 to 37 and 90 to 97 are letters, 10 more is behind them, 1 and 7 are attributes."""
+def test_simple_terminal_gets_only_the_16_standard_colours(style: str) -> None:
+    """Codes 30 to 37 and 90 to 97 are for the text, 10 more for its background; 1 and 7 are attributes."""
     known = {1, 7, *range(30, 38), *range(40, 48), *range(90, 98), *range(100, 108)}
 
-    told = [Palette(paper, Depth.CODES_16).sgr(style) for paper in (None, *BACKGROUNDS.values())]
+    found = [Palette(paper, Depth.CODES_16).sgr(style) for paper in (None, *BACKGROUNDS.values())]
 
-    assert {int(number) for parameters in told for number in parameters.split(";")} <= known
+    assert {int(number) for parameters in found for number in parameters.split(";")} <= known
 
 
 @pytest.mark.parametrize("background", [None, (0, 0, 0)], ids=["unknown", "black"])
@@ -313,26 +313,26 @@ def test_paint_wraps_and_resets(style: str, background: RGB | None) -> None:
 
 
 def test_empty_text_is_reset_too() -> None:
-    """Whatever the text, the colour does not run on."""
+    """The colour ends with the text."""
     assert Palette(None, Depth.CODES_256).paint("red", "").endswith("\x1b[0m")
 
 
 @pytest.mark.parametrize("palette", [Palette(None, Depth.CODES_256), Palette((0, 0, 0), Depth.TRUE_COLOR), UNCOLORED])
 def test_empty_style_leaves_the_text(palette: Palette) -> None:
-    """What has no style is not touched."""
+    """It is not changed."""
     assert palette.paint("", "alice") == "alice"
 
 
 @pytest.mark.parametrize("style", [*color.COLORS, *color.STYLES])
 def test_palette_of_none_paints_nothing(style: str) -> None:
-    """Who wants no colour gets the text and no code."""
+    """Without colours the text has no codes."""
     assert (UNCOLORED.paint(style, "alice"), UNCOLORED.sgr(style)) == ("alice", "")
 
 
 @pytest.mark.parametrize("palette", [Palette(None, Depth.CODES_256), Palette((0, 0, 0), Depth.TRUE_COLOR), UNCOLORED])
 @pytest.mark.parametrize("style", ["mauve", "dim", "Red"])
 def test_unknown_style_is_refused_naming_the_known(palette: Palette, style: str) -> None:
-    """Whoever asks for a style that is not there reads at once which ones are, with and without colour."""
+    """The error lists the known styles, with and without colours."""
     with pytest.raises(
         ValueError, match=rf"no style '{style}'; choose one of black, white, .*purple, presence, .*hint$"
     ):
@@ -340,19 +340,19 @@ def test_unknown_style_is_refused_naming_the_known(palette: Palette, style: str)
 
 
 def test_error_and_mention_are_bold() -> None:
-    """What a person must not miss stands out by more than its colour."""
+    """Important text is recognisable without its colour too."""
     palette = Palette((0, 0, 0), Depth.TRUE_COLOR)
 
     assert [style for style in color.STYLES if palette.sgr(style).startswith("1;")] == ["error", "mention"]
 
 
-def test_choice_is_in_reverse_video() -> None:
-    """The chosen completion can be seen on every terminal, for it is made of the terminal's own two colours."""
+def test_selected_candidate_is_in_reverse_video() -> None:
+    """It is visible on every terminal, because it has the terminal's own two colours."""
     assert {Palette(paper, depth).sgr("selected") for paper in (None, GREY) for depth in Depth} == {"7"}
 
 
 def test_palettes_of_the_same_terminal_are_equal() -> None:
-    """Whether something has changed can be asked."""
+    """A change can be detected by comparison."""
     assert Palette((0, 0, 0), Depth.CODES_16) == Palette((0, 0, 0), Depth.CODES_16) != Palette(GREY, Depth.CODES_16)
 
 
@@ -360,21 +360,21 @@ def test_palettes_of_the_same_terminal_are_equal() -> None:
 
 
 def test_chart_numbers_the_names_from_1_to_12() -> None:
-    """The chart shows the twelve in the order of the table, as people write them."""
+    """The chart has the twelve names in the order of the table."""
     cells = re.findall(r"(\d+) ([a-z]+(?: [a-z]+)?)", painted_chart(UNCOLORED))
 
     assert cells == [(str(number), color.display_name(name)) for number, name in enumerate(color.COLORS, start=1)]
 
 
 def test_chart_shows_each_name_in_its_own_colour() -> None:
-    """The pieces with a style are the twelve names."""
+    """The texts with a style are the twelve names."""
     styled = [(text, style) for row in color.chart_rows() for text, style in row if style]
 
     assert styled == [(color.display_name(name), name) for name in color.COLORS]
 
 
-def test_chart_has_four_colours_in_a_row_that_stand_below_each_other() -> None:
-    """Every row fits 80 columns, ends with a name, and its numbers stand in the same columns."""
+def test_chart_has_four_aligned_columns() -> None:
+    """Every row fits into 80 columns and ends with a name."""
     rows = ["".join(text for text, _ in row) for row in color.chart_rows()]
 
     assert max(map(len, rows)) <= 80
@@ -383,7 +383,7 @@ def test_chart_has_four_colours_in_a_row_that_stand_below_each_other() -> None:
 
 
 def test_light_blue_is_written_with_a_space() -> None:
-    """People read `light blue`, the wire has `light-blue`."""
+    """The text is `light blue`, the wire has `light-blue`."""
     assert color.display_name("light-blue") == "light blue"
 
 
@@ -391,7 +391,7 @@ def test_light_blue_is_written_with_a_space() -> None:
 def test_running_the_file_shows_the_chart(
     variable: str, colored: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`python3 color.py` shows the chart, in colour where colour is wanted."""
+    """`python3 color.py` prints the chart, in colour where that is allowed."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv(variable, "1")
 
@@ -421,12 +421,12 @@ def test_running_the_file_shows_the_chart(
     ],
 )
 def test_environment_and_terminal_decide(environ: Mapping[str, str], terminal: bool, wanted: bool) -> None:
-    """NO_COLOR comes first, then FORCE_COLOR, then a dumb terminal, then whether it is a terminal at all."""
+    """NO_COLOR comes first, then FORCE_COLOR, then TERM=dumb, then whether the stream is a terminal."""
     assert color.wants_color(Stream(terminal=terminal), environ) is wanted
 
 
-def test_closed_stream_wants_no_colour() -> None:
-    """Asking a closed stream is no error."""
+def test_closed_stream_has_no_colours() -> None:
+    """It raises no error."""
     stream = Stream(terminal=True)
     stream.close()
 
@@ -435,7 +435,7 @@ def test_closed_stream_wants_no_colour() -> None:
 
 @pytest.mark.parametrize(("terminal", "depth"), [(True, Depth.CODES_256), (False, None)])
 def test_stream_has_its_palette(terminal: bool, depth: Depth | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many colours as the environment tells of, and none where they are not wanted; the background is not known."""
+    """The depth is that of the environment, None where colours are not allowed; the background is unknown."""
     for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -460,16 +460,16 @@ def test_stream_has_its_palette(terminal: bool, depth: Depth | None, monkeypatch
         ({"TERM": "xterm-direct"}, Depth.TRUE_COLOR),
     ],
 )
-def test_environment_tells_the_depth(environ: Mapping[str, str], depth: Depth) -> None:
-    """COLORTERM comes first, then TERM; who says nothing has the 16 that every terminal has."""
+def test_depth_comes_from_the_environment(environ: Mapping[str, str], depth: Depth) -> None:
+    """COLORTERM comes first, then TERM; without both there are the 16 standard colours."""
     assert color.detect_depth(environ) is depth
 
 
-# -------------------------------------------------------------------------------------------------------------- answers
+# ------------------------------------------------------------------------------------------------------------ responses
 
 
 @pytest.mark.parametrize(
-    ("told", "background"),
+    ("value", "background"),
     [
         ("rgb:0000/2b2b/3636", (0, 0x2B, 0x36)),
         ("rgb:00/2b/36", (0, 0x2B, 0x36)),
@@ -481,13 +481,13 @@ def test_environment_tells_the_depth(environ: Mapping[str, str], depth: Depth) -
     ],
 )
 @pytest.mark.parametrize("end", ["\x07", "\x1b\\"], ids=["BEL", "ST"])
-def test_background_is_read_from_the_answer(told: str, background: RGB, end: str) -> None:
-    """Every form in which terminals tell a colour is understood."""
-    assert color.parse_background(f"\x1b]11;{told}{end}") == background
+def test_background_in_a_response(value: str, background: RGB, end: str) -> None:
+    """All forms of a colour are parsed."""
+    assert color.parse_background(f"\x1b]11;{value}{end}") == background
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         "",
         "\x1b[?64;1;2c",
@@ -500,57 +500,59 @@ def test_background_is_read_from_the_answer(told: str, background: RGB, end: str
         "\x1b]11;rgb:ffff/ffff/ff",
     ],
 )
-def test_what_tells_no_background_is_none(answer: str) -> None:
-    """An answer to another question, a broken one and one without an end tell nothing."""
-    assert color.parse_background(answer) is None
+def test_response_without_a_background(response: str) -> None:
+    """Responses to other queries, malformed and unfinished ones have none."""
+    assert color.parse_background(response) is None
 
 
-@given(answer=st.one_of(st.text(), st.text("\x1b]1;rgba:#0f/\x07\\").map("\x1b]11;".__add__)))
-def test_no_answer_is_an_error(answer: str) -> None:
-    """Whatever a terminal says, nothing is raised."""
-    background = color.parse_background(answer)
+@given(response=st.one_of(st.text(), st.text("\x1b]1;rgba:#0f/\x07\\").map("\x1b]11;".__add__)))
+def test_no_response_is_an_error(response: str) -> None:
+    """Nothing is raised for any input."""
+    background = color.parse_background(response)
 
     assert background is None or all(0 <= part <= 255 for part in background)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 99))), st.lists(st.integers(1, 9)))
-def test_answers_are_taken_out_of_the_keys_however_they_are_cut(picks: list[tuple[bool, int]], cuts: list[int]) -> None:
-    """Keys come out as they were typed, and answers whole, wherever one read ends and the next begins."""
-    pieces = [(typed, (KEYS if typed else ANSWERS)[pick % len(KEYS if typed else ANSWERS)]) for typed, pick in picks]
+def test_responses_are_separated_from_keys(picks: list[tuple[bool, int]], cuts: list[int]) -> None:
+    """Keys are unchanged and responses whole, wherever one read ends and the next begins."""
+    pieces = [
+        (typed, (KEYS if typed else RESPONSES)[pick % len(KEYS if typed else RESPONSES)]) for typed, pick in picks
+    ]
     rest = "".join(text for _, text in pieces)
     keys, unfinished = "", ""
-    answers: list[str] = []
+    responses: list[str] = []
 
     for cut in [*cuts, len(rest)]:
         found, more, unfinished = color.split_responses(unfinished + rest[:cut])
-        rest, keys, answers = rest[cut:], keys + found, answers + more
+        rest, keys, responses = rest[cut:], keys + found, responses + more
 
     assert keys + unfinished == "".join(text for typed, text in pieces if typed)
-    assert answers == [text for typed, text in pieces if not typed]
+    assert responses == [text for typed, text in pieces if not typed]
 
 
-@pytest.mark.parametrize("answer", ANSWERS)
-def test_start_of_an_answer_waits_for_its_end(answer: str) -> None:
-    """Any part of an answer is unfinished, and no key of it is handed out."""
-    starts = [answer[:length] for length in range(1, len(answer))]
+@pytest.mark.parametrize("response", RESPONSES)
+def test_start_of_a_response_is_unfinished(response: str) -> None:
+    """No part of it is returned as a key."""
+    starts = [response[:length] for length in range(1, len(response))]
 
     assert [color.split_responses(f"a{start}") for start in starts] == [("a", [], start) for start in starts]
 
 
 @pytest.mark.parametrize("keys", [key for key in KEYS if key != "\x1b"])
-def test_no_key_but_escape_waits(keys: str) -> None:
-    """What cannot become an answer any more is handed out at once: an arrow, a function key, Alt and a letter."""
+def test_only_escape_is_unfinished(keys: str) -> None:
+    """Arrows, function keys, and Alt with a letter are returned at once."""
     assert color.split_responses(keys) == (keys, [], "")
 
 
-def test_escape_is_handed_out_with_the_next_key() -> None:
-    """The Escape key alone could begin an answer; what follows shows that it does not."""
+def test_escape_is_returned_with_the_next_key() -> None:
+    """The Escape key could start a response; the next key shows that it does not."""
     assert color.split_responses("\x1b") == ("", [], "\x1b")
     assert color.split_responses("\x1bx") == ("\x1bx", [], "")
 
 
-def test_answer_without_an_end_does_not_swallow_the_keys() -> None:
-    """What never ends is no answer: after 64 characters it is handed out."""
+def test_response_without_an_end() -> None:
+    """After 64 characters it counts as keys."""
     endless = "\x1b]11;" + "x" * 65
 
     assert color.split_responses(endless) == (endless, [], "")
@@ -559,32 +561,32 @@ def test_answer_without_an_end_does_not_swallow_the_keys() -> None:
 # ---------------------------------------------------------------------------------------------------------- other codes
 
 
-def test_terminal_is_asked_for_its_background_and_then_what_it_is() -> None:
-    """The second question is one that every terminal answers."""
+def test_query_asks_for_background_and_device_attributes() -> None:
+    """Every terminal responds to the second query."""
     assert color.QUERY_BACKGROUND == "\x1b]11;?\x07\x1b[c"
 
 
-def test_title_is_what_was_asked() -> None:
-    """The title stands between the code for it and its end."""
+def test_title_sequence() -> None:
+    """The title is between the start of the code and its end."""
     assert color.title_sequence("lobby (3) 日") == "\x1b]2;lobby (3) 日\x07"
 
 
-def test_title_holds_no_control_character() -> None:
-    """A text cannot end the title and begin a code of its own, nor turn the direction of what follows."""
+def test_title_has_no_control_characters() -> None:
+    """A text cannot end the title, start another code, or change the text direction."""
     assert color.title_sequence("a\x07\x1b[2Jb\x9c\n\u202ec") == "\x1b]2;a[2Jbc\x07"
 
 
 @pytest.mark.parametrize(("code", "rows"), [(color.CLEAR_SCREEN, ["", "", ""]), (color.CLEAR_ALL, ["", "", ""])])
 def test_clear_leaves_an_empty_screen(code: str, rows: list[str]) -> None:
-    """Nothing is left, and the cursor is in the first cell."""
+    """The cursor is in the first cell."""
     screen = pyte.Screen(10, 3)
     pyte.Stream(screen).feed("one\r\ntwo\r\nthree" + code)
 
     assert ([row.rstrip() for row in screen.display], screen.cursor.x, screen.cursor.y) == (rows, 0, 0)
 
 
-def test_clear_keeps_what_is_scrolled_away() -> None:
-    """Only CLEAR_ALL takes the lines above the screen."""
+def test_clear_screen_leaves_the_scrollback() -> None:
+    """Only CLEAR_ALL clears it."""
     assert ("\x1b[3J" in color.CLEAR_SCREEN, "\x1b[3J" in color.CLEAR_ALL) == (False, True)
 
 
@@ -597,12 +599,12 @@ def test_clear_keeps_what_is_scrolled_away() -> None:
     ids=lambda path: path.relative_to(ROOT).as_posix(),
 )
 def test_escape_codes_are_in_color_alone(path: Path) -> None:
-    """No other module of the program writes an escape code."""
+    """No other module has an escape code."""
     assert path.name == "color.py" or escapes_in(path) == []
 
 
 def test_color_imports_nothing_of_the_chat() -> None:
-    """color.py stands alone: it imports neither the protocol nor anything that is not in the standard library."""
+    """It imports only the standard library."""
     tree = ast.parse((ROOT / "hubbub" / "color.py").read_bytes())
     plain = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     from_modules = {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
