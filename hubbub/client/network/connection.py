@@ -66,6 +66,34 @@ class Backoff:
         self._seconds = RETRY_SECONDS
 
 
+class _Waker:
+    """A pair of sockets with which any thread wakes the one that selects this object."""
+
+    def __init__(self) -> None:
+        self._receiver, self._sender = socket.socketpair()
+        for sock in (self._receiver, self._sender):
+            sock.setblocking(False)
+
+    def fileno(self) -> int:
+        """Return the descriptor, for a selector."""
+        return self._receiver.fileno()
+
+    def wake(self) -> None:
+        """Wake the thread, now or when it selects next."""
+        # If the pair is full, the thread wakes anyway; if it is closed, the thread has ended.
+        with suppress(OSError):
+            self._sender.send(b"\0")
+
+    def drain(self) -> None:
+        """Forget the wake-ups so far."""
+        self._receiver.recv(CHUNK_BYTES)
+
+    def close(self) -> None:
+        """Close both sockets."""
+        self._receiver.close()
+        self._sender.close()
+
+
 class Callbacks(NamedTuple):
     """What the socket thread calls, and never after `Connection.close`.
 
@@ -90,7 +118,7 @@ class Connection:
         self._dialer = dialer
         self._callbacks = callbacks
         self._buffer = SendBuffer()
-        self._waker, self._wakened = socket.socketpair()  # a byte through it wakes the thread
+        self._waker = _Waker()
         self._thread = threading.Thread(target=self._run, name="socket", daemon=True)  # must not outlive a crash
         # Of the socket thread alone, once it runs:
         self._selector = selectors.DefaultSelector()
@@ -103,14 +131,12 @@ class Connection:
 
     def start(self) -> None:
         """Start the socket thread. Called once."""
-        for sock in (self._waker, self._wakened):
-            sock.setblocking(False)
         self._thread.start()
 
     def send(self, command: Command) -> None:
         """Queue `command`. Never waits; without a connection it does nothing. Any thread may call it."""
         self._buffer.add(command.encode())
-        self._wake()
+        self._waker.wake()
 
     def reset_backoff(self) -> None:
         """Make the first attempt soon if this connection, which is a good one, is lost. For the socket thread."""
@@ -122,7 +148,7 @@ class Connection:
         Idempotent; any thread but the socket thread may call it.
         """
         self._buffer.finish(last.encode() if last is not None else b"", time.monotonic() + CLOSE_SECONDS)
-        self._wake()
+        self._waker.wake()
         if self._thread.ident is None:
             self._transport.close()
             self._close_rest()
@@ -131,25 +157,19 @@ class Connection:
         if self._thread.is_alive():
             logger.warning("the socket thread is still running and is abandoned")
 
-    def _wake(self) -> None:
-        # If it is full, the thread wakes anyway; if it is closed, the thread has ended.
-        with suppress(OSError):
-            self._waker.send(b"\0")
-
     def _is_closing(self) -> bool:
         return self._buffer.finish_by is not None
 
     def _close_rest(self) -> None:
         self._selector.close()
-        for sock in (self._waker, self._wakened):
-            sock.close()
+        self._waker.close()
 
     # --------------------------------------------------------------------------------------------- the socket thread
 
     def _run(self) -> None:
         failed = False
         try:
-            self._selector.register(self._wakened, selectors.EVENT_READ)
+            self._selector.register(self._waker, selectors.EVENT_READ)
             self._run_connections()
         except Exception:  # noqa: BLE001  # the top of a thread: a bug ends the client, and is logged
             logger.exception("the socket thread failed")
@@ -235,8 +255,8 @@ class Connection:
         """Wait until the server's socket is ready, and return for what; 0 if `close` or `send` wakes us before."""
         ready = 0
         for key, events in self._selector.select(max(0.0, seconds)):
-            if key.fileobj is self._wakened:
-                self._wakened.recv(CHUNK_BYTES)
+            if key.fileobj is self._waker:
+                self._waker.drain()
             else:
                 ready = events
         return ready
