@@ -11,11 +11,10 @@ from hubbub.server.cluster.redis_client import RedisClient, without_password
 from hubbub.server.journal.journal import JournalError
 from testing.cluster_server import LEASE_SECONDS
 from testing.redis_server import RedisServer
-from testing.server import ServerProcess, serving
+from testing.server import ServerProcess, refused, serving
 from testing.waiting import eventually
 from testing.wire_client import WireClient
 from tests.cluster.servers import needs_redis
-from tests.server.test_server import refused
 
 pytestmark = needs_redis
 

@@ -12,10 +12,9 @@ import pytest
 
 from hubbub.server.journal.sqlite import SqliteJournal
 from testing.faulty_server import POINTS
-from testing.server import ServerProcess
+from testing.server import ServerProcess, refused
 from testing.waiting import ROOT
 from testing.wire_client import WireClient
-from tests.server.test_server import refused
 from tests.stories.story import Story, stored_lines
 
 

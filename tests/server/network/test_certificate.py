@@ -13,10 +13,9 @@ from loguru import logger
 from hubbub.server.network.certificate import Certificate, CertificateError, load_or_create_self_signed
 from hubbub.tls import fingerprint
 from testing.certificates import PEM, Authority, make_key, trusting_context, unverified_context
-from testing.server import ServerProcess
+from testing.server import ServerProcess, refused
 from testing.waiting import eventually
 from testing.wire_client import WireClient
-from tests.server.test_server import refused
 
 
 def test_reload_of_a_broken_certificate_changes_nothing(tmp_path: Path) -> None:
@@ -82,7 +81,7 @@ def test_certificate_in_a_missing_folder(tmp_path: Path) -> None:
             ["--tls-cert", "missing.pem"],
             "cannot load missing.pem and missing.pem: No such file or directory",
         ),
-        (["--tls-key", "key.pem"], "give that with --tls-cert"),
+        (["--tls-key", "key.pem"], "add --tls-cert"),
         (["--tls-self-signed", "--tls-cert", "x.pem"], "not both"),
     ],
 )
