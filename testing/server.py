@@ -52,6 +52,14 @@ def captured_log() -> Iterator[list[str]]:
         logger.remove(number)
 
 
+def refused(*options: str, cwd: Path) -> str:
+    """Run a server that cannot start, check its exit code 2, and return its standard error."""
+    command = [sys.executable, str(ROOT / "chat_server.py"), *options]
+    run = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
+    assert (run.returncode, run.stdout) == (2, "")
+    return run.stderr
+
+
 class ServerProcess:
     """`chat_server.py` as a process in `folder`.
 
