@@ -91,7 +91,7 @@ GENERAL_COMMANDS = {
     **_from_protocol("history"),
     **command_table(
         CommandRow("clear", Clear, "", "empty the screen"),
-        CommandRow("name", Name, "NAME [COLOR]", "sign in under another name; or change both"),
+        CommandRow("name", Name, "NAME [COLOR]", "choose another name, if yours is refused"),
     ),
     **_from_protocol("help", "exit"),
 }
@@ -99,7 +99,7 @@ COMMANDS = {**GENERAL_COMMANDS, **OPERATOR_COMMANDS}
 
 OPERATORS = "operators"  # `/help operators` lists their commands
 KEYS = "keys: Tab completes, Up old lines, Ctrl-R search, Ctrl-L redraw, Ctrl-D exit"
-MORE_HELP = f"/help COMMAND shows one command, /help {OPERATORS} those for operators"
+MORE_HELP = f"/help COMMAND explains a command, /help {OPERATORS} lists those of operators"
 
 
 def parse_line(line: str) -> Command:

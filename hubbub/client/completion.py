@@ -12,7 +12,7 @@ from hubbub.client.state.roster import Member
 from hubbub.protocol import CHARS_PER_COLUMN, COLORS, ROOM_COLUMNS, Name, RoomRow, fold_name
 
 CANDIDATES = 100  # at most: more than a user walks through, and few enough to compute at each key
-GHOST_CHARS = 2  # of a name in a message, before it is suggested: too many words start with one letter
+SUGGESTION_CHARS = 2  # of a name in a message, before it is suggested: too many words start with one letter
 WORD_CHARS = ROOM_COLUMNS * CHARS_PER_COLUMN  # nothing longer can be completed, and case folding it would be slow
 
 # What is typed is of a kind: a placeholder in the usages of the command table, the `WORD` of the command itself, or a
@@ -39,17 +39,17 @@ class Completion:
     unasked: bool = False  # shown while the user types; otherwise only after Tab
 
 
-def complete(before: str, names: Sequence[Member], rooms: Sequence[RoomRow]) -> Completion:
+def complete(before: str, members: Sequence[Member], rooms: Sequence[RoomRow]) -> Completion:
     """Return the completions of a line after `before`, with these members and rooms in their order."""
     kind, typed = _being_typed(before)
     if kind in ("LINE", "TEXT"):
-        return _complete_text(before, names, alone=kind == "LINE")
+        return _complete_text(before, members, alone=kind == "LINE")
     if len(typed) > WORD_CHARS:
         return Completion()
     if kind == "COMMAND":
         typed = typed.removeprefix("/")
     key = _key(typed)
-    candidates = tuple(islice(_candidates(kind, key, names, rooms), CANDIDATES))
+    candidates = tuple(islice(_candidates(kind, key, members, rooms), CANDIDATES))
     # The word of a command is not whole while its arguments are missing: their names still help.
     whole = _is_whole(key, candidates, end="" if kind == "WORD" else " ")
     return _completion(typed, candidates, unasked=not whole)
@@ -60,7 +60,7 @@ def needs_rooms(before: str) -> bool:
     return _being_typed(before)[0] == "ROOM"
 
 
-def _complete_text(before: str, names: Sequence[Member], *, alone: bool) -> Completion:
+def _complete_text(before: str, members: Sequence[Member], *, alone: bool) -> Completion:
     """Complete a name in a text that stands `alone` in the line, or follows a command."""
     word = re.split(r"\s", before)[-1]
     if not 0 < len(word) <= WORD_CHARS:
@@ -68,9 +68,9 @@ def _complete_text(before: str, names: Sequence[Member], *, alone: bool) -> Comp
     typed = word.removeprefix("@")
     key = fold_name(typed)
     end = ": " if alone and typed == before else " "
-    candidates = tuple(islice(_members(key, names, end), CANDIDATES))
-    ghost = len(typed) >= GHOST_CHARS and bool(candidates) and candidates[0].text.startswith(typed)
-    return _completion(typed, candidates, unasked=alone and ghost and not _is_whole(key, candidates))
+    candidates = tuple(islice(_member_candidates(key, members, end), CANDIDATES))
+    is_suggested = len(typed) >= SUGGESTION_CHARS and bool(candidates) and candidates[0].text.startswith(typed)
+    return _completion(typed, candidates, unasked=alone and is_suggested and not _is_whole(key, candidates))
 
 
 def _being_typed(before: str) -> tuple[str, str]:
@@ -111,14 +111,14 @@ def _is_whole(key: str, candidates: Iterable[Candidate], end: str = " ") -> bool
     return any(fold_name(candidate.text.removesuffix(end)) == key for candidate in candidates)
 
 
-def _candidates(kind: str, key: str, names: Iterable[Member], rooms: Iterable[RoomRow]) -> Iterable[Candidate]:
+def _candidates(kind: str, key: str, members: Iterable[Member], rooms: Iterable[RoomRow]) -> Iterable[Candidate]:
     match kind:
         case "WORD":
             return _command_words(key)
         case "NAME" | "NAME|ADDRESS":
-            return _members(key, names, " ")
+            return _member_candidates(key, members, " ")
         case "ROOM":
-            return _rooms(key, rooms)
+            return _room_candidates(key, rooms)
         case "COLOR":
             return (Candidate(name, color.display_name(name), style=name) for name in COLORS if name.startswith(key))
         case "COMMAND":
@@ -133,13 +133,13 @@ def _command_words(key: str) -> Iterable[Candidate]:
             yield Candidate(f"/{word} " if row.arguments else f"/{word}", row.usage, row.help)
 
 
-def _members(key: str, names: Iterable[Member], end: str) -> Iterable[Candidate]:
-    for member in names:
+def _member_candidates(key: str, members: Iterable[Member], end: str) -> Iterable[Candidate]:
+    for member in members:
         if fold_name(member.name).startswith(key):
             yield Candidate(member.name + end, member.name, style=member.color)
 
 
-def _rooms(key: str, rooms: Iterable[RoomRow]) -> Iterable[Candidate]:
+def _room_candidates(key: str, rooms: Iterable[RoomRow]) -> Iterable[Candidate]:
     for row in rooms:
         if fold_name(row.room).startswith(key):
             yield Candidate(row.room, row.room, _about(row))

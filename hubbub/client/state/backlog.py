@@ -88,7 +88,7 @@ class Backlog:
         self._end = 0  # the last known line of the room
         self._search: _Search | None = None
         self._page: History | None = None
-        self._fruitless = 0  # pages in a row
+        self._failed_pages = 0  # pages in a row
         self._done = False
 
     @property
@@ -133,16 +133,16 @@ class Backlog:
             self._search.note(event.seq, wanted=self._oldest is None or event.time >= self._oldest)
         elif event.seq == self._next:
             self._next += 1
-            self._fruitless = 0
+            self._failed_pages = 0
             return [event]
         return []
 
     def complete_page(self) -> list[Event]:
         """Note that a page is complete; return what to show now: nothing, or a Gap."""
-        asked, self._page = self._page, None
-        if asked is None:
+        page, self._page = self._page, None
+        if page is None:
             return []
-        events = self._continue_search(self._search) if self._search is not None else self._continue_paging(asked)
+        events = self._continue_search(self._search) if self._search is not None else self._continue_paging(page)
         if self._next > self._end:
             self._finish()
         return events
@@ -164,12 +164,12 @@ class Backlog:
         self._search = self._oldest = None
         return events
 
-    def _continue_paging(self, asked: History) -> list[Event]:
+    def _continue_paging(self, page: History) -> list[Event]:
         """Continue after a page; if lines of it are missing, search for the next stored one."""
-        if self._next >= asked.before:
+        if self._next >= page.before:
             return []
-        self._fruitless += 1
-        if self._fruitless > PATIENCE:
+        self._failed_pages += 1
+        if self._failed_pages > PATIENCE:
             return self._give_up()
         self._search = _Search(self._next, self._end + 1)
         return []

@@ -17,7 +17,7 @@ from hubbub.protocol import (
     fold_name,
 )
 
-PEOPLE_MAX = 1_000  # names to complete; a user looks through far fewer
+MEMBERS_MAX = 1_000  # names to complete; a user looks through far fewer
 ROOMS_MAX = 10_000  # as many as a server admits clients; about 2 MB
 
 SILENT = 0  # the time of a member who has not spoken
@@ -40,7 +40,7 @@ class Roster:
     def __init__(self) -> None:
         self._room = ""
         self._members: dict[str, Member] = {}
-        self._spoke: dict[str, int] = {}  # milliseconds since 1970, of the same people
+        self._spoke: dict[str, int] = {}  # milliseconds since 1970, of the same members
         self._rooms: dict[str, RoomRow] = {}
         self._listed: dict[str, RoomRow] = {}  # by an answer to `/list` that is not complete yet
 
@@ -90,7 +90,7 @@ class Roster:
         key = fold_name(member.name)
         self._members[key] = member
         self._spoke[key] = max(time, self._spoke.get(key, SILENT))  # past lines may come late
-        if len(self._members) > PEOPLE_MAX:
+        if len(self._members) > MEMBERS_MAX:
             self._drop(min(self._spoke, key=self._spoke.__getitem__))
 
     def _drop(self, key: str) -> int:

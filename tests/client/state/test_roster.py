@@ -125,7 +125,7 @@ def test_members_are_known_after_entering_the_same_room_again() -> None:
 
 def test_of_too_many_members_the_most_silent_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those who have not spoken are dropped first."""
-    monkeypatch.setattr(roster, "PEOPLE_MAX", 3)
+    monkeypatch.setattr(roster, "MEMBERS_MAX", 3)
     noted = roster_after(said("bob", 5), joined("amy"), said("carol", 6), said("dora", 7))
     assert names(noted) == ["dora", "carol", "bob"]
 
