@@ -25,7 +25,6 @@ class Keeper(LeaseKeeper):
             SECONDS,
             on_attempt=lambda: None,
             on_renewal=lambda: self.reports.append("renewal"),
-            on_lapse=lambda: self.reports.append("lapse"),
         )
 
 
@@ -47,11 +46,11 @@ def test_lease_is_renewed(keeper: Keeper, redis_server: RedisServer) -> None:
     assert keeper.lapses == 0
 
 
-def test_lapse_is_reported(keeper: Keeper, redis_server: RedisServer) -> None:
-    """Before the next renewal counts."""
+def test_lapse_wakes_the_follower(keeper: Keeper, redis_server: RedisServer) -> None:
+    """With a request in the inbox."""
     redis_server.client().delete("{chat:chat}:lease:here")
-    assert eventually(lambda: "lapse" in keeper.reports)
-    assert keeper.lapses == 1
+    assert eventually(lambda: keeper.lapses == 1)
+    assert redis_server.client().xlen("{chat:chat}:inbox:here") == 1
 
 
 def test_members_of_a_dead_server_are_adopted(keeper: Keeper, redis_server: RedisServer) -> None:

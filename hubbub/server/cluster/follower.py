@@ -38,6 +38,7 @@ class StreamFollower:
         remote_members: RemoteMembers,
         delivery: Delivery,
     ) -> None:
+        self._redis_client = redis_client
         self._reader = reader
         self._subscriptions = subscriptions
         self._events = events
@@ -57,7 +58,7 @@ class StreamFollower:
         """Stop reading, and join. Idempotent."""
         self._stopping.set()
         try:
-            self._inbox.wake_follower()
+            self._redis_client.wake_follower()
         except JournalError:
             self._reader.interrupt()
         if self._thread.ident is not None:

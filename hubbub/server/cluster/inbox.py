@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from hubbub.server.cluster import scripts
 from hubbub.server.cluster.outbound import Outbound
 from hubbub.server.cluster.redis_client import Entries, RedisClient, log_bad_entries
 from hubbub.server.cluster.remote_members import RemoteMember, RemoteMembers
@@ -12,7 +11,7 @@ from hubbub.server.rooms.room import Member
 
 
 class Inbox:
-    """The stream of requests to this server. For the follower's thread; only `wake_follower` is for any."""
+    """The stream of requests to this server. For the follower's thread."""
 
     def __init__(
         self,
@@ -39,10 +38,6 @@ class Inbox:
                 self._carry_out({field.decode(): value for field, value in fields.items()})
         done = [id_ for id_, _ in entries]  # no private message is to stay in Redis
         self._outbound.run(lambda: self._redis_client.execute("XDEL", self.stream, *done))
-
-    def wake_follower(self) -> None:
-        """Let the follower look which rooms it reads, and whether it is to stop. Raises JournalError."""
-        self._redis_client.execute("XADD", self.stream, "MAXLEN", "~", scripts.INBOX_STORED, "*", "do", "look")
 
     def _carry_out(self, request: dict[str, bytes]) -> None:
         do = request["do"].decode()

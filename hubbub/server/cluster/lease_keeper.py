@@ -25,18 +25,15 @@ class LeaseKeeper:
         *,
         on_attempt: Callable[[], None],
         on_renewal: Callable[[], None],
-        on_lapse: Callable[[], None],
     ) -> None:
         """Renew a lease of `seconds` over a connection for that alone.
 
-        `on_attempt` is called before each renewal; after one `on_lapse`, if the lease had run out, and `on_renewal`,
-        which may raise JournalError.
+        `on_attempt` is called before each renewal, and `on_renewal`, which may raise JournalError, after it.
         """
         self._redis_client = redis_client
         self._seconds = seconds
         self._on_attempt = on_attempt
         self._on_renewal = on_renewal
-        self._on_lapse = on_lapse
         self._stopping = threading.Event()
         self.steady_since = 0.0  # seconds of the monotonic clock since when the lease holds; 0.0 while it may not
         self.lapses = 0  # how often the lease has run out
@@ -86,7 +83,7 @@ class LeaseKeeper:
             logger.warning("the lease of this server had run out; claiming its members again")
             self.steady_since = now
             self.lapses += 1
-            self._on_lapse()
+            self._redis_client.wake_follower()  # which recovers what has been lost
         self._on_renewal()
         if now - self.steady_since >= self._seconds:  # servers that were cut off as this one had time to come back, too
             for server in dead:

@@ -60,37 +60,29 @@ class ClusterBackend:
         self.id = secrets.token_hex(8)
         self._redis_client = RedisClient(url, chat, self.id)
         self._redis_client.open_chat(secrets.token_hex(IDENTITY_BYTES))
-        storing, leasing = (RedisClient(url, chat, self.id, beside=self._redis_client) for _ in range(2))
-        self._redis_clients = (self._redis_client, storing, leasing)
+        storing, self._leasing = (RedisClient(url, chat, self.id, beside=self._redis_client) for _ in range(2))
+        self._redis_clients = (self._redis_client, storing, self._leasing)
         self.warning = self._redis_client.durability_warning()
         self._reader = Reader(url, READ_SECONDS)
         self._claims = Claims(self._redis_client)
         self._outbound = Outbound(self._redis_client, self._reply)
         self._subscriptions = Subscriptions(
-            self._redis_client, lambda: self._outbound.run(lambda: self._inbox.wake_follower())
+            self._redis_client, lambda: self._outbound.run(self._redis_client.wake_follower)
         )
         self.journal = ClusterJournal(
             self._redis_client, storing, self._subscriptions, keep_days=keep_days, keep_lines=keep_lines
         )
         self._lease_seconds = lease_seconds
-        self._lease_keeper = LeaseKeeper(
-            leasing,
-            lease_seconds,
-            on_attempt=lambda: self._outbound.end_waiting(time.monotonic() - lease_seconds),
-            on_lapse=lambda: self._inbox.wake_follower(),
-            on_renewal=lambda: self._claims.retry(self._remote_members.is_local),
-        )
-        self._purger = Purger(self.journal)
         # Before anything is read of the chat, so that no event falls between.
         self._last_event = self._redis_client.last_event()
         self._identity = self.journal.list_facts("server")["id"]
         self._is_stopped = False
+        self._threads: tuple[Purger | Outbound | StreamFollower | LeaseKeeper, ...] = ()  # in the order of their start
         self._delivery: Delivery
         self._remote_members: RemoteMembers
-        self._inbox: Inbox
         self._events: EventHandler
         self._recovery: Recovery
-        self._follower: StreamFollower | None = None
+        self._lease_keeper: LeaseKeeper
 
     @property
     def sequencer(self) -> ClusterJournal:
@@ -111,52 +103,56 @@ class ClusterBackend:
     ) -> None:
         """Build what works on the parts of the server. To be called once."""
         self._delivery = delivery
-        redis_client, claims = self._redis_client, self._claims
-        remote = self._remote_members = RemoteMembers(directory, hold_session)
+        self._remote_members = RemoteMembers(directory, hold_session)
         facts = SharedFacts(self.journal, delivery, ownership, moderation, room_keys, list_connections)
-        self._inbox = Inbox(redis_client, self._outbound, remote, delivery, expel)
-        self._events = EventHandler(redis_client, claims, remote, facts, self._last_event)
+        self._events = EventHandler(self._redis_client, self._claims, self._remote_members, facts, self._last_event)
+        self._lease_keeper = LeaseKeeper(
+            self._leasing,
+            self._lease_seconds,
+            on_attempt=lambda: self._outbound.end_waiting(time.monotonic() - self._lease_seconds),
+            on_renewal=lambda: self._claims.retry(self._remote_members.is_local),
+        )
+        inbox = Inbox(self._redis_client, self._outbound, self._remote_members, delivery, expel)
+        follower = self._make_follower(inbox, facts)
+        self._threads = (Purger(self.journal), self._outbound, follower, self._lease_keeper)
+
+    def _make_follower(self, inbox: Inbox, facts: SharedFacts) -> StreamFollower:
+        redis_client, subscriptions, remote_members = self._redis_client, self._subscriptions, self._remote_members
         self._recovery = Recovery(
             redis_client,
             self._identity,
-            self._subscriptions,
-            claims,
-            remote,
+            subscriptions,
+            self._claims,
+            remote_members,
             facts,
             self._events,
-            lambda: self._lease_keeper.lapses,
+            self._lease_keeper,
         )
-        self._follower = StreamFollower(
+        return StreamFollower(
             redis_client,
             self._reader,
-            self._subscriptions,
+            subscriptions,
             self._events,
-            self._inbox,
+            inbox,
             self._recovery,
-            remote,
-            delivery,
+            remote_members,
+            self._delivery,
         )
 
     def start(self) -> None:
         """Announce this server, load the members of the others, and start the threads. Raises JournalError."""
         self._lease_keeper.take()
         self._events.load_members()
-        self._outbound.start()
-        assert self._follower is not None  # attach was called
-        self._follower.start()
-        self._lease_keeper.start()
-        self._purger.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Leave the members of this server to the others, and join every thread. Idempotent."""
         if self._is_stopped:
             return
         self._is_stopped = True
-        self._lease_keeper.stop()
-        if self._follower is not None:
-            self._follower.stop()
-        self._outbound.stop()
-        self._purger.stop()
+        for thread in reversed(self._threads):
+            thread.stop()
         inbox = self._redis_client.inbox_key(self.id)
         try:
             self._redis_client.execute("DEL", self._redis_client.key(f"lease:{self.id}"), inbox)

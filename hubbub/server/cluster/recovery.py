@@ -1,6 +1,6 @@
 """Brings this server and Redis back together after the lease has run out, or Redis has lost data."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from loguru import logger
@@ -9,6 +9,7 @@ from hubbub.server.cluster import scripts
 from hubbub.server.cluster.claims import Claims
 from hubbub.server.cluster.events import EventHandler
 from hubbub.server.cluster.facts import SharedFacts
+from hubbub.server.cluster.lease_keeper import LeaseKeeper
 from hubbub.server.cluster.outbound import token_hash
 from hubbub.server.cluster.redis_client import RedisClient
 from hubbub.server.cluster.remote_members import RemoteMembers
@@ -32,9 +33,9 @@ class Recovery:
         remote_members: RemoteMembers,
         facts: SharedFacts,
         events: EventHandler,
-        lapses: Callable[[], int],
+        lease_keeper: LeaseKeeper,
     ) -> None:
-        """`identity` is the chat's, and `lapses` returns how often the lease has run out."""
+        """`identity` is the chat's."""
         self._redis_client = redis_client
         self._identity = identity
         self._subscriptions = subscriptions
@@ -42,12 +43,12 @@ class Recovery:
         self._remote_members = remote_members
         self._facts = facts
         self._events = events
-        self._lapses = lapses
+        self._lease_keeper = lease_keeper
         self.lapses_recovered = 0
 
     def recover(self) -> None:
         """If the lease has run out since, claim the members here again, and load the others. Raises JournalError."""
-        if (lapses := self._lapses()) == self.lapses_recovered:
+        if (lapses := self._lease_keeper.lapses) == self.lapses_recovered:
             return
         self._raise_numbers()
         is_empty = self._redis_client.open_chat(self._identity)

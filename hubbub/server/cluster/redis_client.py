@@ -81,6 +81,11 @@ class RedisClient:
         entries = self.execute("XREVRANGE", self.key(scripts.EVENTS), "+", "-", "COUNT", 1)
         return str(entries[0][0].decode()) if entries else "0-0"
 
+    def wake_follower(self) -> None:
+        """Let this server's follower look which rooms it reads, and whether it is to stop: it gets a request."""
+        inbox = self.inbox_key(self.server)
+        self.execute("XADD", inbox, "MAXLEN", "~", scripts.INBOX_STORED, "*", "do", "look")
+
     @contextmanager
     def _slot(self) -> Iterator[None]:
         """Wait until no more than AT_ONCE ask."""

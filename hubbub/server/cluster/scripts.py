@@ -101,17 +101,17 @@ return ''
 # Return, for each room with a post: its key, and the SEQ of its last line.
 APPEND = """
 local batch, at = tonumber(ARGV[3]), 7
-local kept = tonumber(redis.call('HGET', P..'batch', me) or '0') >= batch
-local function take() at = at + 1; return ARGV[at - 1] end
+local is_stored = tonumber(redis.call('HGET', P..'batch', me) or '0') >= batch
+local function pop() at = at + 1; return ARGV[at - 1] end
 local lasts = {}
 local clock = redis.call('TIME')
 local now = num(clock[1] * 1000 + math.floor(clock[2] / 1000))
 
 local function post()
-  local key, room, kind, name, color = take(), take(), take(), take(), take()
-  local token, number, count, texts, known = take(), tonumber(take()), tonumber(take()), take(), tonumber(take())
+  local key, room, kind, name, color = pop(), pop(), pop(), pop(), pop()
+  local token, number, count, texts, known = pop(), tonumber(pop()), tonumber(pop()), pop(), tonumber(pop())
   lasts[key] = true
-  if kept then return end
+  if is_stored then return end
   if number > 0 then
     local accepted = tonumber(redis.call('HGET', P..'accepted', token) or '0')
     local last = number + count - 1
@@ -130,7 +130,7 @@ local function post()
 end
 
 local function session()
-  local token, accepted, present, who, looks = take(), tonumber(take()), take(), take(), take()
+  local token, accepted, present, who, looks = pop(), tonumber(pop()), pop(), pop(), pop()
   if redis.call('HGET', P..'home', token) ~= me then return end  -- the member has resumed at another server
   if accepted > tonumber(redis.call('HGET', P..'accepted', token) or '0') then
     redis.call('HSET', P..'accepted', token, num(accepted))
@@ -148,7 +148,7 @@ local function session()
 end
 
 local function ended()
-  local token, who = take(), take()
+  local token, who = pop(), pop()
   if redis.call('HGET', P..'home', token) ~= me then return end
   redis.call('HDEL', P..'who', token)
   redis.call('ZADD', P..'seen', now, token)  -- `accepted` stays for a while: a server cut off may use it
@@ -156,17 +156,17 @@ local function ended()
 end
 
 for _ = 1, ARGV[4] do post() end
-if not kept then
+if not is_stored then
   for _ = 1, ARGV[5] do session() end
   for _ = 1, ARGV[6] do ended() end
   redis.call('HSET', P..'batch', me, num(batch))
 end
-local told = {}
+local result = {}
 for key in pairs(lasts) do
-  table.insert(told, key)
-  table.insert(told, redis.call('HGET', P..'last', key) or '0')
+  table.insert(result, key)
+  table.insert(result, redis.call('HGET', P..'last', key) or '0')
 end
-return told
+return result
 """
 
 # ARGV: token hash, that of a session that gives way, or nothing, and the skeletons of a name.
