@@ -158,7 +158,7 @@ def test_unknown_command_suggests_the_nearest(line: str, meant: str) -> None:
 
 @pytest.mark.parametrize("word", FOREIGN_WORDS)
 def test_what_other_programs_call_a_command_is_a_hint_and_no_command(word: str) -> None:
-    """Whoever comes from there learns our word, in each table that has it; none is a word of its own."""
+    """The error suggests our word, in each table that has it; the foreign word is no command."""
     meant = FOREIGN_WORDS[word]
     tables = [table for table in (COMMANDS, CLIENT_COMMANDS) if meant in table and word not in table]
 
@@ -215,7 +215,7 @@ OTHER_COMMANDS = command_table(
     ("line", "command"), [("/nick bob", Name("bob")), ("/Room ops", Join("ops")), ("hi", Say("hi")), ("//x", Say("/x"))]
 )
 def test_line_is_read_by_another_table(line: str, command: Command) -> None:
-    """Who types other words than the wire's has them in a table of the same kind, and all else is the same."""
+    """A program with other words than the wire has a table of the same kind; all else is the same."""
     assert parse_command(line, OTHER_COMMANDS) == command
 
 
@@ -228,7 +228,7 @@ def test_line_is_read_by_another_table(line: str, command: Command) -> None:
     ],
 )
 def test_refusal_speaks_of_the_table_given(line: str, text: str) -> None:
-    """Nobody is told of a command that another table has."""
+    """An error never suggests a command of another table."""
     with pytest.raises(ProtocolError) as caught:
         parse_command(line, OTHER_COMMANDS)
 

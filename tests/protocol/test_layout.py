@@ -32,7 +32,7 @@ def test_lines_sent_together_arrive_as_many(lines: list[Line]) -> None:
 
 
 def test_template_makes_the_same_bytes_as_encode() -> None:
-    """Whoever fills a layout's template directly sends what encode() would."""
+    """Filling the template of a layout directly gives what encode() returns."""
     event = Acted("lobby", 1, 2, "alice", "red", "100 % sure")
     layout = LAYOUTS[Acted]
 
@@ -40,7 +40,7 @@ def test_template_makes_the_same_bytes_as_encode() -> None:
 
 
 def test_lone_surrogate_is_sent_as_a_question_mark() -> None:
-    """Text that is not Unicode cannot break the connection of those who read it."""
+    """Text that is not Unicode cannot break the connection of its readers."""
     assert Notice("a\ud800b").encode() == b"/notice a?b\n"
 
 

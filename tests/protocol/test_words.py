@@ -103,7 +103,7 @@ def test_name_is_accepted(name: str) -> None:
     ids=ascii,
 )
 def test_name_is_refused_and_told_why(name: str, told: str) -> None:
-    """Whoever is refused a name reads which rule it broke."""
+    """The error says which rule the name breaks."""
     with pytest.raises(ProtocolError) as caught:
         check_name(name)
     assert (caught.value.code, told in caught.value.text) == ("name-invalid", True)
@@ -111,7 +111,7 @@ def test_name_is_refused_and_told_why(name: str, told: str) -> None:
 
 @pytest.mark.parametrize("name", ["server", "system", "everyone", "SERVER", "Everyone", "ｓｙｓｔｅｍ", "ſerver"])
 def test_reserved_name_is_refused(name: str) -> None:
-    """Nobody can speak as the chat itself, however it is written."""
+    """No user can speak as the chat itself, in any spelling."""
     with pytest.raises(ProtocolError, match="is reserved; choose another"):
         check_name(name)
 
@@ -160,14 +160,14 @@ def test_room_of_32_columns_is_accepted() -> None:
     ],
 )
 def test_room_is_refused_and_told_why(room: str, told: str) -> None:
-    """Whoever is refused a room reads which rule it broke."""
+    """The error says which rule the room breaks."""
     with pytest.raises(ProtocolError) as caught:
         check_room(room)
     assert (caught.value.code, told in caught.value.text) == ("room-invalid", True)
 
 
 def test_room_may_have_a_reserved_name() -> None:
-    """Nobody speaks as a room, so no name of a room is reserved."""
+    """Rooms do not speak, so no name of a room is reserved."""
     assert check_room("system") == "system"
 
 
@@ -184,7 +184,7 @@ def test_room_may_have_a_reserved_name() -> None:
     ],
 )
 def test_names_in_another_case_or_form_are_the_same(one: str, other: str) -> None:
-    """Nobody takes the name of another by writing it differently."""
+    """Another spelling does not give a user the name of another one."""
     assert fold_name(one) == fold_name(other)
 
 
@@ -215,7 +215,7 @@ def test_light_blue_may_be_typed_as_people_do(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "mauve", "light", "lightblue", "red blue"])
 def test_unknown_colour_is_refused_naming_all(text: str) -> None:
-    """Whoever asks for another colour reads the twelve."""
+    """The error lists the twelve colours."""
     with pytest.raises(ProtocolError) as caught:
         check_color(text)
     assert caught.value.args == ("color-unknown", f"choose a colour of {', '.join(COLORS)}")

@@ -19,7 +19,7 @@ from testing.wire_client import WireClient
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_it_with_a_goodbye(tmp_path: Path, number: signal.Signals) -> None:
-    """Exit code 0, silence on standard error, and everybody is told."""
+    """Exit code 0, nothing on standard error, and every client gets a /bye."""
     with ServerProcess(tmp_path) as server, WireClient(server.address, "alice") as alice:
         assert server.stop(number) == (0, "")
         assert alice.read_to_end()[-1].startswith("/bye the server is stopping")

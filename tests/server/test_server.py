@@ -34,8 +34,8 @@ def test_the_address_is_free_again_when_there_is_no_journal() -> None:
     socket.create_server(("127.0.0.1", port)).close()
 
 
-def test_the_log_tells_who_and_never_what(tmp_path: Path) -> None:
-    """Who signed in, joined, was refused and left is in it, with mode 600; what people said is not."""
+def test_the_log_has_names_and_no_messages(tmp_path: Path) -> None:
+    """It has sign-ins, joins, refusals and departures, with mode 600; it has no messages."""
     with ServerProcess(tmp_path) as server:
         with WireClient(server.address, "alice") as alice, WireClient(server.address) as bob:
             bob.send("/name ALICE", "/name bob")
@@ -75,7 +75,7 @@ def eventually_open(wire: WireClient) -> bool:
         wire.socket.settimeout(TIMEOUT_SECONDS)
 
 
-def test_memory_is_bounded_when_somebody_never_reads(tmp_path: Path) -> None:
+def test_memory_is_bounded_when_a_client_never_reads(tmp_path: Path) -> None:
     """100,000 lines past a stalled reader cost the server no more than its limits name."""
     with (
         ServerProcess(tmp_path, "--rate", "0") as server,
@@ -112,13 +112,13 @@ class FailingListener:
     [(errno.EMFILE, 1), (errno.ENFILE, 1), (errno.ENOBUFS, 1), (errno.ENOMEM, 1), (errno.ECONNABORTED, 0)],
 )
 def test_accept_fails_for_a_while(code: int, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits is let in when it works again; the log says once that it does not, and once that it does."""
+    """Waiting connections are accepted when it works again; the log says each once."""
     monkeypatch.setattr(server_module, "ACCEPT_PAUSE_SECONDS", 0.01)
     server = ChatServer("127.0.0.1", 0, limits=FAST_LIMITS)
     monkeypatch.setattr(server, "_listener", FailingListener(server._listener, code, 5))
     with captured_log() as log, server, WireClient(server.address, "alice"):
         assert len([line for line in log if "cannot accept connections" in line and os.strerror(code) in line]) == lines
-        # The acceptor says it when alice's session has begun, who may be in by then.
+        # The acceptor logs it when alice's session has started; she may be signed in by then.
         assert eventually(lambda: len([line for line in log if "accepting connections again" in line]) == lines)
 
 

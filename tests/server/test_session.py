@@ -68,7 +68,7 @@ def test_the_session_of_the_contract(server: ChatServer, alice: WireClient) -> N
         assert wire.read_to_end() == ["/entered ops 0 1 -", "/bye see you"]
 
 
-def test_everybody_in_a_room_gets_the_same_line(alice: WireClient, bob: WireClient) -> None:
+def test_all_members_of_a_room_get_the_same_line(alice: WireClient, bob: WireClient) -> None:
     """The speaker too, and TIME is the time."""
     alice.send("  two spaces, kept  ")
     line = alice.read_match()
@@ -110,7 +110,7 @@ def test_list_counts_people(alice: WireClient, bob: WireClient) -> None:
     assert bob.read_until("/end")[-3:] == ["/room lobby 1 -", "/room ops 1 -", "/end list"]
 
 
-def test_who_is_here_and_elsewhere(alice: WireClient, bob: WireClient) -> None:
+def test_who_lists_the_members_of_this_room_and_of_another(alice: WireClient, bob: WireClient) -> None:
     """One row for each member, of my room or of another."""
     bob.send("/join ops", "/who", "/who lobby")
     assert bob.read_until("/end")[1:] == ["/person bob light-blue ops 0", "/end who"]
@@ -118,7 +118,7 @@ def test_who_is_here_and_elsewhere(alice: WireClient, bob: WireClient) -> None:
 
 
 def test_a_private_message_reaches_two(server: ChatServer, alice: WireClient, bob: WireClient) -> None:
-    """The one it is for, in whatever room, and its sender; nobody else."""
+    """Its recipient gets it, in any room, and its sender; no other member does."""
     with WireClient(server.address, "carl") as carl:
         bob.send("/join ops", "/msg ALICE  psst ")
         line = bob.read_match("/msg")
@@ -134,14 +134,14 @@ def test_a_private_message_to_oneself_comes_once(alice: WireClient) -> None:
     assert len([line for line in alice.sync() if line.startswith("/msg")]) == 1
 
 
-def test_a_private_message_to_nobody(alice: WireClient) -> None:
-    """The error names who is not there."""
+def test_a_private_message_to_a_missing_name(alice: WireClient) -> None:
+    """The error has the missing name."""
     alice.send("/msg zoe hi")
     assert alice.read_line().startswith("/error no-such-person there is no member called zoe")
 
 
-def test_nobody_goes_for_what_others_tell_him(server: ChatServer, alice: WireClient) -> None:
-    """Who tells somebody more than he reads is refused; he gets all the rest when he reads, and is still here."""
+def test_unread_private_messages_are_refused(server: ChatServer, alice: WireClient) -> None:
+    """Messages beyond what the recipient reads are refused; the recipient gets the others once they read."""
     with WireClient(server.address, "bob", receive_buffer=4_096) as bob:
         alice.read_until("/joined")
         told, refused = 0, 0
@@ -182,7 +182,7 @@ def test_history_that_makes_no_sense(alice: WireClient, command: str) -> None:
     assert alice.read_line().startswith("/error argument-invalid")
 
 
-def test_history_beyond_what_is_kept(alice: WireClient) -> None:
+def test_history_beyond_what_is_stored(alice: WireClient) -> None:
     """What is gone is named, not passed over."""
     alice.send(*["x"] * 10)
     alice.sync()
@@ -239,8 +239,8 @@ def test_exit_works_before_naming(server: ChatServer) -> None:
         assert wire.read_to_end() == ["/hello 1 -", "/bye see you"]
 
 
-def test_the_newcomer_sees_the_past(server: ChatServer, alice: WireClient) -> None:
-    """Up to 50 lines, without who came and went."""
+def test_a_new_member_sees_the_history(server: ChatServer, alice: WireClient) -> None:
+    """Up to 50 lines, without arrivals and departures."""
     alice.send(*map(str, range(70)))
     alice.sync()
     with WireClient(server.address) as bob:
@@ -250,7 +250,7 @@ def test_the_newcomer_sees_the_past(server: ChatServer, alice: WireClient) -> No
 
 
 def test_a_room_has_one_spelling(alice: WireClient, bob: WireClient) -> None:
-    """That of whoever made it, also when it was there a moment ago in another."""
+    """The spelling of its first member, also if it had another one a moment ago."""
     alice.send("/join Ops", "/leave")
     alice.read_until("/entered lobby")
     bob.send("/join OPS", "hi", "/list")
@@ -261,7 +261,7 @@ def test_a_room_has_one_spelling(alice: WireClient, bob: WireClient) -> None:
 # ----------------------------------------------------------------------------------------------------------- bad input
 
 
-def test_a_line_that_comes_byte_by_byte(alice: WireClient, bob: WireClient) -> None:
+def test_a_line_that_arrives_byte_by_byte(alice: WireClient, bob: WireClient) -> None:
     """However a line is cut, it is one line."""
     for byte in "grüße 🎈\r\n".encode():
         alice.send_bytes(bytes([byte]))
@@ -281,7 +281,7 @@ def test_bytes_that_are_not_utf8(alice: WireClient) -> None:
 
 
 def test_control_characters_are_gone(alice: WireClient, bob: WireClient) -> None:
-    """NUL, ESC, bells, C1 and bidi overrides reach nobody; a tab is a space."""
+    """NUL, ESC, bells, C1 and bidi overrides reach no member; a tab is a space."""
     alice.send_bytes("a\0b\x1b[31mc\x07\x9b\u202e\u2066d\te\n".encode())
     assert bob.read_match().endswith("red ab[31mcd e")
 
@@ -304,7 +304,7 @@ def test_a_line_of_17000_bytes(alice: WireClient) -> None:
 
 
 def test_nothing_that_is_typed_makes_a_line_of_the_log(server: ChatServer) -> None:
-    """Whoever comes, whatever he sends: what the log says is printable, in the server's own words."""
+    """Whatever clients send, the log is printable and in the server's own words."""
     with captured_log() as lines, WireClient(server.address) as wire:
         forged = "x\r\x1b[31m came 192.0.2.1 'root'\x85\u2028went {0} {member}"
         wire.send_bytes(b"\xff\xfe\x9b" + forged.encode() + b"\n")
@@ -346,7 +346,7 @@ def test_a_message_of_2001_characters(alice: WireClient) -> None:
     ],
 )
 def test_what_a_nameless_client_is_refused(server: ChatServer, alice: WireClient, line: str, code: str) -> None:
-    """Each with its code, and he may try again."""
+    """Each with its code; the client may try again."""
     with WireClient(server.address) as wire:
         wire.send(line, "/name bob")
         assert [seen.split()[0] for seen in wire.read_until("/entered")[1:3]] == ["/error", "/welcome"]
@@ -357,7 +357,7 @@ def test_what_a_nameless_client_is_refused(server: ChatServer, alice: WireClient
 
 
 def test_a_refused_rename_keeps_the_name(alice: WireClient, bob: WireClient) -> None:
-    """The error comes to the one who asked, and nobody sees a change."""
+    """Only the sender gets the error, and no member sees a change."""
     alice.send("/name BOB", "hi")
     assert alice.read_match("/error").startswith("/error name-taken")
     assert bob.read_match().split()[4] == "alice"
@@ -386,7 +386,7 @@ def test_a_client_that_says_nothing() -> None:
 
 
 def test_a_nameless_client_that_never_stops_sending() -> None:
-    """His time to name himself ends all the same, however much he may send."""
+    """The time to sign in ends all the same, however much the client sends."""
     limits = Limits(rate=0, sign_in_seconds=0.2, sign_in_bytes=1_000_000_000)
     with serving(limits=limits) as server, WireClient(server.address) as wire, pytest.raises(OSError):
         while True:
@@ -394,7 +394,7 @@ def test_a_nameless_client_that_never_stops_sending() -> None:
 
 
 def test_a_nameless_client_that_sends_too_much() -> None:
-    """He is told the limit and closed; who names himself in the first of many bytes is heard."""
+    """The error has the limit, then the server closes; a name in the first of many bytes counts."""
     with serving(limits=replace(FAST_LIMITS, sign_in_bytes=1_000)) as server:
         with WireClient(server.address) as wire:
             wire.send(*["/ping x"] * 200)
@@ -430,8 +430,8 @@ def test_a_slow_name_is_no_reason_to_wait_longer() -> None:
             thread.join()
 
 
-def test_a_silent_member_is_asked_and_then_let_go() -> None:
-    """Who answers stays, with anything at all; who does not is lost to his room."""
+def test_a_silent_member_is_pinged_and_then_disconnected() -> None:
+    """A client that answers, with any line, stays; one that does not is lost to its room."""
     limits = Limits(rate=0, grace_seconds=0, ping_seconds=0.1, idle_timeout_seconds=0.3)
     with (
         serving(limits=limits) as server,
@@ -447,7 +447,7 @@ def test_a_silent_member_is_asked_and_then_let_go() -> None:
 
 
 def test_a_member_who_never_reads(server: ChatServer, alice: WireClient) -> None:
-    """100,000 lines pass him; nobody is slowed, and when he reads he gets what is kept and /gap for the rest."""
+    """100,000 lines pass without slowing any member; then the reader gets those stored and a /gap for the rest."""
     with WireClient(server.address, "stalled", receive_buffer=4_096) as stalled:
         alice.read_until("/joined")
         lines = 100_000
@@ -459,10 +459,10 @@ def test_a_member_who_never_reads(server: ChatServer, alice: WireClient) -> None
         assert covered(seen) == list(range(1, lines + 1))
 
 
-def test_a_member_who_takes_nothing_for_too_long(
+def test_a_member_that_reads_nothing_for_too_long(
     alice: WireClient, server: ChatServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """He is lost to his room, though he asks on and on; who reads is not affected."""
+    """It is lost to its room, although it sends on and on; a client that reads is not affected."""
     monkeypatch.setattr(slow_consumers, "PROGRESS_SECONDS", 0.3)
     monkeypatch.setattr(slow_consumers, "CHECK_SECONDS", 0.05)
     with WireClient(server.address, "stalled", receive_buffer=4_096) as stalled:
@@ -485,7 +485,7 @@ def test_a_member_who_takes_nothing_for_too_long(
 
 
 def test_a_connection_reset_in_the_middle_of_a_line(server: ChatServer, alice: WireClient) -> None:
-    """The half line is not said, the room sees him lost, and his name is free."""
+    """The half line is not sent, the room sees the member lost, and the name is free."""
     bob = WireClient(server.address, "bob")
     alice.read_until("/joined")
     bob.send_bytes(b"half a li")
@@ -528,7 +528,7 @@ def test_two_hundred_come_and_go_at_once(server: ChatServer, alice: WireClient) 
 
 
 def test_empty_lines_are_lines() -> None:
-    """Who sends nothing but line ends is slowed down as well."""
+    """A client that sends nothing but line ends is slowed down, too."""
     with serving(limits=Limits(rate=1, burst=5)) as server, WireClient(server.address, "alice") as alice:
         start = time.monotonic()
         alice.send("", "", "", "", "hi")
@@ -537,7 +537,7 @@ def test_empty_lines_are_lines() -> None:
 
 
 def test_a_client_that_is_too_fast_loses_nothing() -> None:
-    """What he sends beyond his rate is said later, all of it and in order."""
+    """Lines beyond the rate are sent later, all of them and in order."""
     with serving(limits=Limits(rate=200, burst=10)) as server, WireClient(server.address, "alice") as alice:
         start = time.monotonic()
         alice.send(*map(str, range(60)))
@@ -546,7 +546,7 @@ def test_a_client_that_is_too_fast_loses_nothing() -> None:
 
 
 def test_long_lines_count_as_several() -> None:
-    """So that nobody can have thousands of characters a second be sent to everybody."""
+    """So that no client can make the server send thousands of characters a second to every member."""
     with serving(limits=Limits(rate=20, burst=11)) as server, WireClient(server.address, "alice") as alice:
         start = time.monotonic()
         alice.send("x" * TEXT_CHARS, "y" * TEXT_CHARS)
@@ -588,7 +588,7 @@ def test_a_slowed_client_does_not_slow_the_stop() -> None:
 
 
 def test_the_server_is_full() -> None:
-    """One too many gets the reason and the end; when somebody leaves there is room again."""
+    """One too many gets the reason and the end; when a client leaves there is room again."""
     with serving(limits=Limits(max_clients=1)) as server:
         with WireClient(server.address, "alice") as alice:
             with WireClient(server.address) as late:
@@ -614,7 +614,7 @@ def lets_in(address: tuple[str, int]) -> bool:
 
 
 def test_too_many_from_one_address() -> None:
-    """The newcomer is told why, whoever is in goes on, and the log has one line for all who were refused."""
+    """The client gets the reason, the sessions go on, and the log has one line for all refusals."""
     limits = replace(FAST_LIMITS, max_clients_per_address=1, loopback_exempt=False)
     with serving(limits=limits) as server, WireClient(server.address, "alice") as alice, captured_log() as lines:
         assert {turned_away(server.address) for _ in range(20)} == {"too-many"}
@@ -634,7 +634,7 @@ def test_too_many_at_once_from_one_address() -> None:
 
 
 def test_too_many_without_a_name() -> None:
-    """They keep out newcomers but nobody who is in; when they name themselves there is room again."""
+    """They block new connections but no members; when they sign in there is room again."""
     with (
         serving(limits=replace(FAST_LIMITS, max_unnamed=1)) as server,
         WireClient(server.address, "alice") as alice,
@@ -647,7 +647,7 @@ def test_too_many_without_a_name() -> None:
         assert eventually(lambda: lets_in(server.address))
 
 
-def test_who_is_refused_on_and_on_fills_no_log(server: ChatServer, alice: WireClient) -> None:
+def test_repeated_refusals_do_not_fill_the_log(server: ChatServer, alice: WireClient) -> None:
     """Of one address and one reason there is one line, and another for another reason."""
     with captured_log() as lines, WireClient(server.address) as wire:
         wire.send(*["/name ALICE", "/name ?"] * 50)
@@ -667,7 +667,7 @@ def test_changes_of_room_are_counted() -> None:
 
 
 def test_changes_of_name_are_counted() -> None:
-    """And of colour; nobody sees one too many."""
+    """And of colour; no member sees one too many."""
     limits = replace(FAST_LIMITS, name_changes_per_minute=2)
     with (
         serving(limits=limits) as server,
@@ -711,7 +711,7 @@ def test_what_was_read_before_a_stop_is_said(
     assert bob.read_to_end()[-1].startswith("/bye")
 
 
-def test_stopping_says_goodbye_to_everybody() -> None:
+def test_stopping_says_goodbye_to_all() -> None:
     """Named or not, and what was said before comes before."""
     with serving(limits=FAST_LIMITS) as server:
         alice, nameless = WireClient(server.address, "alice"), WireClient(server.address)
