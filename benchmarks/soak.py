@@ -78,7 +78,7 @@ def wait_until_released(clients: LoadClients, usage: Usage, before: Sample | Non
 
 
 def run_soak(hours: float) -> int:
-    """Let 100 clients chat while others join and leave; print a line a minute; return the exit code."""
+    """Run 100 clients that chat while others join and leave; print a line a minute; return the exit code."""
     with (
         run_server(SYSTEMS["ours"], *GRACE) as server,
         TimedLoadClients(server.address, WIRE_FORMATS["hubbub"]) as clients,
