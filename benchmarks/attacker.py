@@ -374,7 +374,7 @@ ATTACKS = {
     "joins": Attack(join_and_leave, Threshold("too-fast", 20)),
     "names": Attack(change_names, Threshold("too-fast", 20)),
     "random-bytes": Attack(send_random_bytes, Threshold("name-needed", 25)),
-    "half-closed": Attack(half_close, Threshold("log went", 10)),
+    "half-closed": Attack(half_close, Threshold("log left", 10)),
     "early-close-tls": Attack(close_tls_early, Threshold("log lost", 10), "tls"),
     "renegotiation": Attack(renegotiate, Threshold("alerts", 2_000), "tls"),
     "key-updates": Attack(update_keys, Threshold("log lost", 4), "tls"),
