@@ -81,7 +81,7 @@ class Session:
         self._refusal: SignInError | None = None  # of the first sign-in
         self._end_reason: str | None = None  # None until the session ends
 
-    # ----------------------------------------------------------------------------------------------- what it is like
+    # -------------------------------------------------------------------------------------------------------- state
 
     @property
     def reason(self) -> str:
