@@ -18,6 +18,8 @@ WORD_CHARS = ROOM_COLUMNS * CHARS_PER_COLUMN  # nothing longer can be completed,
 # What is typed is of a kind: a placeholder in the usages of the command table, the `WORD` of the command itself, or a
 # `LINE` of text.
 _TO_THE_END = frozenset({"TEXT", "COLOR"})  # these may hold spaces; `light blue` does
+_ROWS = {word: row for row in COMMANDS.values() for word in (row.word, *row.aliases)}
+_PREFIXES = {"COMMAND": "/", "ROOM": "#"}  # these may be typed before
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,7 @@ def complete(before: str, members: Sequence[Member], rooms: Sequence[RoomRow]) -
         return _complete_text(before, members, alone=kind == "LINE")
     if len(typed) > WORD_CHARS:
         return Completion()
-    if kind == "COMMAND":
-        typed = typed.removeprefix("/")
+    typed = typed.removeprefix(_PREFIXES.get(kind, ""))
     key = _key(typed)
     candidates = tuple(islice(_candidates(kind, key, members, rooms), CANDIDATES))
     # The word of a command is not whole while its arguments are missing: their names still help.
@@ -90,7 +91,7 @@ def _being_typed(before: str) -> tuple[str, str]:
 
 def _arguments(word: str) -> list[str]:
     """Return the kinds of the arguments of the command `word`, in order."""
-    row = COMMANDS.get(word.removeprefix("/").lower())
+    row = _ROWS.get(word.removeprefix("/").lower())
     if row is None:
         return []
     kinds = [argument.strip("[]") for argument in row.arguments.split()]

@@ -64,6 +64,8 @@ def lines(before: str) -> list[str]:
         # a room
         ("/join ", ["/join lobby", "/join Ops", "/join opera"]),
         ("/join OP", ["/join Ops", "/join opera"]),
+        ("/join #OP", ["/join #Ops", "/join #opera"]),
+        ("/names OP", ["/names Ops", "/names opera"]),
         ("/who lo", ["/who lobby"]),
         ("/join lobby o", []),
         # a colour
