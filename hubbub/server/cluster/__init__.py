@@ -1,1 +1,1 @@
-"""Many servers, one chat: what they share stands in Redis."""
+"""Many servers of one chat, which share its data in Redis."""

@@ -16,8 +16,8 @@ class Claims:
         self._redis_client = redis_client
         self._lock = threading.Lock()  # guards the one below
         self._since: dict[str, tuple[int, int]] = {}  # by token hash: the last event before the claim; the oldest first
-        self._releasing = threading.Lock()  # held while Redis is told, and guards the one below
-        self._released: dict[str, str] = {}  # by token hash, the skeletons to leave: Redis could not be told yet
+        self._releasing = threading.Lock()  # held during a release, and guards the one below
+        self._released: dict[str, str] = {}  # by token hash, the skeletons that stay claimed: releases that failed
 
     def claim(self, token: str, name: str, rival: str) -> bool:
         """Claim a session for this server, and for the session a name with all that looks like it.

@@ -20,7 +20,7 @@ from hubbub.server.delivery.delivery import Delivery
 from hubbub.server.journal.journal import JournalError
 
 RETRY_SECONDS = 0.5  # between two attempts to read from a Redis that is away
-GATHER_SECONDS = 0.002  # between two reads: each names every room that is followed, and what comes meanwhile gathers
+GATHER_SECONDS = 0.002  # between two reads, in which entries gather: each read names every room that is followed
 READ_ENTRIES = 100  # at once of a stream
 
 
@@ -87,9 +87,9 @@ class StreamFollower:
         return rooms | {self._events.stream: self._events.position, self._inbox.stream: self._inbox.position}
 
     def _in_order(self, found: Found) -> Iterator[tuple[str, Entries]]:
-        """Cut what was read at once, so that it comes in the order in which it happened: a last line, then a leave.
+        """Yield the entries in the order of their times, so that a last line comes before the leave.
 
-        What happened in the same millisecond was, as a rule, one script, which adds lines first.
+        Entries of the same millisecond are, as a rule, of one script, which adds lines first.
         """
         if self._events.stream in found:
             timed = [(_time_of(id_, fields), stream, id_, fields) for stream in found for id_, fields in found[stream]]
@@ -112,7 +112,9 @@ class StreamFollower:
         try:
             self._delivery.submit(*(Publish(page_of(key, id_, fields)) for id_, fields in entries))
         finally:
-            self._subscriptions.note_read(key, seq_of(entries[-1][0]))  # last: who waits for it comes after these lines
+            self._subscriptions.note_read(
+                key, seq_of(entries[-1][0])
+            )  # last: a member who waits for it joins after these lines
         self._remote_members.note_activity({fields[b"name"].decode() for _, fields in entries})
 
 

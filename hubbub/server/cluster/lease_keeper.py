@@ -10,7 +10,7 @@ from hubbub.server.cluster import scripts
 from hubbub.server.cluster.redis_client import RedisClient
 from hubbub.server.journal.journal import JournalError
 
-LEASE_SECONDS = 15.0  # that the other servers wait for one of which nothing is heard
+LEASE_SECONDS = 15.0  # without a renewal, then the other servers take this one for dead
 RENEWALS = 5  # of a lease while it lasts
 RETRY_SECONDS = 0.5  # between two attempts to reach a Redis that is away
 
@@ -85,7 +85,7 @@ class LeaseKeeper:
             self.lapses += 1
             self._redis_client.wake_follower()  # which recovers what has been lost
         self._on_renewal()
-        if now - self.steady_since >= self._seconds:  # servers that were cut off as this one had time to come back, too
+        if now - self.steady_since >= self._seconds:  # so other servers that were cut off had time to come back, too
             for server in dead:
                 self._adopt(server)
 

@@ -38,7 +38,7 @@ from hubbub.server.rooms.directory import Directory
 from hubbub.server.rooms.room import Member, SessionState
 
 IDENTITY_BYTES = 16  # 128 random bits
-READ_SECONDS = 10.0  # of waiting for what comes; then the same again
+READ_SECONDS = 10.0  # that one read waits for entries; then comes the next
 
 
 class ClusterBackend:

@@ -15,7 +15,7 @@ from hubbub.server.delivery.actions import DeliverPrivately
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.rooms.room import Member
 
-PRIVATE_WAITING = 100  # private messages that wait; a sender of one more waits, and is then told that it was not sent
+PRIVATE_WAITING = 100  # private messages; with one more the sender waits, and then gets an error
 PRIVATE_SECONDS = 10.0  # of that wait
 GONE = Error("no-such-person", "that member's server is gone; try again in a minute").encode()
 UNANSWERED = Error(

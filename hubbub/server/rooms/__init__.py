@@ -1,1 +1,1 @@
-"""Who is called what, and who is in which room."""
+"""Names, sessions and rooms: who has which name, and who is in which room."""

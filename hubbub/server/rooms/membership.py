@@ -124,7 +124,7 @@ class Membership:
     ) -> tuple[str, Room | None]:
         """Make a member, given as such or by name, leave for good, unless `check`, called under the lock, raises.
 
-        `action` is what was done to them, like `kicked by bob`: they and their room are told. Return their name and
+        `action` is what was done to them, like `kicked by bob`, for them and their room. Return their name and
         that room; empty and None if there is no such member. Their session ends as soon as it sees the farewell.
         """
         with self._directory.step():
@@ -170,7 +170,7 @@ class Membership:
             return RoomSnapshot(key, key in self._directory.rooms, self._room_keys.find(key), self._unused_keys(keys))
 
     def list_unused_keys(self, keys: Iterable[str]) -> tuple[UnusedKey, ...]:
-        """Return those of the rooms' keys whose room is empty, but none that was never used: that is being made."""
+        """Return the keys of empty rooms, but none without an entry: its room is being made."""
         with self._directory.lock:
             return self._unused_keys(keys)
 
