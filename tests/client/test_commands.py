@@ -1,4 +1,4 @@
-"""What a person types: which words there are, what they mean, and how a wrong one is answered."""
+"""The commands that a user can type: which there are, what they mean, and how a wrong one is answered."""
 
 import re
 from dataclasses import MISSING

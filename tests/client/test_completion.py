@@ -32,8 +32,8 @@ def texts(before: str) -> list[str]:
 def lines(before: str) -> list[str]:
     """Return what the line becomes with each candidate."""
     completion = after(before)
-    kept = before[: len(before) - completion.length]
-    return [kept + candidate.text for candidate in completion.candidates]
+    start = before[: len(before) - completion.length]
+    return [start + candidate.text for candidate in completion.candidates]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def lines(before: str) -> list[str]:
         ("//", []),
         ("//jo", []),
         # a name
-        ("/msg ", [f"/msg {person.name} " for person in PEOPLE]),
+        ("/msg ", [f"/msg {member.name} " for member in PEOPLE]),
         ("/msg bo", ["/msg bobby ", "/msg bob "]),
         ("/join  op", ["/join  Ops", "/join  opera"]),
         ("/msg  BOB", ["/msg  bobby ", "/msg  bob "]),
@@ -231,11 +231,11 @@ def test_rooms_are_needed_where_one_is_typed(before: str, *, wanted: bool) -> No
 @pytest.mark.parametrize("before", ["/msg ", "x", "/me x"])
 def test_candidates_are_limited(before: str) -> None:
     """The first ones are as many as a user looks through."""
-    crowd = [Member(f"x{number}", "red") for number in range(CANDIDATES + 1)]
+    many = [Member(f"x{number}", "red") for number in range(CANDIDATES + 1)]
 
-    labels = [candidate.label for candidate in complete(before, crowd, []).candidates]
+    labels = [candidate.label for candidate in complete(before, many, []).candidates]
 
-    assert labels == [person.name for person in crowd[:CANDIDATES]]
+    assert labels == [member.name for member in many[:CANDIDATES]]
 
 
 @pytest.mark.parametrize("start", ["", "/msg "])

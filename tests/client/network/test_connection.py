@@ -25,15 +25,15 @@ HOST = "127.0.0.1"
 class Client:
     """A connection to `port` whose events and reasons are noted."""
 
-    def __init__(self, port: int, take: Callable[[Event], None] | None = None) -> None:
+    def __init__(self, port: int, on_event: Callable[[Event], None] | None = None) -> None:
         self.events: queue.Queue[Event] = queue.Queue()
         self.reasons: queue.Queue[str] = queue.Queue()
         self.waits: queue.Queue[float] = queue.Queue()
         dialer = Dialer(HOST, port)
-        callbacks = Callbacks(take or self.events.put, self._lose, self.reasons.put)
+        callbacks = Callbacks(on_event or self.events.put, self._note_loss, self.reasons.put)
         self.connection = Connection(dialer.connect(), dialer, callbacks)
 
-    def _lose(self, reason: str, seconds: float) -> None:
+    def _note_loss(self, reason: str, seconds: float) -> None:
         self.reasons.put(reason)
         self.waits.put(seconds)
 
@@ -57,11 +57,11 @@ def running(connection: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def connected(take: Callable[[Event], None] | None = None) -> Iterator[tuple[Client, FakePeer]]:
+def connected(on_event: Callable[[Event], None] | None = None) -> Iterator[tuple[Client, FakePeer]]:
     """Connect a client to a server that the test plays, and see that no thread is left."""
     before = threading.active_count()
     with FakeServer() as server:
-        client = Client(server.port, take)
+        client = Client(server.port, on_event)
         peer = server.accept()
         with running(client.connection):
             yield client, peer
@@ -122,11 +122,11 @@ def test_slow_callback_does_not_count_as_a_stall(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(connection, "STALL_SECONDS", 0.1)
     busy, may_go_on = threading.Event(), threading.Event()
 
-    def take(event: Event) -> None:
+    def on_event(event: Event) -> None:
         busy.set()
         may_go_on.wait(WAIT_SECONDS)
 
-    with connected(take) as (client, peer):
+    with connected(on_event) as (client, peer):
         peer.send("/notice text")
         assert busy.wait(WAIT_SECONDS)
         client.connection.send(Say("still here"))
@@ -283,10 +283,10 @@ def test_good_connection_is_followed_by_a_short_wait(monkeypatch: pytest.MonkeyP
 def test_useless_connection_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """For the reason that the caller gives."""
 
-    def take(event: Event) -> None:
+    def on_event(event: Event) -> None:
         raise UselessError("full")
 
-    with connected(take) as (client, peer):
+    with connected(on_event) as (client, peer):
         peer.send("/notice text")
         assert client.reason() == "full"
 

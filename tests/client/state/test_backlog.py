@@ -16,7 +16,7 @@ SEARCH_QUESTIONS = 51  # at most, for one among all the lines that a number of 1
 
 
 class Room:
-    """A server with one room: what it sends stands on the wire until the client takes it."""
+    """A server with one room: what it sends stands on the wire until the client receives it."""
 
     def __init__(self, count: int = 0, *, stored: int = 0, now: float = NOW) -> None:
         """Start with `count` lines, the last one just now, of which the last `stored` are stored; 0 is all."""
@@ -69,7 +69,7 @@ class Room:
 
 
 class Reader:
-    """A client that wants the past: it takes what is on the wire, and asks when it should."""
+    """A client with a backlog: it receives what is on the wire, and asks when it should."""
 
     def __init__(self, room: Room, since: Since) -> None:
         self.room = room
@@ -78,7 +78,7 @@ class Reader:
         self.requests: list[History] = []
 
     def step(self) -> None:
-        """Take one event."""
+        """Receive one event."""
         event = self.room.wire.popleft()
         if isinstance(event, Entered):
             self.backlog.begin(event)
@@ -102,7 +102,7 @@ class Reader:
             self.room.purge(many // 3)
         elif step_name == "send":
             self.room.send(many)
-        elif step_name == "take":
+        elif step_name == "receive":
             for _ in range(min(many, len(self.room.wire))):
                 self.step()
         elif not self.backlog.is_done:  # after it, others know what was shown
@@ -111,7 +111,7 @@ class Reader:
             self.room.enter(followed_by)
 
     def finish(self) -> None:
-        """Take and ask until there is nothing more."""
+        """Receive and ask until there is nothing more."""
         self.room.send(HISTORY_LINES_MAX + 1)
         while self.room.wire:
             self.step()
@@ -467,7 +467,7 @@ def test_nonsense_of_the_server_comes_to_an_end(since: Since, end: int, answers:
     st.integers(0, 2_200),
     st.integers(1, 2_200),
     SINCE,
-    st.lists(st.sampled_from(["take", "take", "send", "send", "say", "purge", "cut"]), max_size=150),
+    st.lists(st.sampled_from(["receive", "receive", "send", "send", "say", "purge", "lose"]), max_size=150),
     st.integers(0, 60),
     st.integers(1, 700),
 )

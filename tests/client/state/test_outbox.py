@@ -1,4 +1,4 @@
-"""What was typed and is not yet done: nothing lost, nothing twice, everything in its room."""
+"""The lines that were typed and are not known to be carried out: none lost, none twice, each in its room."""
 
 import itertools
 from collections import deque

@@ -35,7 +35,7 @@ def test_gap_counts_as_received() -> None:
         (280, False, 300, 280),
         (10, False, 30, 10),
         (10, True, 300, 10),  # exactly what is missing follows
-        (500, True, 300, 250),  # begun anew
+        (500, True, 300, 250),  # created again
         (500, False, 3, 0),
     ],
 )

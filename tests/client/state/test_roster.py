@@ -2,7 +2,7 @@
 
 import pytest
 
-from hubbub.client.state import roster
+from hubbub.client.state import roster as roster_module
 from hubbub.client.state.roster import Member, Roster
 from hubbub.protocol import Acted, End, Event, Joined, Left, MemberRow, PrivateMessage, Renamed, RoomRow, Said
 
@@ -19,21 +19,21 @@ def joined(name: str, room: str = "lobby") -> Joined:
 
 def roster_after(*events: Event) -> Roster:
     """Return the roster of the lobby after these events."""
-    noted = Roster()
-    noted.enter("lobby")
+    roster = Roster()
+    roster.enter("lobby")
     for event in events:
-        noted.update(event)
-    return noted
+        roster.update(event)
+    return roster
 
 
-def names(noted: Roster, me: str = "me") -> list[str]:
+def names(roster: Roster, me: str = "me") -> list[str]:
     """Return the names of the others."""
-    return [person.name for person in noted.others(me)]
+    return [member.name for member in roster.others(me)]
 
 
-def rooms(noted: Roster) -> list[str]:
+def rooms(roster: Roster) -> list[str]:
     """Return the names of the rooms."""
-    return [row.room for row in noted.rooms()]
+    return [row.room for row in roster.rooms()]
 
 
 @pytest.mark.parametrize(
@@ -82,16 +82,16 @@ def test_leaving_another_room_changes_nothing_here() -> None:
 
 def test_new_name_has_the_place_of_the_old_one() -> None:
     """With its new colour."""
-    noted = roster_after(said("amy", 4), said("bob", 5), said("carol", 6), Renamed("lobby", 7, "bob", "teal", "zoe"))
+    roster = roster_after(said("amy", 4), said("bob", 5), said("carol", 6), Renamed("lobby", 7, "bob", "teal", "zoe"))
 
-    assert noted.others("me") == (Member("carol", "red"), Member("zoe", "teal"), Member("amy", "red"))
+    assert roster.others("me") == (Member("carol", "red"), Member("zoe", "teal"), Member("amy", "red"))
 
 
 def test_new_color_is_known() -> None:
     """Names are completed in their present colour."""
-    noted = roster_after(said("bob", 5), joined("amy"), Renamed("lobby", 6, "bob", "teal", "bob"))
+    roster = roster_after(said("bob", 5), joined("amy"), Renamed("lobby", 6, "bob", "teal", "bob"))
 
-    assert noted.others("me") == (Member("bob", "teal"), Member("amy", "red"))
+    assert roster.others("me") == (Member("bob", "teal"), Member("amy", "red"))
 
 
 def test_unknown_user_who_is_renamed_is_a_member() -> None:
@@ -101,58 +101,58 @@ def test_unknown_user_who_is_renamed_is_a_member() -> None:
 
 def test_other_room_has_other_members() -> None:
     """No member of the lobby is offered in another room."""
-    noted = roster_after(said("bob", 5))
-    noted.enter("ops")
-    assert names(noted) == []
+    roster = roster_after(said("bob", 5))
+    roster.enter("ops")
+    assert names(roster) == []
 
 
 def test_order_is_that_of_one_room() -> None:
     """A speaker of another room has not spoken in this one."""
-    noted = roster_after(said("bob", 5))
-    noted.enter("ops")
+    roster = roster_after(said("bob", 5))
+    roster.enter("ops")
     for event in (joined("bob", "ops"), joined("amy", "ops")):
-        noted.update(event)
+        roster.update(event)
 
-    assert names(noted) == ["amy", "bob"]
+    assert names(roster) == ["amy", "bob"]
 
 
 def test_members_are_known_after_entering_the_same_room_again() -> None:
     """A lost connection drops no names."""
-    noted = roster_after(said("bob", 5))
-    noted.enter("Lobby")
-    assert names(noted) == ["bob"]
+    roster = roster_after(said("bob", 5))
+    roster.enter("Lobby")
+    assert names(roster) == ["bob"]
 
 
 def test_of_too_many_members_the_most_silent_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those who have not spoken are dropped first."""
-    monkeypatch.setattr(roster, "MEMBERS_MAX", 3)
-    noted = roster_after(said("bob", 5), joined("amy"), said("carol", 6), said("dora", 7))
-    assert names(noted) == ["dora", "carol", "bob"]
+    monkeypatch.setattr(roster_module, "MEMBERS_MAX", 3)
+    roster = roster_after(said("bob", 5), joined("amy"), said("carol", 6), said("dora", 7))
+    assert names(roster) == ["dora", "carol", "bob"]
 
-    noted.update(said("eve", 8))
+    roster.update(said("eve", 8))
 
-    assert names(noted) == ["eve", "dora", "carol"]
+    assert names(roster) == ["eve", "dora", "carol"]
 
 
 def test_rooms_grow_while_an_answer_arrives() -> None:
     """A room is known as soon as its row has come."""
-    noted = roster_after(RoomRow("ops", 2, "locked"), RoomRow("lobby", 3, "-"))
+    roster = roster_after(RoomRow("ops", 2, "locked"), RoomRow("lobby", 3, "-"))
 
-    assert noted.rooms() == (RoomRow("lobby", 3, "-"), RoomRow("ops", 2, "locked"))
+    assert roster.rooms() == (RoomRow("lobby", 3, "-"), RoomRow("ops", 2, "locked"))
 
 
 def test_complete_answer_replaces_the_one_before() -> None:
     """A room that is gone is dropped, and the order is the new one."""
-    noted = roster_after(
+    roster = roster_after(
         *(RoomRow(name, 1, "-") for name in ("lobby", "gone", "ops")),
         End("list"),
         *(RoomRow(name, 2, "-") for name in ("lobby", "attic", "ops")),
     )
-    assert rooms(noted) == ["lobby", "gone", "ops", "attic"]
+    assert rooms(roster) == ["lobby", "gone", "ops", "attic"]
 
-    noted.update(End("list"))
+    roster.update(End("list"))
 
-    assert noted.rooms() == tuple(RoomRow(name, 2, "-") for name in ("lobby", "attic", "ops"))
+    assert roster.rooms() == tuple(RoomRow(name, 2, "-") for name in ("lobby", "attic", "ops"))
 
 
 def test_end_of_another_answer_changes_no_rooms() -> None:
@@ -162,48 +162,48 @@ def test_end_of_another_answer_changes_no_rooms() -> None:
 
 def test_answer_that_was_cut_off_is_dropped() -> None:
     """After a lost connection the next answer starts again."""
-    noted = roster_after(RoomRow("gone", 1, "-"))
-    noted.enter("lobby")
+    roster = roster_after(RoomRow("gone", 1, "-"))
+    roster.enter("lobby")
     for event in (RoomRow("lobby", 1, "-"), End("list")):
-        noted.update(event)
+        roster.update(event)
 
-    assert rooms(noted) == ["lobby"]
+    assert rooms(roster) == ["lobby"]
 
 
 def test_room_is_known_as_soon_as_it_is_entered() -> None:
     """Also if an older list comes after."""
-    noted = roster_after()
-    noted.enter("ops")
-    assert rooms(noted) == ["lobby", "ops"]
+    roster = roster_after()
+    roster.enter("ops")
+    assert rooms(roster) == ["lobby", "ops"]
 
     for event in (RoomRow("lobby", 1, "-"), End("list")):
-        noted.update(event)
+        roster.update(event)
 
-    assert rooms(noted) == ["lobby", "ops"]
+    assert rooms(roster) == ["lobby", "ops"]
 
 
 def test_entering_a_known_room_keeps_its_row() -> None:
     """The list says more about a room."""
-    noted = roster_after(RoomRow("ops", 2, "locked"))
-    noted.enter("OPS")
+    roster = roster_after(RoomRow("ops", 2, "locked"))
+    roster.enter("OPS")
 
-    assert noted.rooms()[1] == RoomRow("ops", 2, "locked")
+    assert roster.rooms()[1] == RoomRow("ops", 2, "locked")
 
 
 def test_rooms_beyond_the_limit_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that are known are still updated."""
-    monkeypatch.setattr(roster, "ROOMS_MAX", 2)
-    noted = roster_after(*(RoomRow(name, 1, "-") for name in ("lobby", "ops", "more")), RoomRow("ops", 5, "-"))
-    assert noted.rooms() == (RoomRow("lobby", 1, "-"), RoomRow("ops", 5, "-"))
+    monkeypatch.setattr(roster_module, "ROOMS_MAX", 2)
+    roster = roster_after(*(RoomRow(name, 1, "-") for name in ("lobby", "ops", "more")), RoomRow("ops", 5, "-"))
+    assert roster.rooms() == (RoomRow("lobby", 1, "-"), RoomRow("ops", 5, "-"))
 
-    noted.update(End("list"))
+    roster.update(End("list"))
 
-    assert noted.rooms() == (RoomRow("lobby", 1, "-"), RoomRow("ops", 5, "-"))
+    assert roster.rooms() == (RoomRow("lobby", 1, "-"), RoomRow("ops", 5, "-"))
 
 
 def test_nothing_is_known_at_first() -> None:
     """Before a room is entered there is none, whatever the server sends."""
-    noted = Roster()
-    noted.update(End("list"))
+    roster = Roster()
+    roster.update(End("list"))
 
-    assert (noted.others("me"), noted.rooms()) == ((), ())
+    assert (roster.others("me"), roster.rooms()) == ((), ())
