@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pyte
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hubbub import color, protocol
 from hubbub.color import RGB, Depth, Palette

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from hubbub import protocol
-from hubbub.client import commands
-from hubbub.client import options as client_options
+from hubbub.client import commands, options as client_options
 from hubbub.client.output import json_lines
 from hubbub.server import options as server_options
 from hubbub.server.access import limits, ownership

@@ -9,8 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks import __main__ as benchmark
-from benchmarks import connection_scenarios, load, report, scaling
+from benchmarks import __main__ as benchmark, connection_scenarios, load, report, scaling
 from benchmarks.load_clients import TimedLoadClients
 from benchmarks.measure import Job, Result, delay_quantiles
 from benchmarks.scenes import BASELINE, OURS, OURS_TLS, SCENES, Goal, Scene

@@ -4,8 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from hubbub.client.state.settings import LEVELS
-from hubbub.protocol import COMMANDS as PROTOCOL_COMMANDS
 from hubbub.protocol import (
+    COMMANDS as PROTOCOL_COMMANDS,
     Command,
     CommandRow,
     Join,

@@ -4,8 +4,7 @@ from typing import cast
 
 from hubbub.server.access.moderation import Moderation
 from hubbub.server.access.ownership import NameOwnership
-from hubbub.server.access.room_keys import FACT_KIND as ROOM_KEY
-from hubbub.server.access.room_keys import RoomKey, RoomKeys
+from hubbub.server.access.room_keys import FACT_KIND as ROOM_KEY, RoomKey, RoomKeys
 from hubbub.server.access.scrypt import HashedSecret, ScryptHash
 from hubbub.server.cluster.facts import SharedFacts
 from hubbub.server.delivery.actions import ForgetHistory

@@ -7,8 +7,7 @@ from typing import cast
 
 import pytest
 
-from hubbub.server.cluster import outbound as module
-from hubbub.server.cluster import scripts
+from hubbub.server.cluster import outbound as module, scripts
 from hubbub.server.cluster.outbound import GONE, UNANSWERED, Outbound
 from hubbub.server.cluster.redis_client import RedisClient
 from hubbub.server.delivery.actions import DeliverPrivately

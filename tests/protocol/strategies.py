@@ -4,8 +4,7 @@ import re
 from dataclasses import MISSING
 from typing import Any
 
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 
 from hubbub import protocol
 from hubbub.protocol import (

@@ -5,8 +5,7 @@ import re
 from dataclasses import MISSING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hubbub.client.commands import COMMANDS as CLIENT_COMMANDS
 from hubbub.protocol import (

@@ -2,12 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from hubbub.server.access.moderation import FACT_KINDS as MODERATION_KINDS
-from hubbub.server.access.moderation import Connection, Moderation
-from hubbub.server.access.ownership import FACT_KIND as NAME
-from hubbub.server.access.ownership import NameOwnership
-from hubbub.server.access.room_keys import FACT_KIND as ROOM_KEY
-from hubbub.server.access.room_keys import RoomKeys
+from hubbub.server.access.moderation import FACT_KINDS as MODERATION_KINDS, Connection, Moderation
+from hubbub.server.access.ownership import FACT_KIND as NAME, NameOwnership
+from hubbub.server.access.room_keys import FACT_KIND as ROOM_KEY, RoomKeys
 from hubbub.server.delivery.actions import ForgetHistory
 from hubbub.server.delivery.delivery import Delivery
 from hubbub.server.journal.journal import Journal

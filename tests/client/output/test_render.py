@@ -4,8 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hubbub.client.output.render import MAX_FOLDED_NAMES, render, render_presence
 from hubbub.client.output.styled_line import Span, StyledLine

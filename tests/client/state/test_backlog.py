@@ -4,8 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hubbub.client.state.backlog import PATIENCE, Backlog, Since, parse_since
 from hubbub.protocol import HISTORY_LINES_MAX, Acted, End, Entered, Event, Gap, History, Said

@@ -4,8 +4,7 @@ import itertools
 from collections import deque
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hubbub.client.state.outbox import DELAY_SECONDS, FullError, Outbox
 from hubbub.protocol import LOBBY, Color, Command, History, Join, Leave, List, Me, Msg, Name, Ping, Post, Say, Who

@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from hubbub.client.state import private_files as folder_module
-from hubbub.client.state import settings as settings_module
+from hubbub.client.state import private_files as folder_module, settings as settings_module
 from hubbub.client.state.private_files import locked
 from hubbub.client.state.settings import (
     IGNORED_MAX,

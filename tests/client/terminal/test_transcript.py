@@ -5,8 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hubbub.client.output.styled_line import Span
 from hubbub.client.state.notification import Age, Notification

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 
 import pyte
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from wcwidth import iter_graphemes
 
 from hubbub.client.output.styled_line import Span, StyledLine

@@ -1,8 +1,7 @@
 """Confusable names and their skeletons."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hubbub.protocol import ProtocolError, check_name, fold_name
 from hubbub.server.access.confusables import ConfusableIndex, skeleton, skeletons_of

@@ -3,8 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hubbub.protocol import (
