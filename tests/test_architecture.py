@@ -1,7 +1,8 @@
-"""Which part of the repository may import which."""
+"""Which part of the repository may import which, and the language of its texts."""
 
 import ast
 import graphlib
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,8 @@ SCRIPTS = {
     "protocol.py": {"hubbub.protocol"},
 }
 NOT_IN_THE_PROTOCOL = {"socket", "ssl", "threading", "logging", "loguru", "asyncio", "selectors"}
+FORBIDDEN_WORDS = re.compile(r"\b(he|him|his|himself|whoever)\b", re.IGNORECASE)
+FORBIDDEN_STARTS = ("Have ", "Be ", "See to it", "Let ", "Know ", "Whose ", "Who ", "Whoever ")
 
 
 def imports(path: Path) -> set[str]:
@@ -105,3 +108,34 @@ def test_no_import_cycles() -> None:
         for name, path in modules.items()
     }
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the modules
+
+
+def texts() -> list[Path]:
+    """Return every Python file and every document of the repository."""
+    folders = ("hubbub", "tests", "testing", "benchmarks", "fuzz", "media", "docs", "examples")
+    found = [*ROOT.glob("*.*"), *(path for folder in folders for path in (ROOT / folder).rglob("*.*"))]
+    return sorted(path for path in found if path.suffix in {".py", ".md"} and path != Path(__file__))
+
+
+def test_people_are_they() -> None:
+    """A client, a user, a member: the pronoun is they."""
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in texts()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if FORBIDDEN_WORDS.search(line)
+    ]
+    assert found == [], "\n".join(found)
+
+
+def test_docstrings_are_imperative_sentences_or_nouns() -> None:
+    """They begin with none of the words that need a second reading."""
+    found = [
+        f"{path.relative_to(ROOT)}: {text.splitlines()[0]}"
+        for path in texts()
+        if path.suffix == ".py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if (text := ast.get_docstring(node) or "").startswith(FORBIDDEN_STARTS)
+    ]
+    assert found == [], "\n".join(found)

@@ -68,13 +68,13 @@ class Backend(Protocol):
         """Return the session to resume, given its state in the memory of this server; None if it is not known."""
 
     def prepare_room(self, key: str, seq: int = 0) -> None:
-        """Have the lines of a room at hand, at least up to `seq`, before a member enters it. Called without a lock."""
+        """Fetch the lines of a room, at least up to `seq`, before a member enters it. Called without a lock."""
 
     def forward_private(self, message: DeliverPrivately) -> bool:
         """Hand a private message over to the server of its recipient; return False if that is this server."""
 
     def forward_expulsion(self, member: Member, action: str) -> bool:
-        """Have the server of a member expel them; return False if that is this server."""
+        """Ask the home server of a member to expel them; return False if that is this server."""
 
     def relay_notice(self, key: str, text: str) -> None:
         """Broadcast a notice to all who are in a room at other servers."""

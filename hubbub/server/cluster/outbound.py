@@ -49,7 +49,7 @@ class Outbound:
             self._thread.join()
 
     def run(self, work: Callable[[], object]) -> None:
-        """Let the thread do `work`, which may raise JournalError: then it is lost, and logged."""
+        """Queue `work` for the thread. If it raises JournalError, it is dropped and logged."""
         self._queue.put(work)
 
     def send(self, server: str, *fields: Argument) -> None:

@@ -82,7 +82,7 @@ class RedisClient:
         return str(entries[0][0].decode()) if entries else "0-0"
 
     def wake_follower(self) -> None:
-        """Let this server's follower look which rooms it reads, and whether it is to stop: it gets a request."""
+        """Send a request to this server's follower, so that it checks which rooms it reads and whether to stop."""
         inbox = self.inbox_key(self.server)
         self.execute("XADD", inbox, "MAXLEN", "~", scripts.INBOX_STORED, "*", "do", "look")
 

@@ -105,7 +105,7 @@ def test_loading_does_not_wait(folder: Path) -> None:
     found = []
     for step in steps:
         try:
-            step.send(None)  # whoever had to wait would return here
+            step.send(None)  # a step that has to wait would return here
             pytest.fail("the loading waits")
         except StopIteration as answer:
             found.append(answer.value)

@@ -1,4 +1,4 @@
-"""Who may have a name."""
+"""Tests of claims on names."""
 
 import pytest
 
