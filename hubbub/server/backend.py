@@ -17,8 +17,8 @@ from hubbub.server.rooms.room import Member, SessionState
 class Backend(Protocol):
     """What a server stores in, and shares with others. One thread attaches, starts and stops it; the rest is for any.
 
-    `claim_name`, `prepare_room` and the two of sessions may wait, and raise JournalError; `release_name` and, while
-    many do so, `forward_private` may wait. The rest never waits.
+    `claim_name`, `prepare_room`, `held_sessions` and `restore_session` may wait, and raise JournalError.
+    `release_name` may wait, and so does `forward_private` while many messages are under way. The rest never waits.
     """
 
     warning: str
@@ -44,7 +44,7 @@ class Backend(Protocol):
         room_keys: RoomKeys,
         list_connections: Callable[[], Sequence[Connection]],
     ) -> None:
-        """Take note of the server's parts, before it starts."""
+        """Receive the server's parts, before `start`; two of them are methods of Presence and Membership."""
 
     def start(self) -> None:
         """Join the chat, after the directory was filled. Raises JournalError."""
@@ -59,7 +59,7 @@ class Backend(Protocol):
         """
 
     def release_name(self, token_hash: bytes, current: str) -> None:
-        """Release what a session has claimed, but `current`; without that, the session, too."""
+        """Release all names of a session but `current`; if that is empty, release the session, too."""
 
     def held_sessions(self) -> list[SessionState]:
         """Return the sessions of the last run whose places this server holds when it starts."""
@@ -77,7 +77,7 @@ class Backend(Protocol):
         """Ask the home server of a member to expel them; return False if that is this server."""
 
     def relay_notice(self, key: str, text: str) -> None:
-        """Broadcast a notice to all who are in a room at other servers."""
+        """Show a notice to the members of a room at other servers."""
 
 
 class LocalBackend:
