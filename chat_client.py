@@ -5,4 +5,4 @@ import sys
 from hubbub.startup import load_main
 
 if __name__ == "__main__":
-    sys.exit(load_main("hubbub.client.cli")())
+    sys.exit(load_main("hubbub.client.cli", "chat_client.py")())

@@ -5,4 +5,4 @@ import sys
 from hubbub.startup import load_main
 
 if __name__ == "__main__":
-    sys.exit(load_main("hubbub.server.cli")())
+    sys.exit(load_main("hubbub.server.cli", "chat_server.py")())

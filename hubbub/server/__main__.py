@@ -2,6 +2,6 @@
 
 import sys
 
-from hubbub.server.cli import main
+from hubbub.startup import load_main
 
-sys.exit(main())
+sys.exit(load_main("hubbub.server.cli", "-m hubbub.server")())
