@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "log": set(),
     "startup": set(),
     "tls": set(),
-    "server": {"protocol", "options", "log", "server", "tls"},
+    "server": {"startup", "protocol", "options", "log", "server", "tls"},
     "client": {"protocol", "options", "color", "log", "client", "tls"},
 }
 SCRIPTS = {
