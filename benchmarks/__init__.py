@@ -1,1 +1,1 @@
-"""How fast it is."""
+"""Measurements of the servers and of the client."""

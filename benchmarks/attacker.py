@@ -178,7 +178,7 @@ def stay_silent(attacker: Attacker) -> None:
 
 
 def send_endless_lines(attacker: Attacker) -> None:
-    """Send lines without an end as 32 users; who is disconnected connects again."""
+    """Send lines without an end as 32 users; a user that is disconnected connects again."""
     for _ in attacker.steps():
         attacker.add(32 - len(attacker.sockets), named=True)
         attacker.send_from_each(lambda _: b"z" * 65_536)
@@ -271,7 +271,7 @@ def update_keys(attacker: Attacker) -> None:
 
 
 def _flood_records(attacker: Attacker, kind: type[Forger]) -> None:
-    """Send forged records on 4 connections; who is disconnected connects again."""
+    """Send forged records on 4 connections; a user that is disconnected connects again."""
     floods: list[RecordFlood] = []
     for _ in attacker.steps():
         floods = [flood for flood in floods if flood.step()]

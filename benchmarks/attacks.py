@@ -1,4 +1,4 @@
-"""What ten users notice of each attack: `python3 -m benchmarks.attacks [--only NAME] [--rounds 5]`.
+"""The delay that ten users notice under each attack: `python3 -m benchmarks.attacks [--only NAME] [--rounds 5]`.
 
 For each attack two servers start on loopback, the target and a control. The latency probe, ten clients in a process of
 their own, chats on the target and measures the delay of its lines. Each round has three windows: quiet, while the

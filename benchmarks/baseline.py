@@ -39,7 +39,7 @@ class Room:
 
 
 class BaselineServer:
-    """The loop."""
+    """The server: an epoll loop that forwards lines."""
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener

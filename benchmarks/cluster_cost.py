@@ -1,4 +1,4 @@
-"""What a user costs a cluster: `python3 -m benchmarks.cluster_cost [--users 2000]`.
+"""The cost of a user in a cluster: `python3 -m benchmarks.cluster_cost [--users 2000]`.
 
 All users connect to one of two servers, then join one of 100 rooms. It prints what the *other* server, which serves no
 user, and Redis need for that: memory for each user, CPU time for each change. It starts a Redis and both servers on

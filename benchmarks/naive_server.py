@@ -1,4 +1,4 @@
-"""A server as students write it: a thread a client, a dict, a lock, `sendall`. `python3 -m benchmarks.naive_server`."""
+"""A server as students write it, with one thread for each client: `python3 -m benchmarks.naive_server`."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""How the costs grow: scenes with more clients, rooms or messages, and the exponents that fit the results."""
+"""Growth of the costs: scenes with more clients, rooms or messages, and the exponents that fit the results."""
 
 import math
 from collections.abc import Sequence

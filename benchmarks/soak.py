@@ -1,4 +1,4 @@
-"""Does the server leak? `python3 -m benchmarks soak` for an hour, `python3 -m benchmarks connects` for 100,000 visits.
+"""Check for leaks: `python3 -m benchmarks soak` for an hour, `python3 -m benchmarks connects` for 100,000 visits.
 
 Both sample the server's process: its memory, threads and descriptors.
 """

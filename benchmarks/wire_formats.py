@@ -1,4 +1,4 @@
-"""How a client signs in, joins, sends and leaves: in hubbub's protocol and in IRC."""
+"""The lines with which a client signs in, joins, sends and leaves: in hubbub's protocol and in IRC."""
 
 import re
 from dataclasses import dataclass

@@ -43,7 +43,7 @@ from hubbub.protocol import Join, Name, ProtocolError
 
 
 class ExitCode(IntEnum):
-    """How the client ended, for a shell."""
+    """The exit code of the client."""
 
     LEFT = 0  # the user left; in a pipe, everything was delivered
     ENDED = 1  # the server ended the session, or nothing more could be read or shown
@@ -54,7 +54,7 @@ class ExitCode(IntEnum):
 
 
 class Mode(Enum):
-    """Where lines come from."""
+    """The source of the input lines."""
 
     EDITOR = "editor"  # a user, in a terminal that can move its cursor
     PLAIN = "plain"  # a user, line by line
@@ -63,7 +63,7 @@ class Mode(Enum):
 
     @property
     def has_user(self) -> bool:
-        """Whether a user types and reads, and is to be remembered."""
+        """Whether a user types and reads; their name and colour are then stored."""
         return self in (Mode.EDITOR, Mode.PLAIN)
 
 
@@ -91,7 +91,7 @@ class ClientApp:
         self._ui = self._open_ui()
         self._identity: Identity | None = None
         self._session: Session | None = None
-        self._password = ""  # of the server; in memory alone
+        self._password = ""  # of the server; only in memory
         # From `_chat` on:
         self._addresses: Addresses
         self._highlights: Highlights

@@ -83,10 +83,10 @@ GENERAL_COMMANDS = {
     **command_table(CommandRow("nick", Name, "NAME", "change your name")),
     **_from_protocol("color"),
     **command_table(
-        CommandRow("ignore", Ignore, "[NAME]", "hide NAME's messages; alone: list"),
+        CommandRow("ignore", Ignore, "[NAME]", "hide NAME's messages, or list the ignored names"),
         CommandRow("unignore", Unignore, "NAME", "show NAME's messages again"),
         CommandRow("mentions", Mentions, "", "show the last lines that mention you"),
-        CommandRow("notify", Notify, f"[{'|'.join(LEVELS)}]", "when this room rings; alone: show"),
+        CommandRow("notify", Notify, f"[{'|'.join(LEVELS)}]", "choose when this room rings, or show it"),
     ),
     **_from_protocol("history"),
     **command_table(
@@ -98,8 +98,8 @@ GENERAL_COMMANDS = {
 COMMANDS = {**GENERAL_COMMANDS, **OPERATOR_COMMANDS}
 
 OPERATORS = "operators"  # `/help operators` lists their commands
-KEYS = "keys: Tab completes, Up old lines, Ctrl-R search, Ctrl-L redraw, Ctrl-D exit"
-MORE_HELP = f"/help COMMAND explains a command, /help {OPERATORS} lists those of operators"
+KEYS = "keys: Tab complete, Up last line, Ctrl-R search, Ctrl-L redraw, Ctrl-D exit"
+MORE_HELP = f"/help COMMAND explains a command; /help {OPERATORS} lists the operators' commands"
 
 
 def parse_line(line: str) -> Command:

@@ -1,4 +1,4 @@
-"""Where events become notifications for the user. Any thread may call what is here."""
+"""Classifies events and shows them to the user as notifications. Any thread may call what is here."""
 
 import threading
 from collections.abc import Callable

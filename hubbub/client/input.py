@@ -48,7 +48,7 @@ from hubbub.protocol import (
 
 EXIT_SECONDS = 2.0  # for acknowledgements that are on their way when the user leaves
 
-OFFLINE = "Not sent, offline: {} (press Up to get it back)"
+OFFLINE = "not sent, because you are offline: {}; press Up to get it back"
 FULL = "not accepted: {} waiting to be sent, and no more can; the line stays below, try again later"
 PASTE_FULL = (
     "not accepted: {} waiting to be sent, and {} more are too many; they stay below, try again later or send fewer"
@@ -56,13 +56,13 @@ PASTE_FULL = (
 PASTE_TOO_MUCH = "not accepted: {}; they stay below, send fewer"
 PASTE_LINE = "nothing was sent, because of line {}: {}"
 COLORS_ARE = "your colour is {}; /color takes one of {}"
-NO_SENDER = "No private message yet"
-NO_MENTION = "No mention in the lines shown here"
+NO_SENDER = "no one has sent you a private message yet"
+NO_MENTION = "none of the lines shown here mentions you"
 
 _NOTIFY = {
-    "all": "every line in {} rings",
-    "mention": "a line in {} rings when it has your name",
-    "off": "no line in {} rings",
+    "all": "every line in {} rings the bell",
+    "mention": "a line in {} rings the bell if it contains your name",
+    "off": "no line in {} rings the bell",
 }
 
 _WAIT_OFFLINE = (Say, Me, Join, Leave, Name, Color)  # the others are of no use later

@@ -138,7 +138,7 @@ class Login:
         return [*commands, Challenge() if self._awaits_challenge else self._request()]
 
     def _request(self) -> Resume | Name:
-        """Return the request to be let in: to the session that the server holds, or as a new one."""
+        """Return the request to resume the session that the server holds, or to sign in with a new one."""
         self._awaits_challenge = False
         self._is_resuming = bool(self._token)
         return Resume(self._token, *self._position) if self._is_resuming else self._user

@@ -1,4 +1,4 @@
-"""Waiting for the server, which may take as long as it likes but has to make progress."""
+"""Waiting for the server: it may take any time, but the wait ends if it makes no progress."""
 
 import threading
 import time
@@ -13,7 +13,9 @@ class NotSentError(Exception):
 
 
 class Progress:
-    """When the server was last heard, and when it last made progress. `changed` is the session's lock, which guards it.
+    """The times when the server last sent something and last made progress.
+
+    `changed` is the session's lock, which guards them.
 
     The time in which an event is shown does not count: while a slow reader of ours keeps the socket thread waiting,
     nothing can be received.

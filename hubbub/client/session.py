@@ -311,7 +311,7 @@ class Session:
     # ---------------------------------------------------------------------------------------------------- any thread
 
     def _end(self, reason: str) -> None:
-        """End whatever the main thread does, and store the first reason."""
+        """End what the main thread does, and store the first reason."""
         with self._changed:
             if self._end_reason is None:
                 self._end_reason = reason

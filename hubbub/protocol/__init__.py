@@ -22,9 +22,9 @@ From the client
     /leave                      return to the lobby
     /list                       list the rooms and the number of their members, the lobby first
     /who [ROOM]                 list the members of the room, or of ROOM
-    /msg NAME TEXT              private message to NAME, in any room
+    /msg NAME TEXT              send NAME a private message, in any room
     /history [COUNT [BEFORE]]   show the last COUNT lines of the room, or those before line BEFORE
-    /kick NAME [REASON]         disconnect NAME (may return)
+    /kick NAME [REASON]         disconnect NAME; they may return
     /ban NAME|ADDRESS DURATION [REASON]    ban a name or address for DURATION: 90s, 30m, 2h or 7d
     /unban NAME|ADDRESS         lift the ban of a name or address
     /bans                       list the bans and mutes: by whom, until when and why

@@ -278,7 +278,7 @@ COMMANDS = command_table(
     CommandRow("leave", Leave, "", "return to the lobby", aliases=("part",)),
     CommandRow("list", List, "", "list the rooms and how many are in each"),
     CommandRow("who", Who, "[ROOM]", "list the members of your room, or of ROOM", aliases=("names",)),
-    CommandRow("msg", Msg, "NAME TEXT", "private message to NAME"),
+    CommandRow("msg", Msg, "NAME TEXT", "send NAME a private message"),
     CommandRow(
         "history",
         History,
@@ -290,7 +290,7 @@ COMMANDS = command_table(
         "kick",
         Kick,
         "NAME [REASON]",
-        "disconnect NAME (may return)",
+        "disconnect NAME; they may return",
         "For operators, and for the owner of a locked room.",
     ),
     CommandRow(
@@ -372,7 +372,7 @@ def find_command(word: str, commands: Mapping[str, CommandRow] = COMMANDS) -> Co
     meant = f"did you mean /{close[0]}? " if close else ""
     raise ProtocolError(
         "unknown-command",
-        f"there is no command /{word[:ROOM_COLUMNS]}; {meant}/help lists the commands, and //text sends /text",
+        f"there is no command /{word[:ROOM_COLUMNS]}; {meant}/help lists the commands; type //text to send /text",
     )
 
 

@@ -91,7 +91,7 @@ def check_color(text: str) -> str:
     """Return `text` as a colour; `Light Blue` is `light-blue`. Raises ProtocolError `color-unknown`."""
     color = "-".join(text.lower().split())
     if color not in COLORS:
-        raise ProtocolError("color-unknown", f"choose a colour of {', '.join(COLORS)}")
+        raise ProtocolError("color-unknown", f"choose one of these colours: {', '.join(COLORS)}")
     return color
 
 

@@ -75,7 +75,7 @@ def test_commands_between_programs_cannot_be_typed(word: str) -> None:
 
 def test_mistyped_word_is_answered_with_a_suggestion() -> None:
     """It may be a command of the client alone."""
-    text = "there is no command /mentoins; did you mean /mentions? /help lists the commands, and //text sends /text"
+    text = "there is no command /mentoins; did you mean /mentions? /help lists the commands; type //text to send /text"
     assert refusal("/mentoins") == ("unknown-command", text)
 
 

@@ -63,7 +63,7 @@ def test_queries_need_a_connection() -> None:
         assert eventually(lambda: session.status().connection != "connected")
         for line in ("/list", "/who", "/history", "/msg bob psst"):
             session.input.handle_line(line)
-            assert ui.next_line() == f"!!! Not sent, offline: {line} (press Up to get it back)"
+            assert ui.next_line() == f"!!! not sent, because you are offline: {line}; press Up to get it back"
         session.input.handle_line("/help join")
         assert ui.next_line() == "--- /join ROOM [KEY]  enter ROOM, or create it; KEY locks a new one"
         assert ui.next_line() == "--- A locked room opens with its KEY only."
@@ -98,7 +98,7 @@ def test_reply_goes_to_the_last_sender() -> None:
     """Before the first private message there is none."""
     with signed_in() as (session, peer, ui):
         session.input.handle_line("/r hello")
-        assert ui.next_line().startswith("!!! No private message yet")
+        assert ui.next_line().startswith("!!! no one has sent you a private message yet")
         peer.send(f"/msg {NOON} bob blue alice psst", f"/msg {NOON} carol blue alice hey")
         ui.skip_to("hey")
         session.input.handle_line("/r what?")
@@ -142,7 +142,7 @@ def test_mentions_are_shown_again() -> None:
     """By room, and without ringing."""
     with signed_in() as (session, peer, ui):
         session.input.handle_line("/mentions")
-        assert ui.next_line() == "--- No mention in the lines shown here"
+        assert ui.next_line() == "--- none of the lines shown here mentions you"
         peer.send(said(1, "alice?"), said(2, "nobody"), f"/msg {NOON} bob blue alice psst")
         ui.skip_to("psst")
         assert [news.alert for news in ui.notifications[-3:]] == [True, False, True]
@@ -156,8 +156,8 @@ def test_notify_sets_when_a_room_rings() -> None:
     """It is stored, and does not concern other rooms."""
     with signed_in() as (session, peer, ui):
         for line, answer in [
-            ("/notify", "--- a line in lobby rings when it has your name"),
-            ("/notify ALL", "--- every line in lobby rings"),
+            ("/notify", "--- a line in lobby rings the bell if it contains your name"),
+            ("/notify ALL", "--- every line in lobby rings the bell"),
             ("/notify some", "!!! usage: /notify [all|mention|off]"),
         ]:
             session.input.handle_line(line)

@@ -14,7 +14,7 @@ from testing.client_runs import (
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--name", "bot", "--color", "mauve"], "argument --color: choose a colour of black, white"),
+        (["--name", "bot", "--color", "mauve"], "argument --color: choose one of these colours: black, white"),
         (["--name", "bot", "--room", "a b"], "argument --room: Choose 1-32 letters"),
         (["--name", "bot", "::1:x:"], "no server at"),
         (["--name", "bot", "host:x"], "'x' is not a port; use 1 to 65535"),

@@ -49,7 +49,7 @@ def test_unknown_color_is_asked_for_again(tmp_path: Path, server: FakeServer) ->
         server.accept_probe()
         terminal.wait_for("Colour (name or number")
         terminal.type("13" + ENTER)
-        terminal.wait_for("choose a colour of black, white")
+        terminal.wait_for("choose one of these colours: black, white")
         terminal.type("Light Blue" + ENTER)
         assert server.accept().greet() == "/name alice light-blue"
 
@@ -101,5 +101,5 @@ def test_color_by_name_or_number(text: str, chosen: str) -> None:
 @pytest.mark.parametrize("text", ["0", "00", "13", "-1", "²", "mauve", ""])
 def test_bad_color_is_refused(text: str) -> None:
     """The error lists the colours."""
-    with pytest.raises(ProtocolError, match="choose a colour of black"):
+    with pytest.raises(ProtocolError, match="choose one of these colours: black"):
         choose_color(text)

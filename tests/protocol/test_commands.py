@@ -174,7 +174,7 @@ def test_unknown_command_is_refused_with_the_way_out(line: str) -> None:
     error = refusal(line)
 
     assert error.code == "unknown-command"
-    assert error.text.endswith("/help lists the commands, and //text sends /text")
+    assert error.text.endswith("/help lists the commands; type //text to send /text")
     assert len(error.text) < 200
 
 
@@ -222,8 +222,14 @@ def test_line_is_read_by_another_table(line: str, command: Command) -> None:
     ("line", "text"),
     [
         ("/nick", "usage: /nick NAME"),
-        ("/join ops", "there is no command /join; /help lists the commands, and //text sends /text"),
-        ("/rom ops", "there is no command /rom; did you mean /room? /help lists the commands, and //text sends /text"),
+        (
+            "/join ops",
+            "there is no command /join; /help lists the commands; type //text to send /text",
+        ),
+        (
+            "/rom ops",
+            "there is no command /rom; did you mean /room? /help lists the commands; type //text to send /text",
+        ),
     ],
 )
 def test_refusal_speaks_of_the_table_given(line: str, text: str) -> None:

@@ -217,7 +217,7 @@ def test_unknown_colour_is_refused_naming_all(text: str) -> None:
     """The error lists the twelve colours."""
     with pytest.raises(ProtocolError) as caught:
         check_color(text)
-    assert caught.value.args == ("color-unknown", f"choose a colour of {', '.join(COLORS)}")
+    assert caught.value.args == ("color-unknown", f"choose one of these colours: {', '.join(COLORS)}")
 
 
 @pytest.mark.parametrize("name", ["alice", "Ольга", "漢字", "straße"])

@@ -50,7 +50,7 @@ class ClosingError(Exception):
 
 
 class Backoff:
-    """How long to wait before each attempt; `uniform` is `random.uniform`, or a test's."""
+    """The time to wait before each attempt; `uniform` is `random.uniform`, or a test's."""
 
     def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:
         self._uniform = uniform

@@ -1,4 +1,4 @@
-"""The server's bytes become events. For one thread."""
+"""Decoder of the server's bytes into events. For one thread."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""How a server's certificate is verified: by authorities, by a pinned fingerprint, or by trust on first use.
+"""Verification of a server's certificate: by authorities, by a pinned fingerprint, or by trust on first use.
 
 Nothing is sent to a server whose certificate is not trusted.
 """

@@ -1,1 +1,1 @@
-"""How events are shown: the interface of every front end, plain text and JSON lines."""
+"""Output of events: the interface of every front end, plain text and JSON lines."""

@@ -1,4 +1,4 @@
-"""Conversion of events to StyledLines: their words and styles. Any thread may call these functions."""
+"""Conversion of events to StyledLines, with their words and styles. Any thread may call these functions."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which events concern the user: mentions, alerts, and the messages of ignored users."""
+"""Events that concern the user: mentions, alerts, and the messages of ignored users."""
 
 import re
 import threading

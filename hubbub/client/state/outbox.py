@@ -21,7 +21,7 @@ OUTBOX_BYTES = 262_144  # that may wait: some seconds of a slow connection; one 
 DELAY_SECONDS = 10.0  # for which the last delay is shown
 
 _IN_ITS_ROOM = (Say, Me, Who, History)  # these are about the room in which they were typed
-_REPEATABLE = (Join, Leave, Name, Color)  # carried out twice, these change nothing
+_REPEATABLE = (Join, Leave, Name, Color)  # these change nothing if they are carried out twice
 
 
 class FullError(Exception):
@@ -46,7 +46,7 @@ class _Entry:
 
 
 class _Delay:
-    """How long the server takes to answer. `clock` returns seconds."""
+    """The time that the server takes to answer. `clock` returns seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -70,7 +70,7 @@ class _Delay:
 
 
 class _Rooms:
-    """Where the user is: three views of it, which differ while moves are on their way."""
+    """The user's room, in three views that differ while moves are on their way."""
 
     def __init__(self) -> None:
         self.here = ""  # the room in which the server has us; empty until it says so
@@ -199,7 +199,7 @@ class Outbox:
 
     def enter(self, room: str) -> None:
         """Note that the server has moved us to `room`."""
-        was_moved = self._rooms.here and self._current is None  # without our asking
+        was_moved = self._rooms.here and self._current is None  # a move that we did not request
         self._rooms.here = room
         if was_moved or not self._rooms.home:
             self._settle_in(room)

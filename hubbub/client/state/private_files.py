@@ -24,7 +24,7 @@ APP_NAME = "hubbub"
 OLD_APP_NAME = "chat-room"  # up to version 0.1.0
 LOCK_FILE = "lock"
 FOLDER_MODE = 0o700
-MODE = 0o600  # the files say whom the user knows, and what they wrote
+MODE = 0o600  # the files name the user's contacts and hold what they wrote
 LOCK_SECONDS = 1.0  # for another client to finish, which takes milliseconds unless it is suspended
 LOCK_POLL_SECONDS = 0.005
 

@@ -1,4 +1,4 @@
-"""Which lines of each room were received, so that none is shown twice and exactly the others are asked for.
+"""The lines of each room that were received. None is shown twice, and exactly the others are requested.
 
 Nothing is sent or received here. The caller holds the session's lock.
 """

@@ -3,7 +3,7 @@
 It is one prompt that stays open from the first line to the last:
 
     … lines that are not sent yet
-    lobby> the line being typed, and a suggestion how it may go on
+    lobby> the line that the user types, and a suggestion for the rest of it
     the search in the history, the completion menu, or the prompt about pasted lines
     lobby · 3 people · connected
 """
@@ -51,7 +51,7 @@ PASTE_PROMPT_NARROW = "send {} lines?\ns send e edit c drop"  # fits into 20 col
 
 
 class _InlineSuggestion(AutoSuggest):
-    """Suggestions how the message being typed may go on."""
+    """Suggestions for the rest of the message that the user types."""
 
     def __init__(self, handler: LineHandler) -> None:
         self._handler = handler

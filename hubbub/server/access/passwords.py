@@ -29,7 +29,7 @@ class ServerPassword:
         """A warning for the administrator; empty if there is none."""
         if not self._plaintext_source:
             return ""
-        return f"{self._plaintext_source} has the password in plain text; replace it by the output of {HASH_COMMAND}"
+        return f"{self._plaintext_source} has the password in plain text; replace it with the output of {HASH_COMMAND}"
 
     def check(self, text: str, address: str) -> None:
         """Raise ProtocolError `password-wrong`, or `too-fast` without a check after too many wrong ones."""

@@ -108,7 +108,7 @@ def require_operator(client: Client) -> None:
     elif moderation.operators:
         text = f"only operators may do that; ask one of them: {', '.join(moderation.operators)}"
     else:
-        text = "only operators may do that, and this server has none; start it with --operators NAME"
+        text = "only operators may do that, and this server has none; its owner can start it with --operators NAME"
     raise ProtocolError("not-allowed", text)
 
 

@@ -17,7 +17,7 @@ FIRST_BYTE_SECONDS = 4.0
 FAST_HANDSHAKE_READS = 8  # without a pause between them; most handshakes have two
 SLOW_READ_PAUSE_SECONDS = 0.1  # before each further read: single bytes would wake the thread for each of them
 DECRYPT_BYTES = 4_096  # fed at once under the lock: 4 ms at most, if they contain nothing but key updates
-_TLS_NEEDED = "This server needs TLS: add --tls"
+_TLS_NEEDED = "this server needs TLS; add --tls"
 TLS_NEEDED_REPLY = Error("tls-needed", _TLS_NEEDED).encode() + Bye(_TLS_NEEDED).encode()
 
 

@@ -259,7 +259,7 @@ class Membership:
         with self._directory.lock:
             room = self._directory.rooms.get(fold_name(name))
             if room is None:
-                raise ProtocolError("room-invalid", f"there is no room {name}; /list shows them")
+                raise ProtocolError("room-invalid", f"there is no room called {name}; /list shows the rooms")
             if self._room_keys.find(room.key) and (asker is None or asker.room is not room):
                 raise locked_error(name)
             members = [member for _, member in sorted(room.members.items())]

@@ -41,7 +41,9 @@ class NameClaims:
             self._backend.release_name(token_hash, current)
             raise
         if not granted:
-            raise ProtocolError("name-taken", f"{name} is taken, or looks like a name that is; choose another name")
+            raise ProtocolError(
+                "name-taken", f"the name {name} is in use, or looks like one that is; choose another name"
+            )
 
     def check(self, member: Member, name: str) -> None:
         """Raise ProtocolError `name-taken` if `member` cannot have `name`. Part of a step."""
@@ -50,9 +52,11 @@ class NameClaims:
             self._directory.leave(holder, "lost")
             holder = None
         if holder not in (None, member):
-            raise ProtocolError("name-taken", f"{name} is taken; choose another name")
+            raise ProtocolError("name-taken", f"the name {name} is in use; choose another name")
         if other := self._directory.find_confusable(name, member):
-            raise ProtocolError("name-taken", f"{name} looks like {other}, which is taken; choose another name")
+            raise ProtocolError(
+                "name-taken", f"the name {name} looks like {other}, which is in use; choose another name"
+            )
         if holder is None:
             self._ownership.check_available(name, member.verifier)
 

@@ -1,4 +1,4 @@
-"""Which events concern the user: mentions, alerts, and ignored users."""
+"""Events that concern the user: mentions, alerts, and ignored users."""
 
 import pytest
 
