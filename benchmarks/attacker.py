@@ -26,7 +26,7 @@ from pathlib import Path
 
 from OpenSSL import SSL
 
-from benchmarks.evidence import Evidence, Threshold
+from benchmarks.attack_evidence import Evidence, Threshold
 from testing.certificates import unverified_context
 from testing.tls_records import ALERT, Forger, KeyUpdater, Renegotiator
 from testing.waiting import ROOT
@@ -326,7 +326,7 @@ def stop_client(attacker: Attacker) -> None:
         command = [
             sys.executable,
             "-m",
-            "benchmarks.remote_client",
+            "benchmarks.ethernet_client",
             "{}:{}".format(*attacker.address),
             "--tail",
             *files,

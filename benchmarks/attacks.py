@@ -22,8 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.attack_evidence import Evidence, ServerMonitor, count_log_words, read_log
 from benchmarks.attacker import ATTACKS
-from benchmarks.evidence import Evidence, ServerMonitor, count_log_words, read_log
 from benchmarks.latency_probe import DRAIN_SECONDS
 from testing.server import ServerProcess
 from testing.waiting import ROOT, TIMEOUT_SECONDS

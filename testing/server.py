@@ -63,11 +63,11 @@ def refused(*options: str, cwd: Path) -> str:
 class ServerProcess:
     """`chat_server.py` as a process in `folder`.
 
-    `faulty` are the first arguments of `testing.faulty_server`, to run that instead; `module` is another module to run.
+    `faulty` has the first arguments of `testing.crashing_server`, which then runs; `module` is another module to run.
     """
 
     def __init__(self, folder: Path, *options: str, faulty: tuple[str, ...] = (), module: str = "") -> None:
-        module = "testing.faulty_server" if faulty else module
+        module = "testing.crashing_server" if faulty else module
         program = ["-m", module, *faulty] if module else [str(ROOT / "chat_server.py")]
         command = [sys.executable, *program, "--port", "0", *options]
         env = {**os.environ, "PYTHONPATH": str(ROOT)}

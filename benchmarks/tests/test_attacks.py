@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.attack_evidence import ServerMonitor, count_log_words
 from benchmarks.attacker import ATTACKS, Attacker, raise_descriptor_limit
-from benchmarks.evidence import ServerMonitor, count_log_words
 from hubbub.server.access.limits import Limits
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.network.certificate import Certificate

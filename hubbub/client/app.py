@@ -29,7 +29,7 @@ from hubbub.client.output.json_lines import to_json
 from hubbub.client.output.plain import PlainUi
 from hubbub.client.output.render import render_notice
 from hubbub.client.output.ui import StoppedError, Ui
-from hubbub.client.progress import NotSentError
+from hubbub.client.progress_timeout import NotSentError
 from hubbub.client.prompts import Prompts
 from hubbub.client.session import Session
 from hubbub.client.state.backlog import Backlog

@@ -120,7 +120,7 @@ class InputHandler:
     def handle_line_and_wait(self, line: str) -> bool:
         """Carry out a line, and return when the next one can follow; return False for one that says to leave.
 
-        Raises progress.NotSentError, and StoppedError.
+        Raises progress_timeout.NotSentError, and StoppedError.
         """
         command = self._parse(line)
         if command is not None and not isinstance(command, Exit):

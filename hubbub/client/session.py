@@ -13,7 +13,7 @@ from hubbub.client.network.dialer import Dialer
 from hubbub.client.network.identity import Identity
 from hubbub.client.network.transport import SocketTransport
 from hubbub.client.output.ui import StoppedError, Ui
-from hubbub.client.progress import Progress
+from hubbub.client.progress_timeout import ProgressTimeout
 from hubbub.client.state.backlog import Backlog
 from hubbub.client.state.chat_state import ChatState, Effects
 from hubbub.client.state.highlights import Highlights
@@ -75,7 +75,7 @@ class Session:
         self._changed = threading.Condition()
         self._login = Login(password, proves_identity=identity is not None)
         self._chat = ChatState(self._connection.send, show_past=show_past, look_up_names=look_up_names, backlog=backlog)
-        self._progress = Progress(self._changed, timeout)
+        self._progress = ProgressTimeout(self._changed, timeout)
         self._is_signed_in = False
         self._retry_at = 0.0  # monotonic seconds
         self._refusal: SignInError | None = None  # of the first sign-in

@@ -10,7 +10,7 @@ from hubbub.server.cluster.node import ClusterBackend
 from hubbub.server.cluster.remote_members import RemoteMember
 from hubbub.server.server import ChatServer
 from testing.cluster_server import LEASE_SECONDS
-from testing.programs import may_skip_without
+from testing.required_programs import may_skip_without
 from testing.server import FAST_LIMITS, serving
 from testing.wire_client import WireClient
 

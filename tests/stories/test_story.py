@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from hubbub.server.journal.sqlite import SqliteJournal
-from testing.faulty_server import POINTS
+from testing.crashing_server import POINTS
 from testing.server import ServerProcess, refused
 from testing.waiting import ROOT
 from testing.wire_client import WireClient

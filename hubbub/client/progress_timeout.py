@@ -12,7 +12,7 @@ class NotSentError(Exception):
     """The server made no progress for too long with what is to be sent; the text says more."""
 
 
-class Progress:
+class ProgressTimeout:
     """The times when the server last sent something and last made progress.
 
     `changed` is the session's lock, which guards them.

@@ -1,4 +1,4 @@
-"""chat_client.py as if from another machine, with Ethernet segments: `python3 -m benchmarks.remote_client OPTIONS…`."""
+"""chat_client.py as on another machine, with Ethernet segments: `python3 -m benchmarks.ethernet_client OPTIONS…`."""
 
 import socket
 import sys

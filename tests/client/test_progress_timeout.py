@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from hubbub.client.progress import NotSentError
+from hubbub.client.progress_timeout import NotSentError
 from hubbub.client.state import chat_state
 from hubbub.client.state.outbox import Outbox
 from testing.fake_server import WAIT_SECONDS

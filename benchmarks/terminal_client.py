@@ -1,6 +1,6 @@
 """Measure the terminal client: its start, a flood of lines, and the delay of keys.
 
-    python3 -m benchmarks.client [--runs 5]
+    python3 -m benchmarks.terminal_client [--runs 5]
 
 It runs chat_client.py on a pseudo-terminal of 24 by 80 and plays the server itself, on loopback. Each run starts a new
 client with saved settings and measures:

@@ -1,4 +1,4 @@
-"""A chat server that kills itself at a step of a post: `python3 -m testing.faulty_server POINT TIMES OPTIONS…`.
+"""A chat server that kills itself at a step of a post: `python3 -m testing.crashing_server POINT TIMES OPTIONS…`.
 
 The points exist only here: this module wraps the server's methods, and the TIMES-th call of one sends SIGKILL.
 """
