@@ -203,7 +203,7 @@ def test_client_that_waits_is_told_to_use_tls(identity: Identity, log: Path, mon
     """Long before the timeout of the handshake."""
     monkeypatch.setattr("hubbub.server.network.tls_transport.FIRST_BYTE_SECONDS", 0.2)
     with serving_tls(identity) as server, WireClient(server.address) as plain:
-        assert [line.split()[:2] for line in plain.read_to_end()] == [["/error", "tls-needed"], ["/bye", "This"]]
+        assert [line.split()[:2] for line in plain.read_to_end()] == [["/error", "tls-needed"], ["/bye", "this"]]
     assert "the client waits for the first byte, so it does not speak TLS" in log.read_text()
 
 
