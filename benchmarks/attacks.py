@@ -100,7 +100,7 @@ def run_attack(name: str, target: Target, number: int, seconds: float) -> tuple[
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the probe noticed: the p99 in ms of each round by condition, and the longest delay under attack."""
+    """The delays of the probe: the p99 in ms of each round by condition, and the longest delay under attack."""
 
     name: str
     p99s: dict[str, list[float]]

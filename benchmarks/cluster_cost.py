@@ -21,7 +21,7 @@ MAX_PENDING = 100
 
 
 class Sample:
-    """What the other server and Redis have used up to now, once both are idle."""
+    """The resources that the other server and Redis have used so far, once both are idle."""
 
     def __init__(self, server: ServerProcess, redis_server: RedisServer) -> None:
         usage = Usage(server.process.pid)

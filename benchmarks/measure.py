@@ -1,4 +1,4 @@
-"""What the scenes of the load generator share: the job, and measuring the load clients and the server's process."""
+"""Shared parts of the load generator's scenes: the job, and measuring the load clients and the server's process."""
 
 import ssl
 import time
@@ -45,7 +45,7 @@ class Job:
 
 
 class Usage:
-    """What the server's process and its children use."""
+    """The resources that the server's process and its children use."""
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)

@@ -31,7 +31,7 @@ CONNECT_SECONDS = 3_600.0  # for all visits; then the scene fails
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the server holds at one moment."""
+    """The resources that the server holds at one moment."""
 
     memory: int
     threads: int

@@ -1,1 +1,1 @@
-"""What only the client needs: the connection, the session on it, what it shows and where."""
+"""The client: the connection, the session on it, and the user interfaces."""

@@ -99,7 +99,7 @@ COMMANDS = {**GENERAL_COMMANDS, **OPERATOR_COMMANDS}
 
 OPERATORS = "operators"  # `/help operators` lists their commands
 KEYS = "keys: Tab complete, Up last line, Ctrl-R search, Ctrl-L redraw, Ctrl-D exit"
-MORE_HELP = f"/help COMMAND explains a command; /help {OPERATORS} lists the operators' commands"
+MORE_HELP = f"/help COMMAND explains a command; /help {OPERATORS} lists operator commands"
 
 
 def parse_line(line: str) -> Command:

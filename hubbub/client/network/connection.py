@@ -95,7 +95,7 @@ class _Waker:
 
 
 class Callbacks(NamedTuple):
-    """What the socket thread calls, and never after `Connection.close`.
+    """The callbacks of the socket thread, which it never calls after `Connection.close`.
 
     While a callback runs, nothing is read, and the server holds back what follows.
     """

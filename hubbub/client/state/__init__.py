@@ -1,1 +1,1 @@
-"""What the client knows: unsent lines, rooms, members, highlights and settings."""
+"""The client's state: unsent lines, rooms, members, highlights and settings."""

@@ -1,4 +1,4 @@
-"""What the client knows of the chat, and what it still has to send: the events of the server come in, in order.
+"""The client's knowledge of the chat, and the lines that it has yet to send. The events come in, in order.
 
 Nothing is received or shown here. The caller holds the session's lock.
 """
@@ -48,7 +48,7 @@ REFUSED = "{}; not sent: {}"
 
 
 class Effects(NamedTuple):
-    """What an event leads to on the screen: events to show, each with its age, and refusals, in this order."""
+    """The effects of an event on the screen: events to show, each with its age, and refusals, in this order."""
 
     shown: Sequence[tuple[Event, Age]] = ()
     refusals: Sequence[str] = ()

@@ -1,4 +1,4 @@
-"""What a user interface shows: an event, and what it means to the user."""
+"""A notification for the user interface: an event, and what it means to the user."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -7,7 +7,7 @@ from hubbub.protocol import Event
 
 
 class Age(Enum):
-    """When an event happened, as the user sees it."""
+    """The age of an event, as the user sees it."""
 
     LIVE = "live"  # now
     MISSED = "missed"  # while the connection was lost

@@ -14,7 +14,7 @@ NOT_SIGNED_IN = "not signed in: type /name NAME"
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the status line shows; `unsent` are the first UNSENT_ROWS of `unsent_count` lines."""
+    """The content of the status line; `unsent` are the first UNSENT_ROWS of `unsent_count` lines."""
 
     room: str
     people: int | None  # in the room; None in a room too large for the server to say
