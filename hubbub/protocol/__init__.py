@@ -1,6 +1,6 @@
 r"""The wire protocol between clients and servers, version 1.
 
-lines.py decodes bytes into text, words.py checks names, rooms and colours, events.py and commands.py have a dataclass
+lines.py decodes bytes into text, validation.py checks names, rooms and colours, events.py and commands.py have a dataclass
 and a table for what the server and the client send. The package imports no socket, thread, logger or colour. Any thread
 may call any function; a `LineDecoder` belongs to one thread.
 
@@ -160,7 +160,7 @@ from hubbub.protocol.lines import (
     decode_line as decode_line,
     decode_lines as decode_lines,
 )
-from hubbub.protocol.words import (
+from hubbub.protocol.validation import (
     CHARS_PER_COLUMN as CHARS_PER_COLUMN,
     COLORS as COLORS,
     DURATION_SECONDS_MAX as DURATION_SECONDS_MAX,

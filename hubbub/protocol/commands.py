@@ -12,7 +12,7 @@ from hubbub.protocol.errors import ProtocolError
 from hubbub.protocol.events import Ping, Pong
 from hubbub.protocol.layout import LAYOUTS, Command, Layout, Text
 from hubbub.protocol.lines import ENCODING_ERRORS
-from hubbub.protocol.words import ROOM_COLUMNS
+from hubbub.protocol.validation import ROOM_COLUMNS
 
 HISTORY_LINES = 50  # what /entered and a bare /history show
 HISTORY_LINES_MAX = 1_000  # what one /history may ask for

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hubbub.protocol.errors import ProtocolError
 from hubbub.protocol.layout import LAYOUTS, Command, Event, Layout, Text
 from hubbub.protocol.lines import ENCODING_ERRORS
-from hubbub.protocol.words import ROOM_COLUMNS
+from hubbub.protocol.validation import ROOM_COLUMNS
 
 # A larger room announces neither arrivals nor departures, as nobody could read them; the wire contract's figure.
 PRESENCE_MEMBERS = 200

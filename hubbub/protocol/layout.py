@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from hubbub.protocol.errors import ProtocolError
 from hubbub.protocol.lines import ENCODING_ERRORS
-from hubbub.protocol.words import ROOM_COLUMNS, is_number
+from hubbub.protocol.validation import ROOM_COLUMNS, is_number
 
 Text = Annotated[str, "text"]  # a last field that users write: every space in it is preserved
 

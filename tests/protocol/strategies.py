@@ -16,7 +16,7 @@ from hubbub.protocol import (
     LineTooLongError,
     clean,
 )
-from hubbub.protocol.words import NUMBER_DIGITS
+from hubbub.protocol.validation import NUMBER_DIGITS
 
 # A busy machine is no failure, and 50 examples for each kind of line are enough: there are many kinds.
 unhurried = settings(deadline=None)

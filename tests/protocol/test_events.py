@@ -23,7 +23,7 @@ from hubbub.protocol import (
     encode_run,
     parse_event,
 )
-from hubbub.protocol.words import NUMBER_DIGITS
+from hubbub.protocol.validation import NUMBER_DIGITS
 from tests.protocol.strategies import any_text, events_of, few, rows, texts, unhurried, usages_under
 
 

@@ -1,4 +1,4 @@
-"""Words: what names, rooms, colours, numbers and durations may look like, and how they are normalised."""
+"""Validation of names, rooms, colours, texts, numbers and durations, and their normal forms."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""hubbub.protocol.words: names, rooms, colours and durations."""
+"""hubbub.protocol.validation: names, rooms, colours and durations."""
 
 import unicodedata
 
