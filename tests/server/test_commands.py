@@ -7,8 +7,8 @@ import pytest
 from hubbub.protocol import COMMANDS, ROWS, CommandRow
 from hubbub.server.access.passwords import ServerPassword
 from hubbub.server.access.scrypt import HashedSecret
+from hubbub.server.commands.base import HANDLERS
 from hubbub.server.commands.chat import USAGE_COLUMNS
-from hubbub.server.commands.client import HANDLERS
 from hubbub.server.server import ChatServer
 from testing.server import serving
 from testing.wire_client import WireClient

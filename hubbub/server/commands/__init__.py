@@ -12,7 +12,7 @@ import time
 from hubbub import protocol
 from hubbub.protocol import ROWS, CommandRow, ProtocolError
 from hubbub.server.commands import chat, rooms, sign_in  # noqa: F401  # importing registers their handlers
-from hubbub.server.commands.client import HANDLERS, Client, SessionEndedError
+from hubbub.server.commands.base import HANDLERS, Client, SessionEndedError
 from hubbub.server.commands.moderation import refuse_operator, require_operator
 
 __all__ = ["Client", "SessionEndedError", "execute", "refuse_operator"]

@@ -16,7 +16,7 @@ from hubbub.protocol import (
     ProtocolError,
     Said,
 )
-from hubbub.server.commands.client import Client, SessionEndedError, handles
+from hubbub.server.commands.base import Client, SessionEndedError, handles
 from hubbub.server.commands.moderation import is_operator
 from hubbub.server.delivery.actions import DeliverPrivately, RefusePost
 from hubbub.server.delivery.delivery import with_gaps

@@ -5,7 +5,7 @@ from loguru import logger
 from hubbub import protocol
 from hubbub.protocol import End, Notice, ProtocolError
 from hubbub.server.access.moderation import check_reason, parse_subnet, reason_suffix
-from hubbub.server.commands.client import Client, handles
+from hubbub.server.commands.base import Client, handles
 from hubbub.server.context import ServerContext
 from hubbub.server.rooms.room import Member, Room
 

@@ -5,7 +5,7 @@ from loguru import logger
 from hubbub import protocol
 from hubbub.protocol import LOBBY, End
 from hubbub.server.access.limits import enforce_rate_limit
-from hubbub.server.commands.client import Client, handles
+from hubbub.server.commands.base import Client, handles
 
 
 @handles(protocol.Join)

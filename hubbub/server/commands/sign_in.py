@@ -8,7 +8,7 @@ from hubbub import protocol
 from hubbub.protocol import ProtocolError, ServerChallenge
 from hubbub.server.access.limits import enforce_rate_limit
 from hubbub.server.access.ownership import verify_client_proof
-from hubbub.server.commands.client import Client, handles
+from hubbub.server.commands.base import Client, handles
 
 TOKEN_BYTES = 16  # 128 random bits
 NONCE_BYTES = 16  # 128 random bits

@@ -1,4 +1,4 @@
-"""What the handlers of one client's commands share: its state, its replies, and the registry of the handlers."""
+"""The base of all commands: the client that a handler gets, its replies, and the registry of the handlers."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
