@@ -1,8 +1,8 @@
 r"""The wire protocol between clients and servers, version 1.
 
-lines.py decodes bytes into text, validation.py checks names, rooms and colours, events.py and commands.py have a dataclass
-and a table for what the server and the client send. The package imports no socket, thread, logger or colour. Any thread
-may call any function; a `LineDecoder` belongs to one thread.
+lines.py decodes bytes into text. validation.py checks names, rooms and colours. events.py has a dataclass for each line
+from the server, and commands.py for each line from the client. The package imports no socket, thread, logger or colour.
+Any thread may call any function; a `LineDecoder` belongs to one thread.
 
 A line is UTF-8, ends with ``\n`` (one ``\r`` before it is dropped) and has at most 16,384 bytes. Fields are separated
 by one space, the last one is the rest of the line, and a field without a value is ``-``. A line from the client that

@@ -32,7 +32,7 @@ class Chat:
     def sign_in(self, name: str) -> Member:
         member = Member(ListTransport())
         with self.directory.step():
-            self.directory.seat(member, SessionState(name.encode()), name, "red")
+            self.directory.register(member, SessionState(name.encode()), name, "red")
             self.directory.enter(member, self.directory.rooms[LOBBY])
         self.delivery.actions.clear()
         return member

@@ -156,8 +156,8 @@ class ClusterJournal:
         for key, last in _pairs(client.execute("HGETALL", client.key("last"))):
             stream = client.key(f"room:{key.decode()}")
             client.execute("XTRIM", stream, "MINID", f"0-{max(0, int(last) - self._keep_lines)}")
-            if (kept := self._first_since(stream, oldest)) is not None:
-                client.execute("XTRIM", stream, "MINID", kept)
+            if (first_id := self._first_since(stream, oldest)) is not None:
+                client.execute("XTRIM", stream, "MINID", first_id)
         while client.run_script(scripts.PURGE, int((self._clock() - SESSION_SECONDS) * 1000)):
             pass  # there are more
 

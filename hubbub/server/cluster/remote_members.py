@@ -54,8 +54,8 @@ class RemoteMembers:
                     self._evict(session.name)
                 self._directory.rename(remote, session.name, session.color)
             if remote.room is not None and remote.room.key != fold_name(session.room):
-                self._directory.take_out(remote, "leave")
-                self._directory.place(remote, self._directory.reopen_room(session.room, session.room_key_id))
+                self._directory.remove_from_room(remote, "leave")
+                self._directory.put_in_room(remote, self._directory.reopen_room(session.room, session.room_key_id))
 
     def remove(self, token_hash: bytes, why: str) -> None:
         """Remove a member who is not served here; of those who are, only one whose held name was given away."""
@@ -146,8 +146,8 @@ class RemoteMembers:
         member = RemoteMember(NullTransport(), home=home, verifier=session.verifier)
         member.absent, member.last_active = session.absent, self._uptime()
         self._evict(session.name)
-        self._directory.seat(member, self._restore(session), session.name, session.color)
-        self._directory.place(member, self._directory.reopen_room(session.room, session.room_key_id))
+        self._directory.register(member, self._restore(session), session.name, session.color)
+        self._directory.put_in_room(member, self._directory.reopen_room(session.room, session.room_key_id))
 
     def _evict(self, name: str) -> None:
         """Take a name from a member who has it here: all other servers know it to belong to someone else."""

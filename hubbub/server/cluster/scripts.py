@@ -31,48 +31,48 @@ local function num(value) return string.format('%.0f', value) end
 local function publish(...)  -- an event
   redis.call('XADD', P..'news', 'MAXLEN', '~', {EVENTS_STORED}, '*', 'by', me, ...)
 end
-local function drop_looks(token, kept)  -- of a session, but those in the table `kept`
+local function delete_skeletons(token, wanted)  -- of a session, except those in the table `wanted`
   local claimed = redis.call('HGET', P..'claims', token)
   if not claimed then return end
-  for look in string.gmatch(claimed, '[^\\n]+') do
-    if not kept[look] and redis.call('HGET', P..'looks', look) == token then
-      redis.call('HDEL', P..'looks', look)
+  for skeleton in string.gmatch(claimed, '[^\\n]+') do
+    if not wanted[skeleton] and redis.call('HGET', P..'looks', skeleton) == token then
+      redis.call('HDEL', P..'looks', skeleton)
     end
   end
   redis.call('HDEL', P..'claims', token)
 end
-local function keep_looks(token, looks)  -- these and no others
-  local kept = {{}}
-  for look in string.gmatch(looks, '[^\\n]+') do kept[look] = true end
-  drop_looks(token, kept)
-  for look in pairs(kept) do redis.call('HSET', P..'looks', look, token) end
-  if next(kept) then redis.call('HSET', P..'claims', token, looks) end
+local function replace_skeletons(token, skeletons)  -- of a session, by these
+  local wanted = {{}}
+  for skeleton in string.gmatch(skeletons, '[^\\n]+') do wanted[skeleton] = true end
+  delete_skeletons(token, wanted)
+  for skeleton in pairs(wanted) do redis.call('HSET', P..'looks', skeleton, token) end
+  if next(wanted) then redis.call('HSET', P..'claims', token, skeletons) end
 end
-local function raise_number(key, known)  -- so that a Redis that has lost data gives no SEQ again that members have seen
+local function raise_number(key, known)  -- a Redis that lost data must not give a SEQ twice
   if tonumber(redis.call('HGET', P..'last', key) or '0') < known then redis.call('HSET', P..'last', key, num(known)) end
 end
 local function last_event()  -- its id
   local last = redis.call('XREVRANGE', P..'news', '+', '-', 'COUNT', 1)
   return last[1] and last[1][1] or '0-0'
 end
-local function end_presence(token, who)  -- of a session: no server serves it or holds its place
-  drop_looks(token, {{}})
+local function end_presence(token, who)  -- of a session that no server serves or holds
+  delete_skeletons(token, {{}})
   redis.call('HDEL', P..'named', token)
   redis.call('HDEL', P..'home', token)
   redis.call('SREM', P..'held', token)
   publish('token', token, 'home', '', 'who', who)
 end
-local function has_owner(looks, token, rival)  -- other than these two
-  for look in string.gmatch(looks, '[^\\n]+') do
-    local owner = redis.call('HGET', P..'looks', look)
+local function has_owner(skeletons, token, rival)  -- other than these two
+  for skeleton in string.gmatch(skeletons, '[^\\n]+') do
+    local owner = redis.call('HGET', P..'looks', skeleton)
     if owner and owner ~= token and owner ~= rival then return true end
   end
   return false
 end
-local function serve(token, looks)  -- a session at this server, with these looks and those it had
+local function serve(token, skeletons)  -- note that this server serves a session, and add these skeletons to those it has
   local claimed = redis.call('HGET', P..'claims', token)
-  keep_looks(token, claimed and claimed..'\\n'..looks or looks)
-  redis.call('HSET', P..'named', token, looks)
+  replace_skeletons(token, claimed and claimed..'\\n'..skeletons or skeletons)
+  redis.call('HSET', P..'named', token, skeletons)
   local home, who = redis.call('HGET', P..'home', token), redis.call('HGET', P..'who', token)
   redis.call('HSET', P..'home', token, me)
   redis.call('SREM', P..'held', token)
@@ -130,7 +130,7 @@ local function post()
 end
 
 local function session()
-  local token, accepted, present, who, looks = pop(), tonumber(pop()), pop(), pop(), pop()
+  local token, accepted, present, who, skeletons = pop(), tonumber(pop()), pop(), pop(), pop()
   if redis.call('HGET', P..'home', token) ~= me then return end  -- the member has resumed at another server
   if accepted > tonumber(redis.call('HGET', P..'accepted', token) or '0') then
     redis.call('HSET', P..'accepted', token, num(accepted))
@@ -142,7 +142,7 @@ local function session()
     end_presence(token, who)
   else
     -- Else another name was claimed since, and the session with it is still to be stored.
-    if looks == redis.call('HGET', P..'named', token) then keep_looks(token, looks) end
+    if skeletons == redis.call('HGET', P..'named', token) then replace_skeletons(token, skeletons) end
     if before ~= who then publish('token', token, 'home', me, 'who', who) end
   end
 end
@@ -172,13 +172,13 @@ return result
 # ARGV: token hash, that of a session that gives way, or nothing, and the skeletons of a name.
 # Return whether it is granted, and the id of the last event before.
 CLAIM = """
-local token, rival, looks = ARGV[3], ARGV[4], ARGV[5]
+local token, rival, skeletons = ARGV[3], ARGV[4], ARGV[5]
 local before = last_event()
-if has_owner(looks, token, rival) then return {0, before} end
+if has_owner(skeletons, token, rival) then return {0, before} end
 if rival ~= '' and redis.call('HEXISTS', P..'home', rival) == 1 then
   end_presence(rival, redis.call('HGET', P..'who', rival) or '')
 end
-serve(token, looks)
+serve(token, skeletons)
 return {1, before}
 """
 
@@ -187,13 +187,13 @@ return {1, before}
 CLAIM_AGAIN = """
 local found = {last_event()}
 for i = 3, #ARGV, 2 do
-  local token, looks = ARGV[i], ARGV[i + 1]
+  local token, skeletons = ARGV[i], ARGV[i + 1]
   local home = redis.call('HGET', P..'home', token)
   local gone = home and home ~= me and redis.call('SISMEMBER', P..'held', token) == 0
-  if gone or has_owner(looks, token, token) then
+  if gone or has_owner(skeletons, token, token) then
     table.insert(found, 0)
   else
-    serve(token, looks)
+    serve(token, skeletons)
     table.insert(found, 1)
   end
 end
@@ -202,11 +202,11 @@ return found
 
 # ARGV: token hash, and the skeletons of the name that the session has, or nothing.
 RELEASE = """
-local token, looks = ARGV[3], ARGV[4]
+local token, skeletons = ARGV[3], ARGV[4]
 if redis.call('HGET', P..'home', token) ~= me then return end
-if looks == '' then return end_presence(token, '') end
-keep_looks(token, looks)
-redis.call('HSET', P..'named', token, looks)
+if skeletons == '' then return end_presence(token, '') end
+replace_skeletons(token, skeletons)
+redis.call('HSET', P..'named', token, skeletons)
 """
 
 # ARGV: of rooms, key and the SEQ of the last known line. Continue numbering from there.
@@ -257,7 +257,7 @@ for i = 1, #homes, 2 do
       publish('token', token, 'home', me, 'who', who, 'held', 1)
       members = members + 1
     else
-      drop_looks(token, {})
+      delete_skeletons(token, {})
       redis.call('HDEL', P..'home', token)
     end
   end

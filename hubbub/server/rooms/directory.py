@@ -92,7 +92,7 @@ class Directory:
         """Return a name of someone other than `member` that looks like `name`; empty if there is none."""
         return self._confusable_names.find_confusable(name, member)
 
-    def seat(self, member: Member, state: SessionState, name: str, color: str) -> None:
+    def register(self, member: Member, state: SessionState, name: str, color: str) -> None:
         """Give a member a session, and a name that no one else has."""
         member.name, member.color, member.state = name, color, state
         state.verifier = member.verifier
@@ -124,9 +124,9 @@ class Directory:
         assert state is not None
         before.room, before.absent = None, False
         self._delivery.enqueue(Unsubscribe(before), Finish(before, Bye(SIGNED_IN_ELSEWHERE).encode()))
-        self.seat(member, state, before.name, before.color)
+        self.register(member, state, before.name, before.color)
         member.last_active = before.last_active
-        self.place(member, room, shown=False)
+        self.put_in_room(member, room, shown=False)
 
     # --------------------------------------------------------------------------------------------- rooms
 
@@ -135,7 +135,7 @@ class Directory:
         return self._confusable_rooms.find_confusable(name) or self._room_keys.find_confusable(name)
 
     def reopen_room(self, name: str, room_key_id: str) -> Room:
-        """Return the room in which a session was before, opened by `place` if needed: no limit applies.
+        """Return the room in which a session was before, opened by `put_in_room` if needed: no limit applies.
 
         It is the lobby if the room has another key by now.
         """
@@ -146,7 +146,7 @@ class Directory:
             room_key.entries += 1
         return self.rooms.get(key) or Room(name, key)
 
-    def place(self, member: Member, room: Room, *, shown: bool = True) -> None:
+    def put_in_room(self, member: Member, room: Room, *, shown: bool = True) -> None:
         """Put a member who is in no room into one, which is opened if needed."""
         self._open(room)
         room.members[fold_name(member.name)] = member
@@ -154,7 +154,7 @@ class Directory:
         if shown:
             self._show_presence(room, Joined(room.name, self._now(), member.name, member.color))
 
-    def take_out(self, member: Member, why: str) -> None:
+    def remove_from_room(self, member: Member, why: str) -> None:
         """Take a member out of their room, which closes with its last member unless it is the lobby."""
         room, member.room = member.room, None
         if room is None:
@@ -192,13 +192,13 @@ class Directory:
 
     # --------------------------------------------------------------------------------------------- whole moves
 
-    def greet(self, member: Member, token: str) -> None:
+    def send_welcome(self, member: Member, token: str) -> None:
         """Send a member their name, color and token."""
         self._delivery.enqueue(SendWelcome(member, member.name, member.color, token))
 
     def enter(self, member: Member, room: Room, after: int | None = None) -> None:
         """Put a connected member into a room, which is delivered to them from here on, and store that."""
-        self.place(member, room)
+        self.put_in_room(member, room)
         self.subscribe(member, after)
         self.store(member)
 
@@ -229,7 +229,7 @@ class Directory:
         """Take a member out of the chat: their room, name and session are free. Idempotent."""
         if member.room is None:
             return
-        self.take_out(member, why)
+        self.remove_from_room(member, why)
         del self.names[fold_name(member.name)]
         self._confusable_names.remove(member.name, member)
         member.absent = False

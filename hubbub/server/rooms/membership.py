@@ -81,9 +81,9 @@ class Membership:
             self._directory.refuse_when_closed()
             self._moderation.refuse_banned(name)
             self._claims.check(member, name)
-            self._directory.seat(member, SessionState(hash_token(token)), name, color)
+            self._directory.register(member, SessionState(hash_token(token)), name, color)
             self._ownership.claim_name(name, member.verifier)
-            self._directory.greet(member, token)
+            self._directory.send_welcome(member, token)
             self._directory.enter(member, self._directory.rooms[LOBBY])
 
     def rename(self, member: Member, name: str, color: str) -> None:
@@ -213,7 +213,7 @@ class Membership:
                 raise ProtocolError("not-allowed", text)
             if room_key is not None:
                 room_key.entries += 1
-            self._directory.take_out(member, "leave")
+            self._directory.remove_from_room(member, "leave")
             self._directory.enter(member, room)
             return room.name
 

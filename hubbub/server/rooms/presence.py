@@ -85,8 +85,8 @@ class Presence:
         """Hold the place of a session that no connection belongs to. Part of a step."""
         room = self._directory.reopen_room(state.room, state.room_key_id)
         member = Member(NullTransport(), verifier=state.verifier, last_active=self._uptime())
-        self._directory.seat(member, state, state.name, state.color)
-        self._directory.place(member, room, shown=False)
+        self._directory.register(member, state, state.name, state.color)
+        self._directory.put_in_room(member, room, shown=False)
         self._hold(member)
 
     def _hold(self, member: Member) -> None:
@@ -151,9 +151,9 @@ class Presence:
     def _return(self, member: Member, state: SessionState, token: str, key: str, seq: int) -> None:
         """Sign a member in again who has left, or who has not been here since the server started."""
         self._claims.check(member, state.name)
-        self._directory.seat(member, state, state.name, state.color)
+        self._directory.register(member, state, state.name, state.color)
         self._ownership.claim_name(state.name, member.verifier)
-        self._directory.greet(member, token)
+        self._directory.send_welcome(member, token)
         room = self._directory.reopen_room(state.room, state.room_key_id)
         self._directory.enter(member, room, seq if key == room.key else None)
 
@@ -163,6 +163,6 @@ class Presence:
         assert room is not None
         self._directory.replace(before, member)
         self._ownership.claim_name(member.name, member.verifier)
-        self._directory.greet(member, token)
+        self._directory.send_welcome(member, token)
         self._directory.store(member)
         self._directory.subscribe(member, seq if key == room.key else None)

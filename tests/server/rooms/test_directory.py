@@ -72,9 +72,9 @@ def test_room_closes_with_its_last_member() -> None:
     chat = Chat("bob")
     bob = chat.members["bob"]
     with chat.directory.step():
-        chat.directory.take_out(bob, "leave")
-        chat.directory.place(bob, Room("ops", "ops", b"maker"))
+        chat.directory.remove_from_room(bob, "leave")
+        chat.directory.put_in_room(bob, Room("ops", "ops", b"maker"))
         assert chat.directory.rooms_made[b"maker"] == 1
-        chat.directory.take_out(bob, "leave")
+        chat.directory.remove_from_room(bob, "leave")
     assert list(chat.directory.rooms) == [LOBBY]
     assert b"maker" not in chat.directory.rooms_made

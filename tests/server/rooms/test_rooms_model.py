@@ -94,11 +94,11 @@ class Rooms(RuleBasedStateMachine):
 
     # -------------------------------------------------------------------------------------------- parts of the model
 
-    def people(self) -> list[Account]:
+    def accounts(self) -> list[Account]:
         return [person for person, _ in self.absent] + [client.person for client in self.clients if client.person]
 
     def members(self, room: str) -> list[Account]:
-        return sorted((person for person in self.people() if person.room == room), key=lambda p: fold_name(p.name))
+        return sorted((person for person in self.accounts() if person.room == room), key=lambda p: fold_name(p.name))
 
     def last(self, room: str) -> int:
         return len(self.lines.get(room, []))
@@ -109,7 +109,7 @@ class Rooms(RuleBasedStateMachine):
                 client.expected.append(event)
 
     def is_taken(self, name: str, by: Account | None) -> bool:
-        return any(NAMES[person.name] == NAMES[name] for person in self.people() if person is not by)
+        return any(NAMES[person.name] == NAMES[name] for person in self.accounts() if person is not by)
 
     def entered(self, client: Client, person: Account, after: int) -> None:
         last = self.last(person.room)
@@ -178,7 +178,7 @@ class Rooms(RuleBasedStateMachine):
         client, person = found
         client.wire.send("/leave" if room == "/leave" else f"/join {room}")
         room = LOBBY if room == "/leave" else room
-        there = {LOBBY, *(person.room for person in self.people())}
+        there = {LOBBY, *(person.room for person in self.accounts())}
         if room == person.room:
             client.expected.append(Error("not-allowed", ""))
         elif room not in there and ROOMS[room] in {ROOMS[other] for other in there}:
@@ -221,7 +221,7 @@ class Rooms(RuleBasedStateMachine):
             return
         client, _ = found
         client.wire.send("/list")
-        rooms = [LOBBY, *sorted({person.room for person in self.people()} - {LOBBY})]
+        rooms = [LOBBY, *sorted({person.room for person in self.accounts()} - {LOBBY})]
         client.expected += [RoomRow(room, len(self.members(room)), "-") for room in rooms] + [End("list")]
 
     # --------------------------------------------------------------------------------------- leaving and resuming
