@@ -6,8 +6,8 @@ from pathlib import Path
 from loguru import logger
 
 ROTATION = "500 KB"  # a log file of this size is renamed, and a new one begins
-RETENTION = "1 week"  # renamed files that are older are deleted
-MODE = 0o600  # the log says who was here, and when
+RETENTION = "1 week"  # older renamed files are deleted
+MODE = 0o600  # the log says which users were here, and when
 FORMAT = "{time:YYYY-MM-DD HH:mm:ss.SSS} {level:<8} {message}"
 
 

@@ -1,4 +1,4 @@
-"""What the command lines of the server and the client share."""
+"""Options that the command lines of the server and the client share."""
 
 import argparse
 import sys
@@ -14,7 +14,7 @@ PASSWORD_VARIABLE = "CHAT_PASSWORD"  # noqa: S105  # the name of a variable
 
 
 def program_name(script: str, module: str) -> str:
-    """Return the name under which this process was started: `script`, `python3 -m module` or a console command."""
+    """Return how the user started this process: `script`, `python3 -m module` or a console command."""
     started = Path(sys.argv[0]).name
     if started == "__main__.py":
         return f"python3 -m {module}"
@@ -38,7 +38,7 @@ class PasswordError(Exception):
 
 
 class FoundPassword(NamedTuple):
-    """A password as it stands in a file or in the environment."""
+    """A password from a file or from the environment, and its source."""
 
     text: str  # may be empty
     source: str  # the file, or the variable

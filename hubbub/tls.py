@@ -1,8 +1,8 @@
 """TLS without a socket, for server and client: encrypted bytes in, text out, and the other way round.
 
 This is an `ssl.SSLObject` over two `ssl.MemoryBIO`s instead of an SSLSocket. Two threads must never use one OpenSSL
-object at once (python/cpython issue 151508). An SSLSocket would hold a lock while it waits for the peer. Here a caller
-waits for bytes without the lock, and takes it only to encrypt or decrypt them.
+object at the same time (python/cpython issue 151508). An SSLSocket would hold a lock while it waits for the peer. Here
+a caller waits for bytes without the lock, and takes it only to encrypt or decrypt.
 """
 
 import hashlib
@@ -13,11 +13,11 @@ from contextlib import suppress
 MIN_TLS_VERSION = ssl.TLSVersion.TLSv1_2  # earlier versions have known weaknesses, RFC 8996
 HANDSHAKE_SECONDS = 10.0  # for the whole handshake, which takes two round trips
 RECORD_BYTES = 16_384  # the most text in one record: RFC 8446, section 5.1
-WRITE_BYTES = 65_536  # of text encrypted at once, and so the most text held for a socket that takes no more
-MAX_HELD_BYTES = 2 * WRITE_BYTES  # records of one write, and TLS's own replies to the peer; more is an attack
+WRITE_BYTES = 65_536  # of text encrypted at a time: no more text is held when the socket takes nothing
+MAX_HELD_BYTES = 2 * WRITE_BYTES  # the records of one write, and TLS's replies to the peer; more is an attack
 RECORD_OVERHEAD_BYTES = 32  # of a record beside its text: 22 or 29
-# The most input without text: one unfinished record, and as much of TLS's own messages, of which a peer needs next to
-# none. A key update has 27 bytes and costs 25 µs (OpenSSL 3.0).
+# The most input without text: one unfinished record, and as many bytes of TLS's own messages, of which a peer needs
+# hardly any. A key update has 27 bytes and costs 25 µs (OpenSSL 3.0).
 MAX_TEXTLESS_BYTES = 32_768
 
 
@@ -51,7 +51,7 @@ class TlsConnection:
         self._textless = 0  # bytes since the handshake that brought no text yet
 
     def do_handshake(self) -> bool:
-        """Go on with the handshake; return whether it is done. If not, feed the peer's next bytes and call again."""
+        """Continue the handshake; return whether it is done. If not, feed the peer's next bytes and call again."""
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
@@ -77,8 +77,8 @@ class TlsConnection:
     def read(self) -> bytes | None:
         """Return the text of all complete records: None if there is none yet, ``b""`` after the peer's close_notify.
 
-        Raises ssl.SSLEOFError where the stream ended without a close_notify, ConnectionAbortedError where the peer
-        sends much without any text.
+        Raises ssl.SSLEOFError if the stream ended without a close_notify, and ConnectionAbortedError if the peer sends
+        much without any text.
         """
         texts: list[bytes] = []
         try:
@@ -102,8 +102,8 @@ class TlsConnection:
     def write(self, data: bytes) -> int:
         """Encrypt and send `data`; return how many bytes were taken. The next call must start with the others.
 
-        Where records are still held at the end, the last byte counts as not taken, though it is in them. So the caller
-        knows that something is left to do; when the byte comes again, it is skipped.
+        If records are still held at the end, the last byte counts as not taken, although a record contains it. So the
+        caller knows to call again; this method then skips the byte.
         """
         if not self.flush():
             return 0
@@ -125,7 +125,7 @@ class TlsConnection:
         return not self._held
 
     def unwrap(self) -> None:
-        """Send the close_notify, as far as the socket takes it, so that the peer can tell this end from a cut."""
+        """Send the close_notify as far as the socket takes it: it tells the peer that no bytes are missing."""
         with suppress(ssl.SSLError):  # the peer's close_notify is not here yet, or the connection is broken
             self._tls.unwrap()
         self.flush()

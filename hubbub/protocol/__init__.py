@@ -27,7 +27,7 @@ From the client
     /kick NAME [REASON]         disconnect NAME; they may return
     /ban NAME|ADDRESS DURATION [REASON]    ban a name or address for DURATION: 90s, 30m, 2h or 7d
     /unban NAME|ADDRESS         lift the ban of a name or address
-    /bans                       list the bans and mutes: by whom, until when and why
+    /bans                       list the bans and mutes: operator, end and reason
     /mute NAME DURATION         stop NAME from sending for DURATION
     /unmute NAME                allow NAME to send again
     /help [COMMAND]             list the commands, or explain one

@@ -1,4 +1,4 @@
-"""The backend: where a server stores what is said, and what it arranges with other servers of the same chat."""
+"""The backend of a server: its journal and sequencer, and its coordination with other servers of the same chat."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -15,14 +15,14 @@ from hubbub.server.rooms.room import Member, SessionState
 
 
 class Backend(Protocol):
-    """What a server stores in, and shares with others. One thread attaches, starts and stops it; the rest is for any.
+    """The storage of a server, and its link to other servers. One thread calls `attach`, `start` and `stop`.
 
-    `claim_name`, `prepare_room`, `held_sessions` and `restore_session` may wait, and raise JournalError.
-    `release_name` may wait, and so does `forward_private` while many messages are under way. The rest never waits.
+    Any thread may call the others. `claim_name`, `prepare_room`, `held_sessions` and `restore_session` may wait, and
+    raise JournalError. `release_name` may wait, and so may `forward_private` while many messages are unsent.
     """
 
     warning: str
-    """What the operator should know at the start, in one line; empty for nothing."""
+    """A warning for the administrator at the start, in one line; empty if there is none."""
 
     @property
     def journal(self) -> Journal:
@@ -44,34 +44,34 @@ class Backend(Protocol):
         room_keys: RoomKeys,
         list_connections: Callable[[], Sequence[Connection]],
     ) -> None:
-        """Receive the server's parts, before `start`; two of them are methods of Presence and Membership."""
+        """Receive the server's parts before `start`. `hold_session` is a method of Presence, `expel` of Membership."""
 
     def start(self) -> None:
-        """Join the chat, after the directory was filled. Raises JournalError."""
+        """Join the chat. The directory has been filled before. Raises JournalError."""
 
     def stop(self) -> None:
         """Leave the chat, and close the journal. Idempotent."""
 
     def claim_name(self, name: str, token_hash: bytes, rival: bytes = b"") -> bool:
-        """Claim a session for this server, and for the session a name with all that looks like it.
+        """Claim a session for this server, and a name and its confusable names for the session.
 
-        Return whether it is granted. The session `rival` gives way.
+        Return whether both are granted. The session `rival` loses the name.
         """
 
     def release_name(self, token_hash: bytes, current: str) -> None:
-        """Release all names of a session but `current`; if that is empty, release the session, too."""
+        """Release all names of a session except `current`. If that is empty, release the session, too."""
 
     def held_sessions(self) -> list[SessionState]:
         """Return the sessions of the last run whose places this server holds when it starts."""
 
     def restore_session(self, token_hash: bytes, state: SessionState | None) -> SessionState | None:
-        """Return the session to resume, given its state in the memory of this server; None if it is not known."""
+        """Return the session to resume; None if it is not known. `state` is what this server has in memory."""
 
     def prepare_room(self, key: str, seq: int = 0) -> None:
         """Fetch the lines of a room, at least up to `seq`, before a member enters it. Called without a lock."""
 
     def forward_private(self, message: DeliverPrivately) -> bool:
-        """Hand a private message over to the server of its recipient; return False if that is this server."""
+        """Send a private message to the server of its recipient; return False if that is this server."""
 
     def forward_expulsion(self, member: Member, action: str) -> bool:
         """Ask the home server of a member to expel them; return False if that is this server."""
@@ -81,7 +81,7 @@ class Backend(Protocol):
 
 
 class LocalBackend:
-    """The backend of a server that has a chat to itself: its own journal, and no one to ask."""
+    """The backend of a single server, which shares its chat with no other."""
 
     warning = ""
 
@@ -97,7 +97,7 @@ class LocalBackend:
         """Do nothing."""
 
     def stop(self) -> None:
-        """CloseSubscriber the journal."""
+        """Close the journal."""
         self.journal.close()
 
     def claim_name(self, name: str, token_hash: bytes, rival: bytes = b"") -> bool:  # noqa: ARG002  # the protocol's
@@ -118,7 +118,7 @@ class LocalBackend:
         return state
 
     def prepare_room(self, key: str, seq: int = 0) -> None:
-        """Do nothing: the journal is at hand."""
+        """Do nothing: the journal is on this machine."""
 
     def forward_private(self, message: DeliverPrivately) -> bool:  # noqa: ARG002  # the protocol's
         """Return False: there is no other server."""

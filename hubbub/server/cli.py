@@ -20,7 +20,7 @@ from hubbub.server.network.certificate import Certificate, CertificateError
 from hubbub.server.options import PROGRAM, build_parser, limits_of, open_backend, open_certificate
 from hubbub.server.server import ChatServer
 
-SESSION_STACK_BYTES = 262_144  # of a client's thread; address space, of which an idle one uses some 10 KB
+SESSION_STACK_BYTES = 262_144  # of a client's thread: address space, of which an idle thread uses some 10 KB
 # The switch interval of Python's lock. A short one keeps the delivery thread from waiting for sessions that compute.
 # But each waiting thread wakes up once per interval: with 10,000 clients leaving at once, Python's default of 5 ms
 # meant 2 million wake-ups a second, and took minutes. So the interval grows with the number of clients.
@@ -29,7 +29,7 @@ SWITCH_SECONDS_PER_CLIENT = 0.00002
 SPARE_DESCRIPTORS = 64  # for the log, the journal, the listener and what the libraries open
 FREE_PORT = 1_024  # lower ports need privileges
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
-RELOAD_SIGNALS = {signal.SIGHUP}  # of the certificate; without one, the signal has its default effect
+RELOAD_SIGNALS = {signal.SIGHUP}  # reload the certificate; without TLS the signal has its default effect
 
 
 def raise_descriptor_limit(clients: int) -> str:
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     if options.hash_password:
         return print_hash()
-    # Blocked in every thread started from here on, and received by sigwait: no handler interrupts anything.
+    # All threads started from here on block these signals, and sigwait receives them: no handler interrupts a thread.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         configure_log(options.log_file)
@@ -108,7 +108,7 @@ def _advise(error: OSError) -> str:
 
 
 def set_switch_interval(clients: int) -> None:
-    """Set how often the threads of so many clients hand Python's lock over. Any thread."""
+    """Set after how many seconds a running thread gives Python's lock to another. Any thread."""
     sys.setswitchinterval(max(SWITCH_SECONDS, clients * SWITCH_SECONDS_PER_CLIENT))
 
 
@@ -124,7 +124,7 @@ def print_hash() -> int:
 
 
 def exposure_warning(host: str, *, encrypted: bool, has_password: bool) -> str:
-    """Return a warning about what a server on the address `host` lacks; empty if nothing, or if `host` is local."""
+    """Return a warning if a server on the address `host` has no password or no TLS; empty if `host` is local."""
     if ipaddress.ip_address(host).is_loopback:
         return ""
     lacks = [  # each with its consequence and its remedy
@@ -179,12 +179,12 @@ def _announce(server: ChatServer, certificate: Certificate | None) -> None:
 def unowned_warning(names: Sequence[str]) -> str:
     """Return a warning about operators whose names nobody owns yet."""
     if len(names) == 1:
-        return f"Operator {names[0]} has not signed in yet: the first to use this name becomes operator"
-    return f"Operators {', '.join(names)} have not signed in yet: the first to use these names becomes operator"
+        return f"Operator {names[0]} has not signed in yet: the first user of this name becomes operator"
+    return f"Operators {', '.join(names)} have not signed in yet: the first users of these names become operators"
 
 
 def _wait_for_stop(certificate: Certificate | None) -> int:
-    """Wait for a signal to stop, and return it; reload the certificate at each signal to do so."""
+    """Wait for a stop signal and return it. Reload the certificate at each reload signal."""
     signals = STOP_SIGNALS | RELOAD_SIGNALS if certificate else STOP_SIGNALS
     while (number := signal.sigwait(signals)) not in STOP_SIGNALS:
         if certificate:

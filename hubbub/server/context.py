@@ -1,4 +1,4 @@
-"""The context: what all sessions of a server share, and how it is put together."""
+"""The context of a server: the parts that all its sessions share, and the function that builds them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from hubbub.server.rooms.room_access import RoomAccess
 
 @dataclass(frozen=True, slots=True)
 class ServerContext:
-    """What all sessions share. Its parts are for any thread; `ChatServer` starts and stops them."""
+    """The parts of a server that all sessions share. Any thread may use them; `ChatServer` starts and stops them."""
 
     connection_limiter: ConnectionLimiter
     membership: Membership

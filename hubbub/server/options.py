@@ -1,4 +1,4 @@
-"""The command line of the server, and what is built from its options: limits, certificate and backend."""
+"""The command line of the server; builds the limits, the certificate and the backend from its options."""
 
 import argparse
 import contextlib
@@ -24,7 +24,7 @@ from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.network.certificate import Certificate, CertificateError, load_or_create_self_signed
 
 PROGRAM = program_name("chat_server.py", "hubbub.server")
-HOST = "127.0.0.1"  # this machine alone, unless the administrator opens it
+HOST = "127.0.0.1"  # only clients on this machine can connect, unless the administrator chooses another
 JOURNAL = "chat_journal.db"  # beside the log
 NO_JOURNAL = "none"
 CLUSTER_NAME = "chat"
@@ -45,7 +45,9 @@ def _add_address(options: argparse.ArgumentParser) -> None:
         "--port", type=_port, default=DEFAULT_PORT, help=f"port to listen on ({DEFAULT_PORT}; 0 picks a free one)"
     )
     options.add_argument(
-        "--reuse-port", action="store_true", help="share the port with other servers on this machine, one per core"
+        "--reuse-port",
+        action="store_true",
+        help="share the port with other servers on this machine, for example one per core",
     )
     options.add_argument(
         "--log-file", type=Path, default=Path("chat_server.log"), help="the log file (chat_server.log)"
@@ -177,7 +179,7 @@ def _number(text: str, least: float, most: float, unit: str) -> float:
 
 
 def journal_path(options: argparse.Namespace) -> Path:
-    """Return the path of the journal, also if there is none."""
+    """Return the path of the journal, even without a journal: the certificate is stored beside it."""
     given = options.journal and options.journal != NO_JOURNAL
     return Path(options.journal) if given else options.log_file.with_name(JOURNAL)
 
@@ -211,7 +213,7 @@ def _open_cluster(options: argparse.Namespace) -> Backend:
     if options.journal:
         raise JournalError("--cluster stores messages in Redis; use it or --journal, not both")
     try:
-        from hubbub.server.cluster.node import ClusterBackend  # which needs a library that a server alone does not
+        from hubbub.server.cluster.node import ClusterBackend  # needs a library that a single server does not need
     except ImportError as error:
         raise JournalError(
             f"--cluster needs a library; install it with: pip install -e '.[cluster]' ({error})"

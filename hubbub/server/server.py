@@ -1,4 +1,4 @@
-"""The chat server: it listens, accepts connections, and stops.
+"""The chat server: listens, accepts connections, and stops.
 
 ChatServer.start -> _accept_loop -> _admit -> a thread with a Session for each client -> ChatServer.stop
 """
@@ -84,7 +84,7 @@ class ChatServer:
         )
         self._lock = threading.Lock()  # guards the table of sessions
         self._sessions: dict[Session, threading.Thread] = {}
-        self._out_of_resources = False  # and the log says so; for the acceptor thread only
+        self._out_of_resources = False  # the log says so; used by the acceptor thread only
         self._acceptor = threading.Thread(target=self._accept_loop, name="acceptor")  # joined by stop
 
     def __enter__(self) -> Self:
@@ -97,7 +97,7 @@ class ChatServer:
         self.stop()
 
     def start(self) -> None:
-        """Start to serve. Raises JournalError, before anything is started, if the journal cannot be read."""
+        """Start to serve. Raises JournalError before anything is started, if the journal cannot be read."""
         self._context.moderation.load()
         self._context.ownership.load()
         self._context.room_keys.load()
@@ -189,7 +189,7 @@ class ChatServer:
             raise
 
     def _start_thread(self, session: Session, admission: Admission) -> None:
-        # A daemon, so that no bug in a session keeps the process from ending; stop joins it all the same.
+        # A daemon thread: a bug in a session cannot keep the process alive. `stop` joins it nevertheless.
         thread = threading.Thread(target=self._serve, args=(session, admission), name="session", daemon=True)
         with self._lock:
             self._sessions[session] = thread
@@ -206,7 +206,7 @@ class ChatServer:
         if (more := self._context.log_throttle.allow(error.code)) is not None:
             logger.warning("refused {}: {}{}", address, error.code, more)
         with contextlib.suppress(OSError), connection:
-            if self._certificate:  # a reason needs a handshake first, and the acceptor cannot wait for one
+            if self._certificate:  # the acceptor cannot wait for the handshake that must come before any text
                 return
             connection.setblocking(False)
             connection.send(Error(error.code, error.text).encode() + Bye(error.text).encode())

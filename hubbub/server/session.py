@@ -1,7 +1,7 @@
-"""A session is the thread of one client: it reads lines, executes them, and cleans up whatever ended it.
+"""A session serves one client on its own thread: it reads lines, executes them, and cleans up at the end.
 
 run -> transport.handshake -> _serve -> _receive (with a timeout) -> _execute_lines -> Client.add_post, commands.execute
-    -> _end: leaves the membership, sends what is left, closes
+    -> _end: leaves the room, sends what is left, closes
 """
 
 import contextlib
@@ -62,7 +62,7 @@ class Session:
         limits = context.limits
         self._bucket = TokenBucket(limits.rate, limits.burst)
         self._sign_in_deadline = time.monotonic() + limits.sign_in_seconds
-        self._sign_in_bytes = limits.sign_in_bytes  # that the client may still send before it has a name
+        self._sign_in_bytes = limits.sign_in_bytes  # the client may still send so many before it has a name
         self._stopped = False
 
     def run(self) -> None:
@@ -83,7 +83,7 @@ class Session:
             self._end(ended)
 
     def stop(self) -> None:
-        """End the session soon. Any thread, any number of times."""
+        """Make the session end soon. Any thread; idempotent."""
         self._stopped = True
         self._transport.end_reading()
 
@@ -100,7 +100,7 @@ class Session:
     # ------------------------------------------------------------------------------------------------- reading
 
     def _serve(self) -> None:
-        """Read and execute lines; always ends by raising."""
+        """Read and execute lines until an exception ends the session."""
         while True:
             size, lines, too_long = self._read()
             self._execute_lines(lines)
@@ -128,7 +128,7 @@ class Session:
             raise SessionEndedError("kicked", text)
 
     def _receive(self) -> bytes:
-        """Return what the client sent, within the time to sign in, or the idle timeout."""
+        """Return the next bytes from the client. Ping a silent client; raise SessionEndedError at a timeout."""
         pinged = False
         if not self._member.name and time.monotonic() > self._sign_in_deadline:
             self._handle_timeout(pinged=pinged)
@@ -160,22 +160,22 @@ class Session:
             raise SessionEndedError(
                 "lost", f"nothing arrived from you for {self._context.limits.idle_timeout_seconds:g} s"
             )
-        # At once: the client may be reading a long backlog, and answer all the same.
+        # At once, because a client that is still receiving a long backlog can answer, too.
         ping = protocol.Ping(secrets.token_hex(4)).encode()
         self._context.delivery.submit(Reply(self._member, ping, at_once=True))
 
     def _execute_lines(self, lines: list[str]) -> None:
-        """Execute the lines; messages without a command between them are sent together."""
-        for is_message, some in itertools.groupby(lines, key=_is_message):
+        """Execute the lines in order; send each run of consecutive messages together."""
+        for is_message, run in itertools.groupby(lines, key=_is_message):
             if is_message and self._member.name:
-                self._send_messages(list(some))
+                self._send_messages(list(run))
             else:
-                for line in some:
+                for line in run:
                     self._limit_rate([line])
                     self._execute_line(line)
 
     def _send_messages(self, lines: list[str]) -> None:
-        """Send messages, as many together as the rate limit allows."""
+        """Send messages in batches of the size that the rate limit allows."""
         while lines:
             count = self._limit_rate(lines[:RUN_LINES])
             if texts := [line for line in lines[:count] if line]:
@@ -186,7 +186,7 @@ class Session:
         try:
             self._member.last_active = time.monotonic()
             self._client.add_post(Said, texts)
-        except ProtocolError:  # one by one, so that each has its own answer
+        except ProtocolError:  # one of them is refused: send each alone, so that each gets its own answer
             for text in texts:
                 self._execute_line(text)
 
@@ -210,14 +210,14 @@ class Session:
         logger.info("refused {} {!r}: {}{}", address, self._member.name, error.code, more)
 
     def _limit_rate(self, lines: Sequence[str]) -> int:
-        """Wait while the client is too fast, reading nothing. Return how many of the lines may go, at least one."""
+        """Sleep while the client is over its rate. Return how many of the first lines may be executed: at least one."""
         count, seconds = self._bucket.consume_up_to(len(lines), map(line_cost, lines))
         if seconds:
             self._client.submit_posts()
             self._transport.reset_read_size()
             self._context.stopping.wait(seconds)
         if self._stopped:
-            self._client.submit_posts()  # what was read before is still sent
+            self._client.submit_posts()  # those that were accepted before are still sent
         self._check_ended()
         return count
 
@@ -230,7 +230,7 @@ class Session:
     # ------------------------------------------------------------------------------------------------- the end
 
     def _end(self, ended: SessionEndedError) -> None:
-        """Leave the membership, send what is left and close, whatever ended the session."""
+        """Leave the room, send what is left and close."""
         try:
             self._leave_membership(ended)
             if ended.farewell:
@@ -241,7 +241,7 @@ class Session:
 
     def _leave_membership(self, ended: SessionEndedError) -> None:
         name = self._member.name
-        if ended.reason != "stopping":  # the stop of the server must not wait for a write for each member
+        if ended.reason != "stopping":  # at the stop, a write for each member would take too long
             self._client.record_name_use()
         if ended.reason == "lost":
             self._context.presence.hold_place(self._member)
@@ -251,12 +251,12 @@ class Session:
             logger.info("left {} {!r}: {}", self._transport.address, name, ended.reason)
 
     def _linger(self) -> None:
-        """Read on for a while: closing with unread bytes would reset the connection and destroy the /bye on its way."""
+        """Read a moment longer: a close with unread bytes would reset the connection, and the /bye would be lost."""
         deadline = time.monotonic() + LINGER_SECONDS
         try:
             while (left := deadline - time.monotonic()) > 0 and self._transport.recv(left):
                 pass
-        except OSError:  # or a TimeoutError, which is one, too
+        except OSError:  # TimeoutError included
             return
 
 
@@ -265,5 +265,5 @@ def _is_message(line: str) -> bool:
     return not line.startswith("/")
 
 
-# Typing errors.
+# They are typing errors of the user.
 _UNLOGGED_ERRORS = frozenset({"unknown-command", "missing-argument", "argument-invalid", "no-such-person"})

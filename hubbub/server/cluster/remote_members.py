@@ -1,4 +1,4 @@
-"""The members that other servers of the chat serve, as this server's directory has them."""
+"""Remote members: the members at other servers of the chat, in this server's directory."""
 
 import time
 from collections.abc import Callable
@@ -13,15 +13,15 @@ from hubbub.server.rooms.room import Member, SessionState
 
 @dataclass(eq=False, slots=True)
 class RemoteMember(Member):
-    """A member whom another server serves, or whose place it holds. Their home server stores them and sends to them."""
+    """A member at another server, their home server: it serves them or holds their place, and stores their session."""
 
     home: str = ""
 
 
 class RemoteMembers:
-    """Applies to the directory what the other servers tell. Any thread; each method is one step.
+    """Applies changes at the other servers to the directory. Any thread; each method is one step.
 
-    Nothing is stored here: the home server does that.
+    Nothing is stored: the home server stores its members.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class RemoteMembers:
         *,
         uptime: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`hold_session` is `Presence.hold_session`; `uptime` gives the seconds of which idle times are made."""
+        """`hold_session` is `Presence.hold_session`; `uptime` gives seconds, for idle times."""
         self._directory = directory
         self._hold_session = hold_session
         self._uptime = uptime
@@ -58,7 +58,7 @@ class RemoteMembers:
                 self._directory.put_in_room(remote, self._directory.reopen_room(session.room, session.room_key_id))
 
     def remove(self, token_hash: bytes, why: str) -> None:
-        """Remove a member who is not served here; of those who are, only one whose held name was given away."""
+        """Remove a remote member, or a local one who is absent."""
         with self._directory.step():
             member = self._directory.sessions.get(token_hash)
             if member is not None and (isinstance(member, RemoteMember) or member.absent):
@@ -88,18 +88,18 @@ class RemoteMembers:
             self.remove(token_hash, "lost")
 
     def evict(self, member: Member) -> None:
-        """End the session of a member whose name belongs to someone else by now."""
+        """End the session of a member after another user got their name."""
         with self._directory.step():
             if member.room is not None:
                 self._evict(member.name)
 
     def restore(self, session: SharedSession) -> SessionState:
-        """Return the state of a session that is to be resumed here, up to date."""
+        """Return the updated state of a session that is resumed at this server."""
         with self._directory.lock:
             return self._restore(session)
 
     def store_again(self, member: Member) -> None:
-        """Store who a member of this server is, and where, once more."""
+        """Store the session of a local member again."""
         with self._directory.step():
             if member.room is not None:
                 self._directory.store(member)
@@ -111,7 +111,7 @@ class RemoteMembers:
                 self._directory.show(room, Notice(text))
 
     def note_activity(self, names: set[str]) -> None:
-        """Note that the members of these names have just said something, if they are remote."""
+        """Record that the remote members with these names are active now."""
         now = self._uptime()
         with self._directory.lock:
             for name in names:
@@ -121,7 +121,7 @@ class RemoteMembers:
     # --------------------------------------------------------------------------------------------- questions
 
     def list_local(self) -> list[Member]:
-        """Return the members whom this server serves, or whose places it holds."""
+        """Return the members at this server: connected, or with a place that is held."""
         with self._directory.lock:
             return [member for member in self._directory.sessions.values() if not isinstance(member, RemoteMember)]
 
@@ -150,14 +150,14 @@ class RemoteMembers:
         self._directory.put_in_room(member, self._directory.reopen_room(session.room, session.room_key_id))
 
     def _evict(self, name: str) -> None:
-        """Take a name from a member who has it here: all other servers know it to belong to someone else."""
+        """Remove the member called `name`: at the other servers the name belongs to another user."""
         if (holder := self._directory.find(name)) is not None:
-            holder.farewell = f"the name {name} belongs to someone else by now; sign in under another name"
+            holder.farewell = f"the name {name} now belongs to someone else; sign in under another name"
             self._directory.remove(holder, "lost")
             holder.transport.end_reading()
 
     def _hand_over(self, member: Member) -> RemoteMember:
-        """Replace a member who was served here until now by a remote one; no one sees it."""
+        """Replace a local member, who is served at another server now, by a remote one. No one sees it."""
         remote = RemoteMember(NullTransport(), verifier=member.verifier)
         self._directory.replace(member, remote)
         member.transport.end_reading()

@@ -1,14 +1,14 @@
-"""The scripts that Redis runs. Each is atomic, so no server sees half of a change.
+"""The scripts that Redis runs. Each is atomic, so no server sees an unfinished change.
 
-Every key of a chat begins with the same prefix, in braces, so that in a Redis Cluster all of them are in one slot.
-Names in Redis are part of the data format, so some are older words than those of the code:
+Every key of a chat begins with the same prefix in braces: a Redis Cluster stores all of them in one slot. The names of
+keys are part of the data format, so some differ from the words of the code:
 
     meta             hash    the application, the format, and the identity of the chat
     room:KEY         stream  the lines of a room; an entry is a run, and its id 0-SEQ the SEQ of its last line
     last, spelled    hashes  by room key: the SEQ of its last line, and its name as first written
     who, accepted    hashes  by token hash: the session as JSON, and the number of its last stored post
     home             hash    by token hash: the home server, which serves the member or holds their place
-    held             set     token hashes of adopted members: their server was taken for dead, and they are not back yet
+    held             set     token hashes of adopted members: their server lost its lease, and they have not resumed yet
     seen             zset    token hashes, by when they were seen, in milliseconds since 1970
     looks, claims    hashes  by skeleton of a name: the token hash that has it; by token hash: all its skeletons
     named            hash    by token hash: the skeletons of the name that was claimed last
@@ -19,10 +19,12 @@ Names in Redis are part of the data format, so some are older words than those o
     inbox:ID         stream  requests to one server
 """
 
-FORMAT = "1"  # of all that; a later one refuses, or converts, an earlier one
+FORMAT = "1"  # of the data; a later version refuses or converts an earlier format
 APPLICATION = "chat-room"
 EVENTS = "news"  # the key of the stream of events
-EVENTS_STORED = 100_000  # entries, some 30 MB: hours of them; a server cut off for longer loads everything
+EVENTS_STORED = (
+    100_000  # entries, some 30 MB: those of hours; a server that was cut off for longer loads everything again
+)
 INBOX_STORED = 10_000  # entries, for a server that is slow or gone
 
 _COMMON = f"""
@@ -69,7 +71,7 @@ local function has_owner(skeletons, token, rival)  -- other than these two
   end
   return false
 end
-local function serve(token, skeletons)  -- note that this server serves a session, and add these skeletons to those it has
+local function serve(token, skeletons)  -- a session at this server, with its skeletons and these
   local claimed = redis.call('HGET', P..'claims', token)
   replace_skeletons(token, claimed and claimed..'\\n'..skeletons or skeletons)
   redis.call('HSET', P..'named', token, skeletons)
@@ -80,7 +82,7 @@ local function serve(token, skeletons)  -- note that this server serves a sessio
 end
 """
 
-# Return what is wrong with the data, nothing, or `made` if there was none and now there is.
+# Return what is wrong with the data, an empty text if it is right, or `made` if the script created the chat.
 OPEN_CHAT = """
 local kind = redis.call('TYPE', P..'meta').ok
 if kind ~= 'none' and kind ~= 'hash' then return 'foreign' end
@@ -97,7 +99,7 @@ end
 return ''
 """
 
-# ARGV: the number of the batch, how many posts, sessions and ended sessions it has, and then all of them.
+# ARGV: the number of the batch; the numbers of its posts, sessions and ended sessions; then all of these.
 # Return, for each room with a post: its key, and the SEQ of its last line.
 APPEND = """
 local batch, at = tonumber(ARGV[3]), 7
@@ -141,7 +143,7 @@ local function session()
   if present == '0' then
     end_presence(token, who)
   else
-    -- Else another name was claimed since, and the session with it is still to be stored.
+    -- If they differ, another name was claimed since: a later batch stores the session under that name.
     if skeletons == redis.call('HGET', P..'named', token) then replace_skeletons(token, skeletons) end
     if before ~= who then publish('token', token, 'home', me, 'who', who) end
   end
@@ -169,8 +171,8 @@ end
 return result
 """
 
-# ARGV: token hash, that of a session that gives way, or nothing, and the skeletons of a name.
-# Return whether it is granted, and the id of the last event before.
+# ARGV: token hash; the token hash of a session that loses the name, or nothing; the skeletons of the name.
+# Return whether the claim is granted, and the id of the last event before it.
 CLAIM = """
 local token, rival, skeletons = ARGV[3], ARGV[4], ARGV[5]
 local before = last_event()
@@ -182,8 +184,8 @@ serve(token, skeletons)
 return {1, before}
 """
 
-# ARGV: of members who are connected here, token hash and the skeletons of the name.
-# Return the id of the last event before, and for each whether the session is still, or again, this server's.
+# ARGV: for each member who is connected here, the token hash and the skeletons of the name.
+# Return the id of the last event before, and for each member whether this server has the session.
 CLAIM_AGAIN = """
 local found = {last_event()}
 for i = 3, #ARGV, 2 do
@@ -200,7 +202,7 @@ end
 return found
 """
 
-# ARGV: token hash, and the skeletons of the name that the session has, or nothing.
+# ARGV: token hash; the skeletons of the name that the session keeps, or nothing.
 RELEASE = """
 local token, skeletons = ARGV[3], ARGV[4]
 if redis.call('HGET', P..'home', token) ~= me then return end
@@ -209,7 +211,7 @@ replace_skeletons(token, skeletons)
 redis.call('HSET', P..'named', token, skeletons)
 """
 
-# ARGV: of rooms, key and the SEQ of the last known line. Continue numbering from there.
+# ARGV: for each room, its key and the SEQ of the last known line. Continue numbering from there.
 RAISE_NUMBERS = """
 for i = 3, #ARGV, 2 do raise_number(ARGV[i], tonumber(ARGV[i + 1])) end
 """
@@ -230,7 +232,7 @@ end
 return all
 """
 
-# ARGV: milliseconds. Return whether there was a lease before, and the servers that have none.
+# ARGV: milliseconds. Renew the lease. Return whether it was still valid, and the servers without a lease.
 RENEW = """
 local before = redis.call('EXISTS', P..'lease:'..me)
 redis.call('SET', P..'lease:'..me, 1, 'PX', ARGV[3])
@@ -242,7 +244,7 @@ end
 return dead
 """
 
-# ARGV: a server. If it has no lease, hold the places of its members from here on; return how many these are.
+# ARGV: a server. If it has no lease, hold the places of its members at this server. Return how many there are.
 ADOPT = """
 local dead, members = ARGV[3], 0
 if redis.call('EXISTS', P..'lease:'..dead) == 1 then return members end
@@ -267,7 +269,7 @@ redis.call('DEL', P..'inbox:'..dead)
 return members
 """
 
-# ARGV: kind, key and, unless there is none any more, the fact.
+# ARGV: kind, key, and the fact; without a fact the stored one is deleted.
 STORE_FACT = """
 local kind, key, fact = ARGV[3], ARGV[4], ARGV[5]
 if fact then
@@ -279,7 +281,7 @@ else
 end
 """
 
-# ARGV: kind, key, fact. Return whether there was none.
+# ARGV: kind, key, fact. Store the fact unless the key has one; return whether it was stored.
 ADD_FACT = """
 local kind, key, fact = ARGV[3], ARGV[4], ARGV[5]
 if redis.call('HSETNX', P..'fact:'..kind, key, fact) == 0 then return 0 end
@@ -290,14 +292,14 @@ return 1
 # ARGV: room key, text.
 NOTICE = "publish('room', ARGV[3], 'text', ARGV[4])"
 
-# ARGV: a server, and the fields of a request to it. Return whether it lives.
+# ARGV: a server, and the fields of a request to it. Return whether the server has a lease.
 SEND = f"""
 if redis.call('EXISTS', P..'lease:'..ARGV[3]) == 0 then return 0 end
 redis.call('XADD', P..'inbox:'..ARGV[3], 'MAXLEN', '~', {INBOX_STORED}, '*', unpack(ARGV, 4))
 return 1
 """
 
-# ARGV: milliseconds since 1970. Remove sessions not seen since, whose place no server holds.
+# ARGV: milliseconds since 1970. Remove sessions that were last seen before and that no server holds.
 # Return whether there may be more of them.
 PURGE = """
 local old = redis.call('ZRANGEBYSCORE', P..'seen', '-inf', ARGV[3], 'LIMIT', 0, 1000)
@@ -317,5 +319,5 @@ ALL = (OPEN_CHAT, SNAPSHOT, RENEW, ADOPT, PURGE, *_WRITING)
 
 
 def complete(script: str) -> str:
-    """Return a script with the functions that all have in common."""
+    """Return a script after the functions that all scripts share."""
     return _COMMON + script

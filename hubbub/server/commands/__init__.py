@@ -1,6 +1,6 @@
-"""The server's side of the command table: `execute` checks the guards of a command's row and calls its handler.
+"""The commands at the server: `execute` checks the guards in a command's row and calls its handler.
 
-The rows are in hubbub/protocol/commands.py. A handler is decorated with `@handles(Command)` and stands in
+The rows are in hubbub/protocol/commands.py. A handler has the decorator `@handles(Command)` and is in
     sign_in.py      pass, challenge, prove, name, resume, color
     chat.py         text, me, post, msg, history, help, ping, pong, exit
     rooms.py        join, leave, list, who
@@ -50,6 +50,6 @@ def _check_before_name(row: CommandRow, line: str) -> None:
 
 
 def _refuse_browser(line: str) -> None:
-    """End the session of a browser: no web page may make one chat."""
+    """End the session of a web browser, so that no web page can make a browser send chat lines."""
     if " HTTP/1." in line:
         raise SessionEndedError("kicked", "this is a chat server, not a web server; use chat_client.py or nc")

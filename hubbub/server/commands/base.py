@@ -11,7 +11,7 @@ from hubbub.server.delivery.actions import Post, Reply
 from hubbub.server.network.admission import Admission
 from hubbub.server.rooms.room import Member, Room
 
-CHUNK_LINES = 100  # of a long reply; the next chunk waits until the client has received this one
+CHUNK_LINES = 100  # of a long reply; the next chunk is sent when the client has received this one
 
 
 class SessionEndedError(Exception):
@@ -24,7 +24,7 @@ class SessionEndedError(Exception):
 
 
 class Client:
-    """A client as its commands see it. For the thread of its session only."""
+    """The client of a session, for the handlers of its commands. For the thread of its session only."""
 
     __slots__ = (
         "_posts",
@@ -55,7 +55,7 @@ class Client:
         self._send(event.encode() for event in events)
 
     def reply_in_chunks(self, lines: Iterable[bytes]) -> None:
-        """Send many lines, each chunk when the client has received the one before, so that few are in memory."""
+        """Send many lines in chunks; each waits until the client has received the one before, to save memory."""
         chunk: list[bytes] = []
         for line in lines:
             chunk.append(line)
@@ -69,7 +69,7 @@ class Client:
         self.context.delivery.submit(Reply(self.member, b"".join(lines)))
 
     def add_post(self, kind: type[Said | Acted], texts: list[str], number: int = 0) -> None:
-        """Add messages to the posts that `submit_posts` submits, all or none; with `number`, one numbered post."""
+        """Add messages to the posts that `submit_posts` submits, all or none. With `number` it is one numbered post."""
         member, posts = self.member, self._posts
         protocol.check_text(max(texts, key=len))
         self.context.moderation.refuse_muted(member.name)
@@ -100,7 +100,7 @@ class Client:
             raise SessionEndedError("kicked", farewell)
 
     def record_name_use(self) -> None:
-        """Record that the owner of the name uses it. Outside the membership's lock, as it may write to the journal."""
+        """Record that the owner of the name uses it. Call it without a lock: it may write to the journal."""
         self.context.ownership.record_use(self.member.name, self.member.verifier)
         self.context.ownership.store_changes()
 

@@ -21,7 +21,7 @@ from hubbub.server.commands.moderation import is_operator
 from hubbub.server.delivery.actions import DeliverPrivately, RefusePost
 from hubbub.server.delivery.delivery import with_gaps
 
-HISTORY_BYTES = HISTORY_LINES_MAX * LINE_BYTES  # more than any answer to /history has
+HISTORY_BYTES = HISTORY_LINES_MAX * LINE_BYTES  # more than the longest answer to /history has
 USAGE_COLUMNS = 25  # of /help; with `/notice ` before it, a row fits 80 columns
 
 
@@ -39,7 +39,7 @@ def act(client: Client, command: protocol.Me) -> None:
 
 @handles(protocol.Post)
 def post(client: Client, command: protocol.Post) -> None:
-    """Send a numbered message or action to the room. A refusal uses the number up."""
+    """Send a numbered message or action to the room. A refused post uses up its number, too."""
     if not command.number:
         raise ProtocolError("argument-invalid", "the N of a post counts from 1")
     try:
@@ -76,7 +76,7 @@ def send_history(client: Client, command: protocol.History) -> None:
     """Send stored lines of the room."""
     if not 1 <= command.count <= HISTORY_LINES_MAX:
         raise ProtocolError("argument-invalid", f"COUNT is from 1 to {HISTORY_LINES_MAX}")
-    client.context.delivery.flush(client.member)  # so that the client's last lines are among them
+    client.context.delivery.flush(client.member)  # so that the client's last lines are stored
     room, journal = client.room(), client.context.journal
     upto = min(command.before - 1, journal.last_seq(room.key)) if command.before else journal.last_seq(room.key)
     after = max(0, upto - command.count)
@@ -107,7 +107,7 @@ def answer_ping(client: Client, command: protocol.Ping) -> None:
 
 @handles(protocol.Pong)
 def note_pong(client: Client, _: protocol.Pong) -> None:
-    """Note that the client is there; any line would do."""
+    """Record that the owner of the name uses it."""
     client.record_name_use()
 
 

@@ -33,7 +33,7 @@ def kick(client: Client, command: protocol.Kick) -> None:
 
 @handles(protocol.Ban)
 def ban(client: Client, command: protocol.Ban) -> None:
-    """Ban a name or an address, and disconnect its members."""
+    """Ban a name or an address, and disconnect everyone that it applies to."""
     seconds, reason = protocol.check_duration(command.duration), check_reason(command.reason)
     ban = client.context.moderation.ban(command.target, seconds, client.member.name, reason)
     logger.info("{!r} banned {!r} until {}", client.member.name, ban.target, ban.end)
@@ -82,13 +82,13 @@ def unmute(client: Client, command: protocol.Unmute) -> None:
 
 
 def _confirm(client: Client, announced_in: Room | None, text: str) -> None:
-    """Tell the operator what was done, unless they are in the room that it was announced in."""
+    """Send the operator a confirmation, unless they are in the room in which it is announced."""
     if announced_in is None or announced_in is not client.member.room:
         client.reply(Notice(text))
 
 
 def is_operator(context: ServerContext, member: Member) -> bool:
-    """Return whether a member has an operator's name and has proven that it is theirs. Any thread."""
+    """Return whether a member has an operator's name and has proven to own it. Any thread."""
     return context.ownership.is_owner(member.name, member.verifier) and context.moderation.is_operator(member.name)
 
 
@@ -114,6 +114,6 @@ def require_operator(client: Client) -> None:
 
 def _owns_room_of(client: Client, member: Member) -> bool:
     owner = client.context.room_keys.maker_of(member.room.key) if member.room else ""
-    # By the verifier, not by the name: when an owner without a proof has left, anybody could claim the name.
+    # Compare the verifier, not the name: after an owner without a proof leaves, anyone can use the name.
     verifier = client.member.verifier
     return owner == verifier and client.context.ownership.is_owner(client.member.name, verifier)

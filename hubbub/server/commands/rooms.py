@@ -10,7 +10,7 @@ from hubbub.server.commands.base import Client, handles
 
 @handles(protocol.Join)
 def join(client: Client, command: protocol.Join) -> None:
-    """Enter a room, or create it. A room keeps the spelling of its first message."""
+    """Enter a room, or create it. A room with history has the spelling of its first message."""
     name = protocol.check_room(command.room)
     spelling = client.context.journal.room_name(protocol.fold_name(name))
     _change_room(client, spelling or name, command.key)

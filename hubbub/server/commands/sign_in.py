@@ -1,4 +1,4 @@
-"""The commands to sign in: password, challenge, proof, name and resume; and the later change of name or colour."""
+"""The commands to sign in: pass, challenge, prove, name and resume; name and color also change these later."""
 
 import secrets
 
@@ -19,7 +19,7 @@ PROVE_FIRST = "you are signed in already; prove your identity before /name"
 def check_password(client: Client, command: protocol.Pass) -> None:
     """Check the server's password."""
     if not client.needs_password or client.context.password is None:
-        raise ProtocolError("not-allowed", "no password is needed here; go on")
+        raise ProtocolError("not-allowed", "no password is needed; continue with /name NAME")
     client.context.password.check(command.password, client.address)
     client.needs_password = False
 
@@ -34,7 +34,7 @@ def send_challenge(client: Client, _: protocol.Challenge) -> None:
 
 @handles(protocol.Prove)
 def check_proof(client: Client, command: protocol.Prove) -> None:
-    """Check the proof of an identity; the nonce is used up in any case."""
+    """Check the proof of an identity. The nonce is used up even if the proof is wrong."""
     client.refuse_if_named(PROVE_FIRST)
     nonce, client.nonce = client.nonce, ""
     if not nonce:

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 
 from hubbub.server.delivery.actions import Action, Post
 
-PENDING_LINES = 1_000  # of a room, in the queue; a session with more waits before it reads on
+PENDING_LINES = 1_000  # of a room; while there are more, a session waits before it reads on
 PENDING_LINES_OF_ALL = 50_000  # of all rooms together: a thousand rooms could hold 100 MB for seconds
-PENDING_ACTIONS = 100_000  # in the queue or held; a session with a command waits while there are more
+PENDING_ACTIONS = 100_000  # queued or held; while there are more, a session waits before it executes a command
 
 
 class ActionQueue:
-    """Actions in the order in which they are carried out. Any thread, but for what the delivery thread alone calls.
+    """Actions in the order in which they are carried out. Any thread, except for the methods of the delivery thread.
 
-    A session waits while too many actions are *pending*, which they are from `put` to `release`.
+    An action is *pending* from `put` to `release`. A session waits while too many actions are pending.
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -25,7 +25,7 @@ class ActionQueue:
         self._actions: list[Action] = []
         self._lines: dict[str, int] = {}  # pending, by room key
         self._lines_of_all = 0  # the sum of these
-        self._held = 0  # actions that were taken, but not carried out
+        self._held = 0  # actions that were taken but not carried out yet
         self._asleep = False
         self._deadline: float | None = None  # of the stop, in seconds of the monotonic clock
         self._closed = False
@@ -77,7 +77,7 @@ class ActionQueue:
 
     @property
     def is_closed(self) -> bool:
-        """Whether no action is carried out any more."""
+        """Whether the queue is closed: no action is carried out any more."""
         with self._lock:
             return self._closed
 
@@ -89,7 +89,7 @@ class ActionQueue:
             return not self._actions
 
     def prepare_to_sleep(self) -> bool:
-        """Return whether no action is queued; then `wake` ends the wait that follows."""
+        """Return whether no action is queued; if so, the next `wake` wakes the delivery thread."""
         with self._lock:
             self._asleep = not self._actions
             return self._asleep
@@ -103,7 +103,7 @@ class ActionQueue:
         return actions
 
     def release(self) -> None:
-        """Note that nothing that was taken is pending, and let sessions go on."""
+        """Mark all actions that were taken as carried out, and wake the sessions that wait."""
         with self._lock:
             self._lines = {}
             self._lines_of_all = 0

@@ -1,4 +1,4 @@
-"""The actions of the delivery thread: everything that a client sees, or the journal stores, is one of them."""
+"""The actions of the delivery thread: one for everything that it sends to a client or stores in the journal."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ RUN_LINES = 1_000  # of one post: some 230 KB, encoded
 
 @dataclass(slots=True)
 class Post:
-    """A run: consecutive lines of one sender in a room. With `member` they are numbered posts, from `number` on."""
+    """Post a run: consecutive lines of one sender in a room. With `member` the lines are numbered from `number` on."""
 
     room: Room
     kind: type[Said | Acted]
@@ -27,7 +27,7 @@ class Post:
     page: Page | None = None  # set by the sequencer, if it can be published at once
 
     def is_continued_by(self, kind: type[Said | Acted], number: int) -> bool:
-        """Return whether the sender's next line, as numbered post `number` or with 0 as none, belongs to this run."""
+        """Return whether the sender's next line belongs to this run; `number` is 0 for a line that is not numbered."""
         follows = self.number + len(self.texts) if self.number else 0
         return kind is self.kind and number == follows and len(self.texts) < RUN_LINES
 
@@ -45,7 +45,7 @@ class RefusePost:
 
 @dataclass(slots=True)
 class StoreSession:
-    """Store a session as it is now; without `ended` it can be resumed."""
+    """Store a session as it is now; an `ended` one cannot be resumed."""
 
     state: SessionState
     name: str
@@ -78,7 +78,7 @@ class Broadcast:
 
 @dataclass(slots=True)
 class Subscribe:
-    """Send `member` a room from here on, after `/entered` and the last lines, or all lines after SEQ `after`."""
+    """Send `member` `/entered`, the last lines of a room or all after SEQ `after`, and then its new lines."""
 
     member: Member
     room: Room
@@ -89,21 +89,21 @@ class Subscribe:
 
 @dataclass(slots=True)
 class Unsubscribe:
-    """Send `member` no room any more."""
+    """Stop sending a room to `member`."""
 
     member: Member
 
 
 @dataclass(slots=True)
 class ForgetHistory:
-    """Drop the lines of an empty room from memory, since they are stored no longer."""
+    """Drop the lines of an empty room from memory, because they are not stored any more."""
 
     room: str  # its key
 
 
 @dataclass(slots=True)
 class Reply:
-    """Send lines to `member` alone; `at_once` they overtake all that waits for them."""
+    """Send lines to `member` alone; with `at_once`, before everything that waits for them."""
 
     member: Member
     data: bytes
@@ -114,7 +114,7 @@ class Reply:
 class DeliverPrivately:
     """Send a private message to `sender` and `recipient`, or `refusal` to `sender` if `recipient` has too much unread.
 
-    With `send_result` that is called with the bytes for the sender, who is at another server; it never waits.
+    If the sender is at another server, `send_result` is called with the bytes for them; it never waits.
     """
 
     sender: Member
@@ -126,7 +126,7 @@ class DeliverPrivately:
 
 @dataclass(slots=True)
 class FlushMarker:
-    """Set `event` when everything before it is carried out and the replies to `member` are sent."""
+    """Set `event` when all actions before this one are carried out and the replies to `member` are sent."""
 
     member: Member
     event: threading.Event
@@ -142,7 +142,7 @@ class Finish:
 
 @dataclass(slots=True)
 class CloseSubscriber:
-    """Send `member` what is left, within CLOSING_SECONDS, and close; their session reads no more."""
+    """Send `member` what is left, within CLOSING_SECONDS, and close. Their session has stopped reading."""
 
     member: Member
 

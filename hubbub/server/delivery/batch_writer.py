@@ -1,4 +1,4 @@
-"""The batch writer: it stores actions a batch at a time, and holds what the journal cannot store yet."""
+"""The batch writer: stores actions a batch at a time, and holds what the journal cannot store yet."""
 
 import itertools
 import time
@@ -13,15 +13,15 @@ from hubbub.server.delivery.sequencer import Sequencer
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.rooms.room import Member, SessionState
 
-BATCH_LINES = 10_000  # stored in one transaction, or other actions, some 20 ms: no line is sent before all are stored
-RETRY_SECONDS = 0.5  # between two attempts to write a journal that cannot be written
-STALLED = "the server cannot write its journal; it holds what you say, and sends it when it can write again"
-RECOVERED = "the server can write its journal again, and sends what it held"
+BATCH_LINES = 10_000  # or other actions, stored in one transaction of some 20 ms; no line is sent before all are stored
+RETRY_SECONDS = 0.5  # between two attempts to write the journal
+STALLED = "the server cannot write its journal; it holds your messages, and sends them when it can write again"
+RECOVERED = "the server can write its journal again, and sends the messages that it held"
 
 
 @dataclass(slots=True)
 class Batch:
-    """Actions that are carried out together, after what they change is stored in one transaction."""
+    """Actions that are stored in one transaction and then carried out together."""
 
     actions: list[Action]
     posts: list[Post] = field(default_factory=list)
@@ -31,14 +31,14 @@ class Batch:
 
 
 class BatchWriter:
-    """Stores batches in order: what follows a batch that cannot be stored waits. For the delivery thread alone."""
+    """Stores batches in order; if one cannot be stored, the next ones wait. For the delivery thread alone."""
 
     def __init__(self, sequencer: Sequencer, logs: OpenLogs, announce: Callable[[str], None]) -> None:
         """`announce` shows a text to all members."""
         self._sequencer = sequencer
         self._logs = logs
         self._announce = announce
-        self._batch: Batch | None = None  # which is being stored, or could not be stored
+        self._batch: Batch | None = None  # being stored, or to be stored again after a failure
         self._waiting: list[Action] = []  # to be stored after it
         self._retry_at = 0.0  # seconds of the monotonic clock
         self.is_stalled = False  # the journal cannot be written; read by any thread
@@ -53,7 +53,7 @@ class BatchWriter:
         self._waiting += actions
 
     def store_next(self) -> Batch | None:
-        """Return the next batch once it is stored; None if nothing waits, or the journal cannot be written."""
+        """Store the next batch and return it; None if nothing waits, or the journal cannot be written."""
         if self.is_stalled and time.monotonic() < self._retry_at:
             return None
         if self._batch is None:
@@ -81,7 +81,7 @@ class BatchWriter:
             self._announce(STALLED)
 
     def _take_actions(self) -> list[Action]:
-        """Take as many actions as have BATCH_LINES lines, or a run more."""
+        """Remove and return the first actions, until they have BATCH_LINES lines or more."""
         lines = itertools.accumulate(len(action.texts) if type(action) is Post else 1 for action in self._waiting)
         count = next((count for count, sum_ in enumerate(lines, 1) if sum_ >= BATCH_LINES), len(self._waiting))
         actions, self._waiting = self._waiting[:count], self._waiting[count:]
@@ -114,11 +114,11 @@ class BatchWriter:
             (batch.ended if state.ended else batch.sessions).append(state)
 
     def drain(self) -> list[Action]:
-        """Return all actions that are not stored, and log how many lines are lost with them."""
+        """Return all actions that are not stored; log how many lines are lost."""
         actions = [*(self._batch.actions if self._batch else ()), *self._waiting]
         if self.is_stalled:
             lines = sum(len(action.texts) for action in actions if isinstance(action, Post))
-            logger.error("{} lines could not be stored, and were not sent", lines)
+            logger.error("{} lines could not be stored and were not sent", lines)
         self._batch, self._waiting, self.is_stalled = None, [], False
         return actions
 

@@ -1,6 +1,6 @@
-"""The bytes that one subscriber still has to get: replies, lines before its position, and the log from there on.
+"""Catch-up: sends one subscriber what it does not have yet: replies, its backlogs, and the log from its position on.
 
-The lines come from the tail of the log in memory or, further back, from the journal, a chunk at a time.
+The lines come from the tail of the log in memory; older lines come from the journal, a chunk at a time.
 """
 
 import time
@@ -13,15 +13,15 @@ CHUNK_BYTES = 262_144  # of one send to a lagging subscriber, and of one read fr
 
 
 class CatchUp:
-    """Sends what one subscriber still has to get, until it has all or its socket takes no more."""
+    """Sends subscribers what they do not have yet. For the delivery thread alone."""
 
     def __init__(self, slow_consumers: SlowConsumers, read_backlog: Callable[[Subscriber, Backlog], None]) -> None:
-        """`read_backlog` has the next lines of a backlog read from the journal; `continue_backlog` is called then."""
+        """`read_backlog` requests the next lines of a backlog from the journal; `continue_backlog` receives them."""
         self._slow_consumers = slow_consumers
         self._read_backlog = read_backlog
 
     def advance(self, subscriber: Subscriber) -> None:
-        """Send what comes next, until the subscriber has all or its socket takes no more."""
+        """Send what comes next, until the subscriber has everything or its socket is full."""
         if subscriber.closed:
             return
         while self._send_next(subscriber):
@@ -30,7 +30,7 @@ class CatchUp:
         if subscriber.has_all:
             self._finish(subscriber)
         elif self._slow_consumers.is_reading(subscriber) and not (subscriber.sending or subscriber.outbox):
-            self._slow_consumers.unwatch(subscriber)  # `continue_backlog` advances it
+            self._slow_consumers.unwatch(subscriber)  # the socket is free: `continue_backlog` goes on
         else:
             if (log := subscriber.log) is not None and subscriber in log.live:
                 log.mark_lagging(subscriber, log.unflushed_bytes)
@@ -39,7 +39,7 @@ class CatchUp:
     def continue_backlog(self, subscriber: Subscriber, backlog: Backlog, data: bytes | None, after: int) -> None:
         """Send lines of a backlog that were read from the journal, up to SEQ `after`.
 
-        With None, since they could not be read, the subscriber is dropped: its client can resume later.
+        `data` is None if they could not be read. Then the subscriber is dropped: its client can resume later.
         """
         self._slow_consumers.end_reading(subscriber)
         backlog.after = after
@@ -50,9 +50,9 @@ class CatchUp:
             self.advance(subscriber)
 
     def hold_rest(self, subscriber: Subscriber, data: bytes, sent: int) -> int:
-        """Hold the rest of a line of which only a part was sent; return the offset in `data` of the next line.
+        """Hold the rest of a line that was partly sent; return the offset in `data` of the next line.
 
-        What follows that line is in the tail, once for all who lag.
+        The next lines are in the tail, which all lagging subscribers share.
         """
         if not sent or data[sent - 1] == 0x0A:
             return sent
@@ -80,7 +80,7 @@ class CatchUp:
 
     def _send(self, subscriber: Subscriber, data: bytes) -> int:
         sent = subscriber.send(data)
-        if sent and not subscriber.closing:  # the time for closing is not extended by progress
+        if sent and not subscriber.closing:  # progress does not extend the time for closing
             subscriber.progress_at = time.monotonic()
         return sent
 
@@ -95,7 +95,7 @@ class CatchUp:
         return b""
 
     def _next_of_backlog(self, subscriber: Subscriber, backlog: Backlog) -> bytes:
-        """Return the next lines of a backlog, and remove it after its last; start reading lines that are not here."""
+        """Return the next lines of a backlog, and remove it at its end. Lines that are not in memory are requested."""
         chunk, backlog.head = backlog.head, b""
         if backlog.log is None or backlog.after >= backlog.upto:
             subscriber.backlogs.pop(0)
@@ -108,7 +108,7 @@ class CatchUp:
         return chunk
 
     def _send_log(self, subscriber: Subscriber) -> bool:
-        """Send the next lines of the log; those that have dropped out of its tail become a backlog."""
+        """Send the next lines of the log; those that are not in its tail any more become a backlog."""
         log = subscriber.log
         if subscriber.backlogs or log is None or subscriber not in log.lagging:
             return False

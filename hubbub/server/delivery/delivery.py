@@ -1,8 +1,8 @@
-"""The delivery thread: it numbers lines, stores them, and sends them to members.
+"""The delivery thread: numbers lines, stores them, and sends them to members.
 
-Everything for a client is an action in one queue, so that everything happens in one order. The thread takes all queued
-actions, stores the whole batch, and then carries out the actions; the new lines of a room gather meanwhile and go out
-together. While they are sent more actions are queued, so the busier the room, the fewer system calls a line costs.
+Everything for a client is an action in one queue, so all clients see the same order. The thread takes all queued
+actions, stores them as one batch, and then carries them out. The new lines of a room gather during this and are sent
+together. More actions are queued while they are sent. So a line in a busy room costs fewer system calls.
 
     start -> _run -> Fanout.wait, which sends to lagging subscribers
                   -> _work -> BatchWriter.store_next -> Sequencer.store -> LocalJournal.append
@@ -45,7 +45,7 @@ from hubbub.server.journal.history_reader import HistoryReader
 from hubbub.server.journal.journal import Journal, Page
 from hubbub.server.rooms.room import Member
 
-STOP_CHECK_SECONDS = 0.05  # between two checks whether everything is sent, only while stopping
+STOP_CHECK_SECONDS = 0.05  # between two checks whether everything is sent; only at the stop
 
 
 class Delivery:
@@ -71,8 +71,8 @@ class Delivery:
         self._logs = OpenLogs(sequencer)
         self._writer = BatchWriter(sequencer, self._logs, self._announce)
         self._history_reader = HistoryReader(journal)
-        self._acks: dict[Member, int] = {}  # of the batch that is carried out, those still to send
-        self._current: list[Action] = []  # which are carried out, to be released after a failure
+        self._acks: dict[Member, int] = {}  # still to send for the batch that is being carried out
+        self._current: list[Action] = []  # being carried out; a failure must release those who wait for them
         self._thread = threading.Thread(target=self._run, name="delivery")  # joined by stop
         self._steps: dict[type, Callable[..., None]] = {
             Post: self._post,
@@ -122,14 +122,14 @@ class Delivery:
         self._queue.wake()
 
     def submit_posts(self, posts: Sequence[Post]) -> None:
-        """Enqueue posts for one room and wake; waits first while many lines of that room, or of all, are pending."""
+        """Enqueue posts for one room and wake; wait first while many lines of the room, or of all, are pending."""
         self._queue.put_posts(posts)
         self._queue.wake()
 
     def flush(self, member: Member) -> None:
         """Wait until all actions queued for `member` are carried out and their replies sent.
 
-        This ends: a subscriber that takes nothing for PROGRESS_SECONDS is dropped, and nobody waits for it.
+        The wait has an end: a subscriber that takes nothing for PROGRESS_SECONDS is dropped.
         """
         flushed = threading.Event()
         self.submit(FlushMarker(member, flushed))
@@ -138,9 +138,9 @@ class Delivery:
 
     @property
     def is_stalled(self) -> bool:
-        """Whether lines are held since the journal cannot be written.
+        """Whether lines are held because the journal cannot be written.
 
-        Ask after `flush`, which waits until what was queued before is stored or held.
+        Call `flush` before: it waits until everything that was queued before is stored or held.
         """
         return self._writer.is_stalled
 
@@ -156,7 +156,7 @@ class Delivery:
                 self._wait()
                 self._work()
                 self._fanout.check_progress()
-        except Exception:  # noqa: BLE001  # a bug: end the server rather than leave it mute
+        except Exception:  # noqa: BLE001  # a bug: stop the server, which can deliver nothing any more
             logger.exception("the delivery thread failed")
             self._on_failure()
         finally:
@@ -176,7 +176,7 @@ class Delivery:
             self._fanout.wait(seconds)
 
     def _longest_wait(self) -> float | None:
-        """Return after how many seconds there is something to do even if no action comes."""
+        """Return the seconds until there is something to do without a new action; None if there is nothing."""
         if self._queue.deadline is not None:
             return STOP_CHECK_SECONDS
         return RETRY_SECONDS if self._writer.is_stalled else None
@@ -221,7 +221,7 @@ class Delivery:
         self._fanout.flush_all()
 
     def _release(self) -> None:
-        """Release all who wait. Called when the thread ends, and once more after it for late actions."""
+        """Release all threads that wait. Called when the thread ends, and again after it for late actions."""
         queued = self._queue.close()
         self._fanout.close()
         unfinished = [*self._current, *self._writer.drain(), *queued]
@@ -235,7 +235,7 @@ class Delivery:
     # --------------------------------------------------------------------------------------------- action by action
 
     def _post(self, action: Post) -> None:
-        if action.page and action.log:  # otherwise it follows as a `Publish`, or no text was left
+        if action.page and action.log:  # otherwise a `Publish` follows, or all texts were stored before
             self._fanout.publish(action.log, action.page)
 
     def _publish(self, action: Publish) -> None:
@@ -267,7 +267,7 @@ class Delivery:
         self._fanout.unsubscribe(action.member.subscriber)
 
     def _forget_history(self, action: ForgetHistory) -> None:
-        if log := self._logs.find(action.room):  # the log stays: lines of this batch may be numbered
+        if log := self._logs.find(action.room):  # the log itself stays, because lines of this batch may follow
             log.tail.clear()
 
     def _reply(self, action: Reply) -> None:
@@ -318,7 +318,7 @@ class Delivery:
         self._history_reader.request(log.key, after, upto, CHUNK_BYTES, done)
 
 
-# Carried out even while the journal cannot be written: they publish no line, and a client that goes frees its socket.
+# Carried out even while the journal cannot be written: they publish no line, and the last two free sockets.
 _URGENT = (Reply, DeliverPrivately, FlushMarker, BacklogRead, Finish, CloseSubscriber)
 
 

@@ -1,7 +1,7 @@
-"""The fan-out: it sends the new lines of each room to all live subscribers, and replies to single ones.
+"""The fan-out: sends the new lines of each room to all live subscribers, and replies to single ones.
 
-A room that has just been flushed gathers its next lines for a moment. A subscriber that needs them earlier, since a
-reply comes after them, gets them alone.
+After a flush a room gathers new lines for a moment before the next flush. A subscriber that gets a reply in between
+first gets these lines alone, so that the order is right.
 """
 
 import time
@@ -13,25 +13,25 @@ from hubbub.server.delivery.room_log import Backlog, RoomLog, Subscriber
 from hubbub.server.delivery.slow_consumers import PRIVATE_BYTES, SlowConsumers
 from hubbub.server.journal.journal import Page
 
-GATHER_SECONDS = 0.01  # between two flushes of a room, in which lines gather; a screen draws a picture every 16 ms
-GATHER_BYTES = 65_536  # of a room's unflushed lines, which are flushed at once
+GATHER_SECONDS = 0.01  # between two flushes of a room, while lines gather; a screen draws a picture every 16 ms
+GATHER_BYTES = 65_536  # a room with so many unflushed bytes is flushed at once
 
 
 class Fanout:
-    """Sends every line to members. For the delivery thread alone, but for `wake`."""
+    """Sends every line to members. Only the delivery thread may call it; any thread may call `wake`."""
 
     def __init__(self, read_backlog: Callable[[Subscriber, Backlog], None]) -> None:
-        """`read_backlog` has the next lines of a backlog read from the journal; `continue_backlog` is called then."""
+        """`read_backlog` requests the next lines of a backlog from the journal; `continue_backlog` receives them."""
         self._slow_consumers = SlowConsumers()
         self._catch_up = CatchUp(self._slow_consumers, read_backlog)
         self._changed: dict[RoomLog, None] = {}  # since the last `flush_all`
-        self._gathering: dict[RoomLog, None] = {}  # all flushed at `_due`
+        self._gathering: dict[RoomLog, None] = {}  # rooms whose lines gather; all are flushed at `_due`
         self._due = 0.0  # seconds of the monotonic clock
 
     @property
     def is_busy(self) -> bool:
         """Whether a subscriber lags, or lines gather."""
-        return self._slow_consumers.exist or bool(self._gathering)
+        return self._slow_consumers.any_waiting or bool(self._gathering)
 
     def wait(self, seconds: float | None) -> None:
         """Wait for `wake`, for writable sockets or until lines have gathered long enough, and send what is due."""
@@ -74,7 +74,7 @@ class Fanout:
         self._changed[log] = None
 
     def flush_all(self) -> None:
-        """Flush all rooms that have new lines; those that were flushed just before gather more first."""
+        """Flush all rooms that have new lines, except those that were flushed a moment ago: these gather more."""
         now = time.monotonic()
         for log in self._changed:
             if now - log.flushed_at >= GATHER_SECONDS or log.unflushed_bytes >= GATHER_BYTES:
@@ -102,8 +102,8 @@ class Fanout:
         for subscriber, sent in partial:
             log.mark_lagging(subscriber, size - self._catch_up.hold_rest(subscriber, data, sent))
             self._slow_consumers.watch(subscriber)
-        served, log.served = log.served, set()
-        for subscriber in served:
+        caught_up, log.caught_up = log.caught_up, set()
+        for subscriber in caught_up:
             if subscriber in log.lagging:  # else it has unsubscribed since
                 self._catch_up.advance(subscriber)
         log.tail.trim()
@@ -116,7 +116,7 @@ class Fanout:
         if subscriber in log.live:
             log.mark_lagging(subscriber, log.unflushed_bytes)
             self._catch_up.advance(subscriber)
-        elif subscriber in log.served:
+        elif subscriber in log.caught_up:
             self._catch_up.advance(subscriber)
 
     # ---------------------------------------------------------------------------------------- lines for a subscriber
@@ -131,7 +131,7 @@ class Fanout:
         self._catch_up.advance(subscriber)
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Send a subscriber no room any more, after the lines that are stored now."""
+        """Send a subscriber the lines of its room that are stored now, and no later ones."""
         log = subscriber.log
         if log is None:
             return
@@ -142,7 +142,7 @@ class Fanout:
         log.remove(subscriber)
 
     def continue_backlog(self, subscriber: Subscriber, backlog: Backlog, data: bytes | None, after: int) -> None:
-        """Send lines of a backlog that were read from the journal, up to SEQ `after`; None if that failed."""
+        """Send lines of a backlog that were read from the journal, up to SEQ `after`; `data` is None if that failed."""
         self._catch_up.continue_backlog(subscriber, backlog, data, after)
 
     def reply(self, subscriber: Subscriber, data: bytes) -> None:
@@ -154,19 +154,19 @@ class Fanout:
             self.send_first(subscriber, data)
 
     def acknowledge(self, subscriber: Subscriber, data: bytes) -> None:
-        """Send the acknowledgement of posts, which a subscriber that does not lag has received by then."""
+        """Send the acknowledgement of posts. A live subscriber has received the posts before."""
         self._flush_to(subscriber)
         self.send_first(subscriber, data)
 
     def deliver_privately(self, subscriber: Subscriber, data: bytes) -> bool:
-        """Send a private message; return False instead if the subscriber has too much to read already."""
+        """Send a private message. If the subscriber has too much unread, send nothing and return False."""
         if subscriber.unread_bytes + len(data) > PRIVATE_BYTES:
             return False
         self.reply(subscriber, data)
         return True
 
     def send_first(self, subscriber: Subscriber, data: bytes) -> None:
-        """Send lines before everything that waits, but never inside a line."""
+        """Send lines before everything that waits, but after the rest of a line that is partly sent."""
         if subscriber.is_unreachable:
             return
         subscriber.outbox.append(data)

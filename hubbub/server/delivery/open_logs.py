@@ -1,4 +1,4 @@
-"""The logs of the rooms that somebody receives, or was in just before."""
+"""The open logs: those of rooms with subscribers, and of some that had subscribers a moment ago."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,9 @@ from hubbub.server.delivery.room_log import RoomLog
 from hubbub.server.delivery.sequencer import Sequencer
 from hubbub.server.rooms.room import Room
 
-IDLE_LOGS = 100  # without subscribers, which stay open so that a room left for a moment is still in memory
+IDLE_LOGS = (
+    100  # without subscribers that stay open, so that the lines of a room are still in memory when a member returns
+)
 
 
 class OpenLogs:
@@ -15,7 +17,7 @@ class OpenLogs:
     def __init__(self, sequencer: Sequencer) -> None:
         self._sequencer = sequencer
         self._logs: dict[str, RoomLog] = {}
-        self._close_at = IDLE_LOGS  # logs
+        self._close_at = IDLE_LOGS  # so many logs
 
     def __iter__(self) -> Iterator[RoomLog]:
         """Yield every open log."""
@@ -33,7 +35,7 @@ class OpenLogs:
         return log
 
     def close_idle(self) -> None:
-        """Close logs without subscribers, all but the last IDLE_LOGS."""
+        """Close logs without subscribers, except the last IDLE_LOGS."""
         if len(self._logs) <= self._close_at:
             return
         idle = [key for key, log in self._logs.items() if not log.has_subscribers]

@@ -1,4 +1,4 @@
-"""A room is a log; a subscription is a reader's position in it. Everything here belongs to the delivery thread."""
+"""The log of a room, and its subscribers with their positions in it. Only the delivery thread may use this module."""
 
 from collections import deque
 from collections.abc import Callable
@@ -23,9 +23,9 @@ class Backlog:
 
 @dataclass(eq=False, slots=True)
 class Subscriber:
-    """The receiving side of a client: its transport, its position in the log of a room, and what it still gets.
+    """The receiving side of a client: its transport, its position in the log of a room, and its unsent bytes.
 
-    It gets, in this order: `sending`, `outbox`, `backlogs`, and the log of its room from its position on.
+    They are sent in this order: `sending`, `outbox`, `backlogs`, and the log of its room from its position on.
     """
 
     transport: Transport
@@ -33,11 +33,11 @@ class Subscriber:
     log: "RoomLog | None" = None  # of the room that it receives
     offset: int = 0  # in the log, of the next line for it; counts only while it lags
     seq: int = 0  # of the last line that it has; counts only while it lags
-    sending: bytes = b""  # the rest of what the socket took in part; ends with a line
+    sending: bytes = b""  # bytes of which the socket took a part; they end where a line ends
     outbox: list[bytes] = field(default_factory=list)  # replies
     backlogs: list[Backlog] = field(default_factory=list)
     flush_events: list[Event] = field(default_factory=list)  # to set when all before the log is sent
-    progress_at: float = 0.0  # seconds of the monotonic clock: when the socket last took bytes; counts while it lags
+    progress_at: float = 0.0  # seconds of the monotonic clock, when the socket last took bytes; counts while it lags
     finishing: bool = False  # nothing new comes; end writing when all is sent
     closing: bool = False  # close when all is sent
     closed: bool = False
@@ -57,7 +57,7 @@ class Subscriber:
 
     @property
     def has_all(self) -> bool:
-        """Whether nothing is left to send, but what its room's live subscribers get next."""
+        """Whether nothing is left to send, except what the next flush sends."""
         if self.sending or self.outbox or self.backlogs or self.transport.broken:
             return False
         return self.log is None or self in self.log.live or self.offset == self.log.tail.end
@@ -85,19 +85,19 @@ class Subscriber:
 class RoomLog:
     """The log of a room, and its subscribers.
 
-    A subscriber is *live* while it has everything that was sent to the room: then it gets what is new, the unflushed
-    lines, with one send. Otherwise it *lags*: its socket takes no more, and it stays at its position.
+    A subscriber is *live* while it has everything that was sent to the room: each flush sends it the unflushed lines
+    with one send. Otherwise it *lags*: its socket is full, and it stays at its position.
     """
 
     __slots__ = (
         "_expected_seq",
         "_held",
+        "caught_up",
         "flushed_at",
         "key",
         "lagging",
         "live",
         "name",
-        "served",
         "tail",
         "unflushed",
     )
@@ -110,9 +110,9 @@ class RoomLog:
         self.flushed_at = 0.0  # seconds of the monotonic clock, when the last flush began
         self.live: dict[Subscriber, Callable[[bytes], int]] = {}  # with the `send` of each
         self.lagging: set[Subscriber] = set()
-        self.served: set[Subscriber] = set()  # of those lagging: they have the unflushed lines, and are live afterwards
+        self.caught_up: set[Subscriber] = set()  # they lag, but have the unflushed lines: live after the next flush
         self._expected_seq = seq
-        self._held: deque[tuple[int, bytes]] = deque()  # lines without a SEQ, and the SEQ after which they come
+        self._held: deque[tuple[int, bytes]] = deque()  # lines without a SEQ, each with the SEQ after which it is sent
 
     @property
     def unflushed_bytes(self) -> int:
@@ -121,12 +121,12 @@ class RoomLog:
 
     @property
     def has_subscribers(self) -> bool:
-        """Whether anybody receives the room."""
+        """Whether the room has any subscriber."""
         return bool(self.live or self.lagging)
 
     @property
     def stored_seq(self) -> int:
-        """The SEQ of the last line that is known to be stored, whether it is published yet or expected."""
+        """The SEQ of the last line that is known to be stored, published or not."""
         return max(self._expected_seq, self.tail.seq)
 
     def expect(self, seq: int) -> None:
@@ -134,7 +134,7 @@ class RoomLog:
         self._expected_seq = max(self._expected_seq, seq)
 
     def publish(self, page: Page) -> None:
-        """Append stored lines, and a `/gap` before them where lines are missing. Lines that are here are ignored."""
+        """Append stored lines, and a `/gap` before them where lines are missing. Lines that it has are ignored."""
         if page.last <= self.tail.seq:
             return
         if page.first != self.tail.seq + 1:
@@ -145,19 +145,19 @@ class RoomLog:
             self.append(self._held.popleft()[1])
 
     def broadcast(self, data: bytes) -> None:
-        """Append lines without a SEQ, after all lines that are expected now."""
+        """Append lines without a SEQ, after all lines that are stored now."""
         if self.stored_seq > self.tail.seq:
             self._held.append((self.stored_seq, data))
         else:
             self.append(data)
 
     def append(self, data: bytes, numbered: int = 0) -> None:
-        """Append lines, of which all or none are `numbered`. They go out with the next flush."""
+        """Append lines; `numbered` of them have a SEQ: all or none. The next flush sends them."""
         self.unflushed.append(data)
         self.tail.append(data, numbered)
 
     def mark_lagging(self, subscriber: Subscriber, missing: int) -> None:
-        """Place a subscriber before the last `missing` bytes of the log, of which it has none."""
+        """Mark a subscriber as lagging: the last `missing` bytes of the log are not sent to it yet."""
         self.live.pop(subscriber, None)
         self.lagging.add(subscriber)
         subscriber.log = self
@@ -165,11 +165,11 @@ class RoomLog:
         subscriber.seq = self.tail.seq_at(subscriber.offset)
 
     def mark_live(self, subscriber: Subscriber) -> None:
-        """Note that a subscriber has the whole log: it is live, at once or with the next flush."""
+        """Mark a subscriber that has the whole log as live, at once or at the next flush."""
         if subscriber not in self.lagging:
             return
         if self.unflushed:
-            self.served.add(subscriber)
+            self.caught_up.add(subscriber)
         else:
             self.lagging.discard(subscriber)
             self.live[subscriber] = subscriber.send

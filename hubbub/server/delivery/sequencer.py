@@ -1,4 +1,4 @@
-"""The sequencer numbers posts and stores them: no line is sent that is not stored."""
+"""The sequencer: numbers posts and stores them. A line is stored before it is sent."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,17 +13,17 @@ class Sequencer(Protocol):
     """Gives lines their SEQs and stores them. For the delivery thread alone."""
 
     def store(self, posts: Sequence[Post], sessions: Sequence[SessionState], ended: Sequence[SessionState]) -> None:
-        """Store posts and sessions and delete the sessions `ended`: all, or nothing and raise JournalError.
+        """Store posts and sessions, and delete the sessions `ended`. Raises JournalError; then nothing is stored.
 
-        Sets the `page` of each post that can be published at once. Of any other post the log expects the lines; their
-        page follows as a `Publish`. The delivery thread repeats a call that raised.
+        Sets the `page` of each post that can be published at once. For any other post the log expects the lines, and a
+        `Publish` with their page follows. The delivery thread repeats a call that raised.
         """
 
     def open_room(self, key: str) -> int:
-        """Return the SEQ of a room's last line; its next lines are to be published from now on. Never waits."""
+        """Return the SEQ of a room's last line; its later lines are published from now on. Never waits."""
 
     def close_room(self, key: str) -> None:
-        """Publish nothing more of a room. Never waits."""
+        """Stop publishing the lines of a room. Never waits."""
 
 
 class LocalSequencer:
@@ -33,7 +33,7 @@ class LocalSequencer:
         """`clock` gives seconds since 1970."""
         self._journal = journal
         self._clock = clock
-        self._last_seqs: dict[str, int] = {}  # given to lines of the open rooms, by room key
+        self._last_seqs: dict[str, int] = {}  # the last SEQ of each open room, by room key
 
     def store(self, posts: Sequence[Post], sessions: Sequence[SessionState], ended: Sequence[SessionState]) -> None:
         """Set the page of each post, and append all pages to the journal. Raises JournalError."""
@@ -57,7 +57,7 @@ class LocalSequencer:
         return seq
 
     def close_room(self, key: str) -> None:
-        """Count the lines of a room no longer."""
+        """Stop counting the lines of a room."""
         del self._last_seqs[key]
 
 

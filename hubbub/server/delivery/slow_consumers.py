@@ -1,7 +1,7 @@
-"""The slow-consumer policy: a subscriber whose socket takes no more delays nobody, and is dropped beyond its limits.
+"""The slow-consumer policy: a subscriber whose socket is full delays no one, and is dropped beyond its limits.
 
-Its lines wait in the log of its room, or in the journal, and not in memory of its own. Only replies do, and they are
-bounded.
+Its lines wait in the log of its room or in the journal, which all subscribers share. Only its replies need memory of
+their own, which is limited.
 """
 
 import contextlib
@@ -12,15 +12,17 @@ import time
 from hubbub.server.delivery.room_log import Subscriber
 
 OUTBOX_BYTES = 1_048_576  # of unread replies: a subscriber with more is not reading, and is dropped
-PRIVATE_BYTES = OUTBOX_BYTES // 2  # of them, beyond which a private message is refused: no sender can have one dropped
-BACKLOG_ROOMS = 16  # whose lines wait for a subscriber, each holding a tail; who changes rooms so often reads nothing
-PROGRESS_SECONDS = 120.0  # without taking a byte while there are some
+PRIVATE_BYTES = (
+    OUTBOX_BYTES // 2
+)  # of them; beyond this a private message is refused, so that no sender can make the server drop a recipient
+BACKLOG_ROOMS = 16  # with lines that wait for one subscriber, each with a tail; a client with more reads nothing
+PROGRESS_SECONDS = 120.0  # without taking any of the bytes that wait
 CLOSING_SECONDS = 5.0  # for the last bytes before the connection closes
-CHECK_SECONDS = 1.0  # between two checks of these times, only while a socket is watched
+CHECK_SECONDS = 1.0  # between two checks of these times; only while a socket is watched
 
 
 class SlowConsumers:
-    """Waits for the sockets of subscribers that took no more. For the delivery thread alone, but for `wake`."""
+    """Waits for the full sockets of subscribers. Only the delivery thread may call it; any thread may call `wake`."""
 
     def __init__(self) -> None:
         self._watched: set[Subscriber] = set()  # until their sockets become writable
@@ -33,7 +35,7 @@ class SlowConsumers:
         self._selector.register(self._wake_read, selectors.EVENT_READ)
 
     @property
-    def exist(self) -> bool:
+    def any_waiting(self) -> bool:
         """Whether any subscriber waits for its socket or for the journal."""
         return bool(self._watched or self._reading)
 
@@ -43,7 +45,7 @@ class SlowConsumers:
             self._wake_write.send(b"\0")
 
     def wait(self, seconds: float | None) -> list[Subscriber]:
-        """Wait until sockets are writable, `wake` is called or the time is over; return whose sockets are writable."""
+        """Wait for writable sockets, `wake` or the end of the time; return the subscribers with writable sockets."""
         if seconds is None and self._watched:
             seconds = CHECK_SECONDS
         ready = []
@@ -55,11 +57,11 @@ class SlowConsumers:
         return ready
 
     def is_watched(self, subscriber: Subscriber) -> bool:
-        """Return whether a subscriber's socket is watched, so that its next bytes go when that is writable."""
+        """Return whether a subscriber's socket is watched: its next bytes are sent when it is writable."""
         return subscriber in self._watched
 
     def watch(self, subscriber: Subscriber) -> None:
-        """Watch a socket that took no more; drop a subscriber whose connection is broken."""
+        """Watch a full socket; drop the subscriber if its connection is broken."""
         if subscriber.transport.broken:
             self.drop(subscriber)
         elif subscriber not in self._watched:
@@ -68,7 +70,7 @@ class SlowConsumers:
             self._selector.register(subscriber.transport, selectors.EVENT_WRITE, subscriber)
 
     def unwatch(self, subscriber: Subscriber) -> None:
-        """Watch a socket no longer."""
+        """Stop watching a socket."""
         if subscriber in self._watched:
             self._watched.discard(subscriber)
             self._selector.unregister(subscriber.transport)
@@ -86,7 +88,7 @@ class SlowConsumers:
         self._reading.discard(subscriber)
 
     def check_sizes(self, subscriber: Subscriber) -> None:
-        """Drop a subscriber for which too much waits."""
+        """Drop a subscriber with too many unread bytes or rooms."""
         rooms = sum(backlog.log is not None for backlog in subscriber.backlogs)
         if subscriber.unread_bytes > OUTBOX_BYTES or rooms > BACKLOG_ROOMS:
             self.drop(subscriber)
@@ -114,7 +116,7 @@ class SlowConsumers:
             subscriber.close()
 
     def close(self) -> None:
-        """Drop all who wait, and close the selector. Idempotent."""
+        """Drop all subscribers that wait, and close the selector. Idempotent."""
         for subscriber in self._watched | self._reading:
             self.drop(subscriber)
         self._selector.close()

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from hubbub.server.journal.journal import cut_lines
 
-TAIL_PAGES = 2_000  # of a room's log, each of a line at least
+TAIL_PAGES = 2_000  # of a room's log, each with one line or more
 TAIL_BYTES = 1_048_576  # of a room's log
 
 
 class TailPage(NamedTuple):
-    """Lines that were sent together: either each has a SEQ, or none has one, like presence lines."""
+    """Lines that were sent together. Either each line has a SEQ, or none has one, like presence lines."""
 
     data: bytes
     end: int  # the offset of the next line
@@ -24,13 +24,15 @@ _END, _LAST = attrgetter("end"), attrgetter("last")
 
 
 class Tail:
-    """The end of a room's log. An offset counts the bytes since the log was opened, and stands where a line begins."""
+    """The end of a room's log. An offset counts the bytes since the log was opened; a line begins there."""
 
     __slots__ = ("_numbered", "base_seq", "end", "pages", "seq", "start")
 
     def __init__(self, seq: int) -> None:
         self.pages: list[TailPage] = []  # a list, for bisection
-        self._numbered: list[TailPage] = []  # those with SEQs, consecutive: thousands of others may stand between two
+        self._numbered: list[
+            TailPage
+        ] = []  # those with SEQs; in `pages` thousands of others may be between two of them
         self.start = 0  # the offset of the oldest line here
         self.end = 0  # the offset of the next line
         self.seq = seq  # of the last line
@@ -51,7 +53,7 @@ class Tail:
         self._numbered.clear()
 
     def has_all_after(self, seq: int) -> bool:
-        """Return whether `read_numbered` has the next line after a SEQ, and so all that follow it."""
+        """Return whether `read_numbered` has the next line after a SEQ, and all later ones."""
         return bool(self._numbered) and self._numbered[0].last - self._numbered[0].numbered <= seq < self.seq
 
     def trim(self) -> None:

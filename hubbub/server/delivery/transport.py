@@ -6,10 +6,10 @@ from typing import Protocol
 class Transport(Protocol):
     """The connection of a subscriber. No method blocks."""
 
-    broken: bool  # the peer takes nothing any more
+    broken: bool  # the peer is gone, or the server has dropped it
 
     def send(self, data: bytes) -> int:
-        """Return how many bytes were taken at once."""
+        """Send `data` as far as possible without waiting; return the number of bytes sent."""
 
     def fileno(self) -> int:
         """Return a descriptor for a selector."""
@@ -30,7 +30,7 @@ class NullTransport:
     broken = True
 
     def send(self, data: bytes) -> int:  # noqa: ARG002  # the interface
-        """Take nothing."""
+        """Send nothing."""
         return 0
 
     def fileno(self) -> int:

@@ -1,7 +1,7 @@
 """The directory: names, sessions and rooms, and the one lock that guards them.
 
-Membership, presence and the cluster's remote members are built on it: each of their operations is one `step`, made of
-the methods here.
+Membership, presence and the cluster's remote members use it: each of their operations is one `step`, which calls the
+methods here.
 """
 
 import threading
@@ -43,8 +43,8 @@ SIGNED_IN_ELSEWHERE = "Signed in elsewhere"
 class Directory:
     """Which member has which name, session and room.
 
-    `step` takes the lock for a change, `lock` is enough to read. All other methods and attributes need the lock. What a
-    step shows is queued for the delivery thread within it, so all members see the steps in one order.
+    A change takes the lock with `step`; a read takes `lock` alone. All other methods and attributes need the lock. A
+    step queues what members see before it releases the lock, so all members see the steps in one order.
     Lock order: this lock, then the delivery's, the room keys' or that of name ownership.
     """
 
@@ -54,11 +54,11 @@ class Directory:
         self._room_keys = room_keys
         self._clock = clock
         self.lock = threading.Lock()
-        self.closed = False  # no member may enter any more, and leaves are not shown
+        self.closed = False  # no member may enter, and leaves are not shown
         self.names: dict[str, Member] = {}  # by `fold_name`
         self._confusable_names = ConfusableIndex(RESERVED_NAMES)  # of those names
         self.sessions: dict[bytes, Member] = {}  # by token hash, the connected and the absent
-        # The states of which something may still be in the delivery's queue, too, so that no session has two.
+        # All states in use, also those in the delivery's queue, so that no session has two.
         self.states: weakref.WeakValueDictionary[bytes, SessionState] = weakref.WeakValueDictionary()
         self.rooms: dict[str, Room] = {}  # by `fold_name`
         self._confusable_rooms = ConfusableIndex()
@@ -80,7 +80,7 @@ class Directory:
     def refuse_when_closed(self) -> None:
         """Raise ProtocolError `server-stopping` after `close`."""
         if self.closed:
-            raise ProtocolError("server-stopping", "the server is stopping; come back when it is up again")
+            raise ProtocolError("server-stopping", "the server is stopping; try again later")
 
     # --------------------------------------------------------------------------------------------- names and sessions
 
@@ -101,7 +101,7 @@ class Directory:
         self._give_name(member)
 
     def rename(self, member: Member, name: str, color: str) -> None:
-        """Give a member in a room another name that no one else has, or another color, and show it."""
+        """Change the name or the color of a member in a room, and show it. No one else has the name."""
         room, old = member.room, member.name
         assert room is not None
         if fold_name(old) != fold_name(name):
@@ -118,7 +118,7 @@ class Directory:
         self._confusable_names.add(member.name, member)
 
     def replace(self, before: Member, member: Member) -> None:
-        """Give the place of one connection of a member to another; no one sees it."""
+        """Replace the connection `before` of a member by the connection `member`. No one sees it."""
         room, state = before.room, before.state
         assert room is not None
         assert state is not None
@@ -135,9 +135,9 @@ class Directory:
         return self._confusable_rooms.find_confusable(name) or self._room_keys.find_confusable(name)
 
     def reopen_room(self, name: str, room_key_id: str) -> Room:
-        """Return the room in which a session was before, opened by `put_in_room` if needed: no limit applies.
+        """Return the room of an earlier session; `put_in_room` opens it if needed. No limit applies.
 
-        It is the lobby if the room has another key by now.
+        Return the lobby if the room now has another key.
         """
         key = fold_name(name)
         if (room_key := self._room_keys.find(key)) is not None:
@@ -155,7 +155,7 @@ class Directory:
             self._show_presence(room, Joined(room.name, self._now(), member.name, member.color))
 
     def remove_from_room(self, member: Member, why: str) -> None:
-        """Take a member out of their room, which closes with its last member unless it is the lobby."""
+        """Remove a member from their room. An empty room closes, unless it is the lobby."""
         room, member.room = member.room, None
         if room is None:
             return
@@ -197,13 +197,13 @@ class Directory:
         self._delivery.enqueue(SendWelcome(member, member.name, member.color, token))
 
     def enter(self, member: Member, room: Room, after: int | None = None) -> None:
-        """Put a connected member into a room, which is delivered to them from here on, and store that."""
+        """Put a connected member into a room, deliver its lines to them from here on, and store the session."""
         self.put_in_room(member, room)
         self.subscribe(member, after)
         self.store(member)
 
     def subscribe(self, member: Member, after: int | None = None) -> None:
-        """Deliver their room to a connected member: the lines after SEQ `after`, without it the last ones."""
+        """Deliver the lines of their room to a connected member: those after SEQ `after`, or else the last ones."""
         assert member.room is not None
         flags = self._room_keys.flags_of(member.room.key)
         self._delivery.enqueue(Subscribe(member, member.room, len(member.room.members), after, flags))
@@ -217,16 +217,16 @@ class Directory:
         self._delivery.enqueue(ForgetHistory(key))
 
     def leave(self, member: Member, why: str, *, ended: bool = False) -> None:
-        """Take a member out of the chat and store that; an `ended` session cannot be resumed. Idempotent."""
+        """Remove a member from the chat and store that; an `ended` session cannot be resumed. Idempotent."""
         room = member.room
         if room is None:
             return
         self.remove(member, why)
-        if ended or not self.closed:  # at the stop members stay present, so that they can resume after the start
+        if ended or not self.closed:  # at the stop they stay present, so that they can resume after a restart
             self._store(member, room, present=False, ended=ended, why=why)
 
     def remove(self, member: Member, why: str) -> None:
-        """Take a member out of the chat: their room, name and session are free. Idempotent."""
+        """Remove a member from the chat, and free their name and session. Idempotent."""
         if member.room is None:
             return
         self.remove_from_room(member, why)
@@ -237,7 +237,7 @@ class Directory:
         del self.sessions[member.state.token_hash]
 
     def store(self, member: Member) -> None:
-        """Store who a member in a room is, and where."""
+        """Store the session of a member in a room."""
         assert member.room is not None
         self._store(member, member.room)
 

@@ -1,4 +1,4 @@
-"""Membership: who signs in, under which name, and who is in which room. Each change is one step of the directory."""
+"""Membership: signs members in, renames them and moves them between rooms. Each change is one step of the directory."""
 
 import hashlib
 import time
@@ -28,7 +28,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class RoomSnapshot:
-    """What is known about a room before the slow checks of a join."""
+    """A room as it is before the slow checks of a join."""
 
     key: str
     is_open: bool
@@ -38,14 +38,14 @@ class RoomSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class UnusedKey:
-    """The key of a room that no one is in, and how often it had been used by then."""
+    """The key of an empty room, and how often it had been used at that time."""
 
     room_key: RoomKey
     entries: int
 
 
 class Membership:
-    """Names and rooms. Any thread; a member is moved and renamed by their own session's thread only."""
+    """Names and rooms of members. Any thread, but only a session's own thread moves or renames its member."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Membership:
         *,
         uptime: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`uptime` gives the seconds of which idle times are made."""
+        """`uptime` gives seconds, for idle times."""
         self._directory = directory
         self._claims = claims
         self._limits = limits
@@ -122,10 +122,10 @@ class Membership:
     def expel(
         self, who: str | Member, action: str, check: Callable[[Member], None] = lambda _: None
     ) -> tuple[str, Room | None]:
-        """Make a member, given as such or by name, leave for good, unless `check`, called under the lock, raises.
+        """Expel the member `who`, given as a member or by name. `check` is called under the lock and may raise.
 
-        `action` is what was done to them, like `kicked by bob`, for them and their room. Return their name and
-        that room; empty and None if there is no such member. Their session ends as soon as it sees the farewell.
+        `action` is the text for them and their room, like `kicked by bob`. Return their name and room; empty and None
+        if there is no such member. Their session ends as soon as it reads `farewell`.
         """
         with self._directory.step():
             member = self._directory.find(who) if isinstance(who, str) else who
@@ -135,7 +135,7 @@ class Membership:
             room = member.room
             if self._backend.forward_expulsion(member, action):
                 return member.name, room
-            member.farewell = f"you were {action}"  # first, so that the session knows why its member is in no room
+            member.farewell = f"you were {action}"  # set first: the session then knows why its member is in no room
             self._directory.leave(member, "kicked", ended=True)
             if room is not None:
                 self._show_notice(room, f"{member.name} was {action}")
@@ -143,7 +143,7 @@ class Membership:
         return member.name, room
 
     def announce(self, name: str, action: str) -> Room | None:
-        """Tell the room of the member called `name` what was done to them, and return it; None if there is none."""
+        """Show `action` to the room of the member called `name`. Return the room; None if there is no such member."""
         with self._directory.step():
             member = self._directory.find(name)
             room = member.room if member else None
@@ -158,7 +158,7 @@ class Membership:
     # --------------------------------------------------------------------------------------------- rooms
 
     def inspect_room(self, member: Member, name: str) -> RoomSnapshot:
-        """Return what is to be known about a room before a member joins it.
+        """Return a snapshot of a room that a member is about to join.
 
         Raises ProtocolError `not-allowed` if the member is in it already.
         """
@@ -170,7 +170,7 @@ class Membership:
             return RoomSnapshot(key, key in self._directory.rooms, self._room_keys.find(key), self._unused_keys(keys))
 
     def list_unused_keys(self, keys: Iterable[str]) -> tuple[UnusedKey, ...]:
-        """Return the keys of empty rooms, but none without an entry: its room is being made."""
+        """Return the keys of those rooms that are empty, except keys without an entry: their rooms are being made."""
         with self._directory.lock:
             return self._unused_keys(keys)
 
@@ -179,7 +179,7 @@ class Membership:
         return tuple(UnusedKey(found, found.entries) for found in empty if found and found.entries)
 
     def remove_unused_key(self, unused: UnusedKey) -> bool:
-        """Remove a room's key if no one has been in the room since; return whether that is done.
+        """Remove a room's key if no one has entered the room since; return whether it is removed.
 
         The caller has made sure that no line of the room is stored.
         """
@@ -194,10 +194,10 @@ class Membership:
     def join_room(self, member: Member, name: str, room_key: RoomKey | None = None, *, new: bool = False) -> str:
         """Move a member to the room called `name`, which is made if it is not open. Return its name as it is shown.
 
-        `room_key` is what the member has unlocked; `new` says that the room must not be open. Raises ProtocolError
-        `room-locked` if the room has another key by now, `not-allowed` if the member is there already, or anyone where
-        the room is to be new, `room-invalid` if it looks like another, `too-many` if there can be no more,
-        `server-stopping`, and JournalError.
+        `room_key` is the key that the member gave; with `new` the room must not be open. Raises ProtocolError
+        `room-locked` if the room now has another key, `not-allowed` if the member is in it already or if a `new` room
+        is open, `room-invalid` if it looks like another room, `too-many` at a limit, `server-stopping`, and
+        JournalError.
         """
         self._backend.prepare_room(fold_name(name))
         with self._directory.step():
@@ -209,7 +209,7 @@ class Membership:
             if self._room_keys.find(room.key) is not room_key:
                 raise locked_error(name)
             if new and room.key in self._directory.rooms:
-                text = f"{name} was made by someone else in this moment; /join {name} without KEY"
+                text = f"{name} was just made by someone else; /join {name} without KEY"
                 raise ProtocolError("not-allowed", text)
             if room_key is not None:
                 room_key.entries += 1
@@ -224,17 +224,17 @@ class Membership:
         if other := self._directory.find_confusable_room(name):
             raise confusable_error(name, other)
         if len(self._directory.rooms) >= limits.max_rooms:
-            text = f"there are {limits.max_rooms} rooms, and no more may be; /list shows them, or try again later"
+            text = f"there are {limits.max_rooms} rooms, which is the limit; /list shows them, or try again later"
             raise ProtocolError("too-many", text)
         if self._directory.rooms_made[state.token_hash] >= limits.max_rooms_per_member:
-            text = f"{limits.max_rooms_per_member} rooms that you made are still open; use one of them"
+            text = f"{limits.max_rooms_per_member} rooms that you made are open, which is the limit; use one of them"
             raise ProtocolError("too-many", text)
         return Room(name, fold_name(name), state.token_hash)
 
     # --------------------------------------------------------------------------------------------- questions
 
     def find(self, name: str) -> Member:
-        """Return the member called `name`, to whom messages can be sent. Raises ProtocolError `no-such-person`."""
+        """Return the member called `name`, if they can receive messages. Raises ProtocolError `no-such-person`."""
         with self._directory.lock:
             member = self._directory.find(name)
             absent = member is not None and member.absent
@@ -251,7 +251,7 @@ class Membership:
             return [RoomRow(room.name, len(room.members), self._room_keys.flags_of(room.key)) for room in rooms]
 
     def list_members(self, name: str, asker: Member | None = None) -> list[MemberRow | OwnerRow]:
-        """Return the members of the room called `name`, by name, and then those of them who own their name.
+        """Return the members of the room called `name`, sorted by name, and then those who own their name.
 
         Raises ProtocolError `room-invalid`, and `room-locked` if the room is locked and `asker` not in it.
         """
@@ -271,7 +271,7 @@ class Membership:
             return [*rows, *map(OwnerRow, owners)]
 
     def count(self) -> Counts:
-        """Return how many members have a name and how many rooms are open, the lobby among them."""
+        """Return how many members have a name and how many rooms are open, with the lobby."""
         with self._directory.lock:
             return Counts(len(self._directory.names), len(self._directory.rooms))
 
@@ -288,5 +288,5 @@ def _in_already(room: Room) -> ProtocolError:
 
 
 def hash_token(token: str) -> bytes:
-    """Return all that is stored of a token."""
+    """Return the hash of a token; the token itself is not stored."""
     return hashlib.blake2b(token.encode("utf-8", "replace"), digest_size=TOKEN_HASH_BYTES).digest()

@@ -1,4 +1,4 @@
-"""Decides who may have a name: no one else has it or a name that looks like it, here or at another server."""
+"""Name claims: a member gets a name if no one has it or a name that looks like it, here or at another server."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from hubbub.server.rooms.room import Member
 class NameClaims:
     """Claims on names. Any thread.
 
-    An owner does not wait for the grace of an absent member who has their name: that member leaves.
+    If an absent member has the name of an owner, the owner gets it at once, and the absent member leaves.
     """
 
     def __init__(self, directory: Directory, ownership: NameOwnership, backend: Backend) -> None:
@@ -26,7 +26,7 @@ class NameClaims:
     def claim(self, member: Member, name: str, token_hash: bytes, current: str = "") -> Iterator[None]:
         """Take the lock for a step in which `member` gets `name`, after the backend has granted it.
 
-        If the step fails, the session falls back to `current`, its name until then; without one it is released. Raises
+        If the step fails, the session gets back its earlier name `current`, or is released if that is empty. Raises
         ProtocolError `name-taken`, and JournalError.
         """
         with self._directory.lock:
@@ -37,7 +37,7 @@ class NameClaims:
             if granted:
                 with self._directory.step():
                     yield
-        except (ProtocolError, JournalError):  # of the backend, too: only its answer may be lost, and not the claim
+        except (ProtocolError, JournalError):  # of the backend, too: if its answer is lost, the claim may exist
             self._backend.release_name(token_hash, current)
             raise
         if not granted:

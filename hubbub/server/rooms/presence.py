@@ -22,7 +22,7 @@ from hubbub.server.rooms.room import Member, SessionState
 class Presence:
     """Absent members and sessions that are resumed. Any thread, but `start` and `stop` are for one.
 
-    A thread of its own lets absent members leave. Lock order: the directory's, then this one's.
+    Its own thread removes absent members when their grace ends. Lock order: the directory's, then this one's.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Presence:
         *,
         uptime: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`uptime` gives the seconds in which grace is counted."""
+        """`uptime` gives seconds, for the grace."""
         self._directory = directory
         self._claims = claims
         self._grace_seconds = limits.grace_seconds
@@ -46,7 +46,7 @@ class Presence:
         self._uptime = uptime
         self._lock = threading.Lock()  # guards the two below
         self._changed = threading.Condition(self._lock)  # notified when the first grace begins, and at the stop
-        self._absent: deque[tuple[float, Member]] = deque()  # with the time at which each leaves, in that order
+        self._absent: deque[tuple[float, Member]] = deque()  # with the time at which each leaves, earliest first
         self._stopping = False
         self._thread = threading.Thread(target=self._expire_absent, name="grace")  # joined by stop
 
@@ -79,10 +79,10 @@ class Presence:
                 return
             self._directory.unsubscribe(member)
             self._hold(member)
-            self._directory.store(member)  # which notes when they were last seen
+            self._directory.store(member)  # and with it when they were last seen
 
     def hold_session(self, state: SessionState) -> None:
-        """Hold the place of a session that no connection belongs to. Part of a step."""
+        """Hold the place of a session without a connection. Part of a step."""
         room = self._directory.reopen_room(state.room, state.room_key_id)
         member = Member(NullTransport(), verifier=state.verifier, last_active=self._uptime())
         self._directory.register(member, state, state.name, state.color)
@@ -97,14 +97,14 @@ class Presence:
                 self._changed.notify_all()
 
     def _expire_absent(self) -> None:
-        """Run the thread: wait for the end of the next grace, and let the member leave who is still absent then."""
+        """Run the thread: at the end of each grace, remove the member if they are still absent."""
         while (member := self._wait_for_end()) is not None:
             try:
                 with self._directory.step():
                     if member.absent:
                         self._directory.leave(member, "lost")
             except Exception:  # noqa: BLE001  # a bug must not hold all other places for ever
-                logger.exception("the grace of {!r} could not be ended", member.name)
+                logger.exception("cannot remove {!r} at the end of the grace", member.name)
 
     def _wait_for_end(self) -> Member | None:
         """Wait until a member's grace ends and return them; None at the stop."""
@@ -119,9 +119,9 @@ class Presence:
     # --------------------------------------------------------------------------------------------- resume
 
     def resume(self, member: Member, token: str, key: str, seq: int) -> Member | None:
-        """Give the session of `token` to a member who has no name, with the lines after `seq` if it is in room `key`.
+        """Resume the session of `token` for a member without a name, with the lines after `seq` if it is in room `key`.
 
-        Return the member whose place they take, if there is one: the caller ends its connection. Raises ProtocolError
+        Return the member that they replace, if there is one: the caller ends that connection. Raises ProtocolError
         `resume-unknown`, `name-taken`, `not-allowed`, `server-stopping`, and JournalError.
         """
         state = self._find_session(hash_token(token))
@@ -144,12 +144,14 @@ class Presence:
             state = self._directory.states.get(token_hash)
         state = self._backend.restore_session(token_hash, state)
         if state is None or state.ended:
-            raise ProtocolError("resume-unknown", "this session is over or not known here; say /name NAME [COLOR]")
+            raise ProtocolError(
+                "resume-unknown", "this session has ended or is not known here; type /name NAME [COLOR]"
+            )
         with self._directory.lock:
             return self._directory.states.setdefault(token_hash, state)
 
     def _return(self, member: Member, state: SessionState, token: str, key: str, seq: int) -> None:
-        """Sign a member in again who has left, or who has not been here since the server started."""
+        """Sign in a member again who has left, or was not here since the server started."""
         self._claims.check(member, state.name)
         self._directory.register(member, state, state.name, state.color)
         self._ownership.claim_name(state.name, member.verifier)
@@ -158,7 +160,7 @@ class Presence:
         self._directory.enter(member, room, seq if key == room.key else None)
 
     def _replace(self, before: Member, member: Member, token: str, key: str, seq: int) -> None:
-        """Give a member the place of their earlier connection, or the one that is held; no one sees it."""
+        """Replace the earlier connection of a member, or the place that is held. No one sees it."""
         room = before.room
         assert room is not None
         self._directory.replace(before, member)

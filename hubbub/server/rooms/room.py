@@ -1,4 +1,4 @@
-"""Rooms, members and sessions, as the directory knows them. What a member receives belongs to the delivery thread."""
+"""Rooms, members and session states: the records of the directory."""
 
 from dataclasses import dataclass, field
 
@@ -19,9 +19,9 @@ class Room:
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class SessionState:
-    """What outlives a connection: who a member is, where they are, and which of their posts are stored.
+    """The part of a member that outlives a connection: name, room, and the number of the last stored post.
 
-    The delivery thread writes it when that is stored. Where a session is not served here, it is written under the
+    The delivery thread writes it when it is stored. If another server serves the session, it is written under the
     directory's lock.
     """
 
@@ -48,7 +48,7 @@ class Member:
     room: Room | None = None
     state: SessionState | None = None
     absent: bool = False  # the connection is lost, and the place is held
-    farewell: str = ""  # why the member was expelled; the session ends as soon as it sees it
+    farewell: str = ""  # why the member was expelled; the session ends as soon as it reads this
     verifier: str = ""  # what the member has proven; written by the session's thread before they have a name
     last_active: float = 0.0  # seconds of the monotonic clock; written by the thread that reads the client's lines
     subscriber: Subscriber = field(init=False)  # belongs to the delivery thread

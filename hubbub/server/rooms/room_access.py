@@ -1,4 +1,4 @@
-"""Access to rooms: checks room keys and locks new rooms. What takes time comes before the one step of membership."""
+"""Access to rooms: checks room keys and locks new rooms. The slow checks come before the step of Membership."""
 
 import threading
 import time
@@ -15,11 +15,11 @@ from hubbub.server.network.admission import AttemptLimiter
 from hubbub.server.rooms.membership import Membership, RoomSnapshot, UnusedKey
 from hubbub.server.rooms.room import Member
 
-SWEEP_SECONDS = 60.0  # between two searches for unused room keys, while there are as many as there may be
+SWEEP_SECONDS = 60.0  # between two searches for unused room keys, while their number is at the limit
 
 
 class RoomAccess:
-    """Access to locked rooms. A member's own session's thread calls `join`, which may wait."""
+    """Access to locked rooms. The thread of the member's session calls `join`, which may wait."""
 
     def __init__(
         self,
@@ -36,10 +36,10 @@ class RoomAccess:
         self._sweep_at = 0.0  # seconds of the monotonic clock
 
     def join(self, member: Member, name: str, given: str, address: str) -> str:
-        """Move a member to the room called `name`, for which they gave a key; return its name as it is shown.
+        """Move a member to the room called `name`, with the key that they gave; return its name as it is shown.
 
-        Raises what `Membership.join_room` does, ProtocolError `room-locked` for a wrong key as for none, `too-fast`
-        after too many of them, `not-allowed` if the room cannot be locked, and JournalError.
+        Raises what `Membership.join_room` raises, ProtocolError `room-locked` for a wrong or missing key, `too-fast`
+        after too many wrong keys, `not-allowed` if the room cannot be locked, and JournalError.
         """
         snapshot = self._membership.inspect_room(member, name)
         if self._remove_unused(member, snapshot.unused):
@@ -55,15 +55,17 @@ class RoomAccess:
             raise locked_error(name)
 
     def _lock_and_join(self, member: Member, name: str, given: str, snapshot: RoomSnapshot) -> str:
-        """Make a locked room, of which no line is stored, with `member` as the first in it."""
+        """Make a locked room and put `member` into it. No line of the room may be stored."""
         key = snapshot.key
         if key == LOBBY:
-            raise ProtocolError("not-allowed", "the lobby cannot be locked; /join it without KEY, or lock another room")
+            raise ProtocolError(
+                "not-allowed", "the lobby cannot be locked; /join lobby without KEY, or lock another room"
+            )
         if snapshot.is_open:
-            raise ProtocolError("not-allowed", f"{name} is open, and not locked; /join {name} without KEY")
+            raise ProtocolError("not-allowed", f"{name} is open and not locked; /join {name} without KEY")
         room_key = RoomKey(key, HashedSecret.create(given), member.verifier)
         if not self._room_keys.has_no_history(room_key):
-            text = f"earlier lines of {name} are still stored, for everyone; /join {name} without KEY, or lock another"
+            text = f"{name} has earlier lines that everyone may read; /join {name} without KEY, or lock another room"
             raise ProtocolError("not-allowed", text)
         if (keys := self._room_keys.list_if_full()) and self._may_sweep():
             self._remove_unused(member, self._membership.list_unused_keys(keys))
@@ -76,10 +78,10 @@ class RoomAccess:
             raise
 
     def _remove_unused(self, member: Member, unused: Sequence[UnusedKey]) -> bool:
-        """Remove the keys of empty rooms of which no line is stored any more; return whether there were any."""
+        """Remove the keys of empty rooms without stored lines; return whether there were any."""
         if not unused:
             return False
-        self._delivery.flush(member)  # so that what was said there just before is in the journal
+        self._delivery.flush(member)  # so that the last lines of these rooms are in the journal
         if self._delivery.is_stalled:
             return False
         removed = False
