@@ -32,7 +32,7 @@ class Challenge(Command):
 
 @dataclass(frozen=True, slots=True)
 class Prove(Command):
-    """Prove to own what `verifier` stands for; the docstring of hubbub.protocol says how."""
+    """Prove an identity; the docstring of hubbub.protocol says how."""
 
     verifier: str
     proof: str
@@ -64,7 +64,7 @@ class Color(Command):
 
 @dataclass(frozen=True, slots=True)
 class Say(Command):
-    """Send `text` to the room: the one command without a word."""
+    """Send `text` to the room. It is the only command without a word."""
 
     text: Text
 
@@ -108,7 +108,7 @@ class List(Command):
 
 @dataclass(frozen=True, slots=True)
 class Who(Command):
-    """List the members of `room`; empty: of the user's own."""
+    """List the members of `room`, or of the user's room if it is empty."""
 
     room: str = ""
 
@@ -199,7 +199,7 @@ class CommandRow:
     before_name: bool = False  # allowed while the connection has no name
     operators_only: bool = False
     sends_text: bool = False  # what it carries is a message in the sender's room
-    for_programs: bool = False  # clients send it by themselves; `/help` does not list it
+    for_programs: bool = False  # client programs send it; `/help` does not list it
     layout: Layout = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:

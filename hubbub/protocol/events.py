@@ -9,7 +9,7 @@ from hubbub.protocol.layout import LAYOUTS, Command, Event, Layout, Text
 from hubbub.protocol.lines import ENCODING_ERRORS
 from hubbub.protocol.validation import ROOM_COLUMNS
 
-# A larger room announces neither arrivals nor departures, as nobody could read them; the wire contract's figure.
+# A larger room does not announce who joins or leaves: no one could read so many lines. The protocol fixes this number.
 PRESENCE_MEMBERS = 200
 NO_FLAGS = "-"
 LOCKED = "locked"  # a flag of /entered and /room
@@ -205,7 +205,7 @@ class Bye(Event):
 
 @dataclass(frozen=True, slots=True)
 class ServerChallenge(Event):
-    """The `nonce` and the `server` that a Prove is made for; the docstring of hubbub.protocol says how."""
+    """The server's identity and the `nonce` for one Prove; the docstring of hubbub.protocol says more."""
 
     server: str
     nonce: str

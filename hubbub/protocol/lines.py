@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from hubbub.protocol.errors import ProtocolError
 
-LINE_BYTES = 16_384  # a line without its \n; the wire contract's figure
-TEXT_CHARS = 2_000  # a message; the wire contract's figure
+LINE_BYTES = 16_384  # a line without its \n; the protocol fixes this number
+TEXT_CHARS = 2_000  # a message; the protocol fixes this number
 ENCODING_ERRORS = "replace"  # bytes that are not UTF-8 become U+FFFD; they never end a session
 
 

@@ -15,7 +15,7 @@ MARKS_PER_LETTER = 2  # combining marks: Thai needs two; without a limit one col
 CHARS_PER_COLUMN = 8  # before NFKC, whose time grows with the square of a run of marks
 DURATION_SECONDS_MAX = 365 * 86_400  # of a ban or a mute
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-NUMBER_DIGITS = 15  # below 2**53: every language that clients are written in can hold it
+NUMBER_DIGITS = 15  # below 2**53: the numbers of every programming language can hold it
 LOBBY = "lobby"
 RESERVED_NAMES = frozenset({"server", "system", "everyone"})
 COLORS = (
@@ -69,7 +69,7 @@ def _check_word(text: str, columns: int, what: str) -> str:
 
 
 def _is_written_on(mark: str, letter: str) -> bool:
-    """Return whether a mark belongs to this script, or to all: many fonts show others nowhere."""
+    """Return whether a mark belongs to the script of the letter, or to all scripts: many fonts do not show others."""
     script = unicodedata.name(mark, "").partition(" ")[0]
     return script in ("COMBINING", unicodedata.name(letter, "").partition(" ")[0])
 

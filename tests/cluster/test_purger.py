@@ -1,4 +1,4 @@
-"""The thread that removes what is too old."""
+"""hubbub.server.cluster.purger: the thread that removes expired lines and sessions."""
 
 import threading
 from typing import cast

@@ -24,7 +24,7 @@ def test_url_without_a_redis(tmp_path: Path) -> None:
     assert "cannot reach Redis at redis://127.0.0.1:1/0" in refused(
         "--port", "0", "--cluster", "redis://127.0.0.1:1/0", cwd=tmp_path
     )
-    assert "no URL of a Redis" in refused("--port", "0", "--cluster", "nonsense", cwd=tmp_path)
+    assert "not the URL of a Redis" in refused("--port", "0", "--cluster", "nonsense", cwd=tmp_path)
     assert "not both" in refused("--port", "0", "--cluster", "redis://127.0.0.1:1/0", "--journal", "x.db", cwd=tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Limits of what a client, an address and all clients together may do, each with its unit and reason; rate limiting."""
+"""Limits for a client, an address and the whole server, each with its unit and reason; rate limiting."""
 
 import math
 import time
@@ -37,7 +37,7 @@ class Limits:
     max_clients: int = MAX_CLIENTS
     max_clients_per_address: int = MAX_CLIENTS_PER_ADDRESS
     connections_per_second: float = CONNECTIONS_PER_SECOND  # from one address; 0: no limit
-    loopback_exempt: bool = True  # clients on the server's own machine are not limited by their address
+    loopback_exempt: bool = True  # clients on the server's own machine have no limit by address
     max_unnamed: int = MAX_UNNAMED
     handshake_seconds: float = HANDSHAKE_SECONDS
     sign_in_seconds: float = SIGN_IN_SECONDS
@@ -66,10 +66,10 @@ class TokenBucket:
         self._updated = clock()
 
     def consume_up_to(self, count: int, costs: Iterable[int]) -> tuple[int, float]:
-        """Consume the tokens of as many of `count` items as there are tokens for, and at least those of the first.
+        """Consume tokens for the first of `count` items: for as many as there are tokens, but at least for one.
 
-        `costs` are the tokens of each item. Return how many items may pass, and after how many seconds: more than 0 if
-        the first costs more than there is.
+        `costs` are the tokens of each item. Return how many items may pass, and the seconds to wait first: more than 0
+        if the first item costs more tokens than there are.
         """
         if not self._rate:
             return count, 0.0

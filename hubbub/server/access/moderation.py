@@ -1,7 +1,7 @@
 """Operators, bans and mutes. Bans and mutes end by themselves and survive a restart of the server.
 
 The ban of a name covers every name that is confusable with it; the ban of an address covers its subnet. A target that
-can be read as an address is an address. A ban or mute of a name never applies to the name of an operator.
+has the form of an address is an address. A ban or mute of a name never applies to the name of an operator.
 """
 
 import json
@@ -149,7 +149,7 @@ class Moderation:
     def find_mute(self, name: str) -> Restriction | None:
         """Return the mute of `name`."""
         with self._lock:
-            if not self._restrictions["mute"]:  # nearly always, and every posted line asks
+            if not self._restrictions["mute"]:  # the usual case; called for every message
                 return None
             return None if self.is_operator(name) else self._find("mute", fold_name(name))
 
@@ -188,7 +188,7 @@ class Moderation:
         return self._lift("mute", check_name(name))
 
     def apply_fact(self, kind: str, key: str, fact: str | None) -> Restriction | None:
-        """Apply a ban or mute that another server has stored, or deleted if `fact` is None; return it if stored.
+        """Apply a ban or mute that another server has stored, or deleted if `fact` is None. Return a stored one.
 
         Raises JournalError.
         """

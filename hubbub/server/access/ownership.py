@@ -1,7 +1,7 @@
 """Name ownership: the first user who signs in under a name and proves an identity owns the name until it expires.
 
 There is no registration and no password: a client has a secret, and the server stores only its verifier, from which the
-secret cannot be computed. The scheme is that of SCRAM (RFC 5802) and is described in the docstring of protocol.py.
+secret cannot be computed. The scheme is that of SCRAM (RFC 5802) and is described in the docstring of hubbub.protocol.
 """
 
 import hashlib
@@ -22,8 +22,8 @@ from hubbub.server.journal.journal import Journal, JournalError
 
 FACT_KIND = "name"  # of the journal's facts: by the key of a name, its owner and last use
 NAME_EXPIRY_DAYS = 90  # without use: longer than a summer without classes
-MAX_NAMES_PER_OWNER = 10  # a user's own and those of their bots; beyond that the one unused for longest is given up
-MAX_OWNED_NAMES = 100_000  # about 70 MB; beyond that a name can be used but not owned, and no owner loses theirs
+MAX_NAMES_PER_OWNER = 10  # of a user and their bots; beyond this the user loses the name that is unused for longest
+MAX_OWNED_NAMES = 100_000  # about 70 MB; beyond this a new name has no owner, and no owner loses a name
 USE_INTERVAL_MS = 86_400_000  # a use is recorded at most once a day, for each record is a write
 SERVER_ID_BYTES = 16  # 128 random bits
 
@@ -62,7 +62,7 @@ class NameOwnership:
 
         The names of `operators` never expire once they are owned, and names confusable with them cannot be used.
         """
-        self.server_id = ""  # which is part of every proof; empty before `load`
+        self.server_id = ""  # a part of every proof; empty before `load`
         self._journal = journal
         self._clock = clock
         operators = tuple(operators)
@@ -138,7 +138,7 @@ class NameOwnership:
         with self._lock:
             if key in self._names:
                 if self._names[key].to_fact() == fact:
-                    return  # and the name stays at its place in the order of use
+                    return  # the name stays at its place in the order of use
                 self._give_up(self._names[key])
             self._unstored.pop(key, None)
             if fields:
@@ -227,7 +227,7 @@ class NameOwnership:
 
 
 def verify_client_proof(verifier: str, client_proof: str, nonce: str, server_id: str) -> bool:
-    """Return whether `client_proof` answers `nonce` with the key of which `verifier` is made. Any text may be passed.
+    """Return whether `client_proof` is right for `nonce` and `verifier`. The arguments may be any text.
 
     In the terms of RFC 5802 the verifier is the StoredKey, and the AuthMessage is the nonce and the server's ID. All
     comparisons take constant time.

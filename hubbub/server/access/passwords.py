@@ -19,7 +19,7 @@ class ServerPassword:
     def __init__(
         self, secret: HashedSecret, *, plaintext_source: str = "", attempts: AttemptLimiter | None = None
     ) -> None:
-        """`plaintext_source` is the file or variable that has the password in plain text, if it is not hashed there."""
+        """`plaintext_source` is the file or variable with the password in plain text; empty if it has a hash."""
         self._secret = secret
         self._attempts = attempts or AttemptLimiter()
         self._plaintext_source = plaintext_source
@@ -32,7 +32,7 @@ class ServerPassword:
         return f"{self._plaintext_source} has the password in plain text; replace it with the output of {HASH_COMMAND}"
 
     def check(self, text: str, address: str) -> None:
-        """Raise ProtocolError `password-wrong`, or `too-fast` without a check after too many wrong ones."""
+        """Raise ProtocolError `password-wrong`, or `too-fast` after too many wrong passwords."""
         if not self._attempts.attempt(address, lambda: self._secret.matches(text)):
             raise ProtocolError("password-wrong", "that is not the password; try again")
 

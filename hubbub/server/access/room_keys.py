@@ -9,13 +9,13 @@ from hubbub.server.access.confusables import ConfusableIndex
 from hubbub.server.access.scrypt import HashedSecret, HashError, ScryptHash
 from hubbub.server.journal.journal import Journal, JournalError
 
-FACT_KIND = "key"  # of the journal's facts: by the room's key, who locked it, and the hash of its room key
-MAX_ROOM_KEYS = 10_000  # at a time: as many as rooms
+FACT_KIND = "key"  # of the journal's facts: by the room's key, the verifier of its maker and the hash of its room key
+MAX_ROOM_KEYS = 10_000  # at a time: as many as there can be rooms
 
 
 @dataclass(eq=False, slots=True)
 class RoomKey:
-    """The key of a locked room. A session that was in the room with it can resume there: it stores the `id`."""
+    """The key of a locked room. A session stores its `id`, so that it can resume in the room."""
 
     room: str  # `fold_name` of the room's name
     secret: HashedSecret
@@ -24,7 +24,7 @@ class RoomKey:
 
     @property
     def id(self) -> str:
-        """The id, different for all room keys of all rooms."""
+        """The id, different for each room key."""
         return self.secret.hash.salt.hex()
 
     def to_fact(self) -> str:
@@ -33,8 +33,8 @@ class RoomKey:
 
 
 def locked_error(room: str) -> ProtocolError:
-    """Return the error for everyone outside a locked room, whatever they try."""
-    return ProtocolError("room-locked", f"{room} is locked; /join {room} KEY gets in with the right key")
+    """Return the one error for all attempts on a locked room: it does not say what was wrong."""
+    return ProtocolError("room-locked", f"{room} is locked; type /join {room} KEY with its key")
 
 
 def confusable_error(room: str, other: str) -> ProtocolError:
@@ -43,7 +43,7 @@ def confusable_error(room: str, other: str) -> ProtocolError:
 
 
 class RoomKeys:
-    """All room keys. Any thread. Membership asks under the directory's lock, so only what says so waits.
+    """All room keys. Any thread. Only the methods that say so wait, since Membership holds the directory's lock.
 
     Lock order: the directory's, then this one's.
     """
@@ -99,7 +99,7 @@ class RoomKeys:
             if other := self._confusables.find_confusable(room_key.room):
                 raise confusable_error(room_key.room, other)
             if len(self._keys) >= MAX_ROOM_KEYS:
-                text = f"{MAX_ROOM_KEYS} rooms are locked, and no more may be; /join one without KEY"
+                text = f"{MAX_ROOM_KEYS} rooms are locked, which is the limit; /join a room without KEY"
                 raise ProtocolError("too-many", text)
             self._put(room_key)
         added = False
@@ -114,7 +114,7 @@ class RoomKeys:
             raise locked_error(room_key.room)
 
     def apply_fact(self, room: str, fact: str | None) -> None:
-        """Apply what another server has stored: a room's key, or that it has none. Raises JournalError."""
+        """Apply the key of a room that another server has stored, or deleted if `fact` is None. Raises JournalError."""
         room_key = _parse_fact(room, fact) if fact else None
         if (before := self.find(room)) is not None:
             if before.to_fact() == fact:
@@ -129,14 +129,14 @@ class RoomKeys:
         self._confusables.add(room_key.room, room_key)
 
     def remove(self, room_key: RoomKey) -> None:
-        """Unlock a room that still has this key; `store` tells the journal."""
+        """Remove this key from its room; do nothing if the room has another. `store` stores the change."""
         with self._lock:
             if self._keys.get(room_key.room) is room_key:
                 del self._keys[room_key.room]
                 self._confusables.remove(room_key.room, room_key)
 
     def store(self, room: str) -> None:
-        """Store a room's key, or that it has none. Waits for the journal. Raises JournalError."""
+        """Store a room's key, or delete the stored one if it has none. Waits for the journal. Raises JournalError."""
         with self._storing:
             room_key = self.find(room)
             self._journal.store_fact(FACT_KIND, room, room_key.to_fact() if room_key else None)
@@ -147,12 +147,12 @@ class RoomKeys:
             return {room: room_key.to_fact() for room, room_key in self._keys.items()}
 
     def list_if_full(self) -> list[str]:
-        """Return all locked rooms if there can be no more of them, else none."""
+        """Return all locked rooms if their number is at the limit, else none."""
         with self._lock:
             return list(self._keys) if len(self._keys) >= MAX_ROOM_KEYS else []
 
     def has_no_history(self, room_key: RoomKey) -> bool:
-        """Return whether the journal stores no line of a room any more; it may not have the last ones yet.
+        """Return whether the journal stores no line of a room. Lines that are still queued do not count.
 
         Waits for the journal. Raises JournalError.
         """

@@ -1,7 +1,7 @@
 """Passwords and room keys, hashed with scrypt so that a stolen hash does not reveal them.
 
-A hash takes 16 MiB and some 50 ms. Few are computed at a time, so that attempts cannot exhaust the machine, and nobody
-waits long for a slot. The caller must hold no lock that other threads need.
+A hash takes 16 MiB and some 50 ms. Only MAX_CONCURRENT are computed at a time, so that attempts cannot exhaust the
+machine. The caller must hold no lock that other threads need.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ N, R, P = 2**14, 8, 1  # cost, block size and parallelism of RFC 7914 for intera
 SALT_BYTES = 16
 HASH_BYTES = 32
 MAX_MEMORY_BYTES = 67_108_864  # that a hash from a file may need
-MAX_P = 16  # of a hash from a file: more would only take longer
+MAX_P = 16  # of a hash from a file; a higher one takes too long
 MAX_CONCURRENT = min(4, max(1, (os.cpu_count() or 1) // 2))  # hashes; half of the processors stay free for the chat
 SLOT_SECONDS = 2.0  # to wait for a slot; short, because stopping the server waits for it, too
 SCHEME = "scrypt"
@@ -83,7 +83,7 @@ class HashedSecret:
         """`text` is the secret, if it is known."""
         self.hash = hashed
         self._key = secrets.token_bytes(32)
-        self._known_digest = self._digest(text) if text else b""  # set once; every thread would set the same
+        self._known_digest = self._digest(text) if text else b""  # set once; all threads set the same value
 
     @classmethod
     def create(cls, text: str) -> "HashedSecret":

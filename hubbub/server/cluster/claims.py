@@ -1,4 +1,4 @@
-"""Claims: which sessions a server serves, and which names these have, against all other servers."""
+"""Claims of this server in Redis: the sessions that it serves, and their names. No two servers have the same claim."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ class Claims:
         self._lock = threading.Lock()  # guards the one below
         self._since: dict[str, tuple[int, int]] = {}  # by token hash: the last event before the claim; the oldest first
         self._releasing = threading.Lock()  # held during a release, and guards the one below
-        self._released: dict[str, str] = {}  # by token hash, the skeletons that stay claimed: releases that failed
+        self._released: dict[str, str] = {}  # releases that failed: by token hash, the skeletons that stay claimed
 
     def claim(self, token: str, name: str, rival: str) -> bool:
-        """Claim a session for this server, and for the session a name with all that looks like it.
+        """Claim a session for this server, and a name and its confusable names for the session.
 
-        Return whether that is granted. The session `rival` gives way.
+        Return whether both are granted. The session `rival` loses the name.
         """
         with self._releasing:
             self._released.pop(token, None)
@@ -32,7 +32,7 @@ class Claims:
         return bool(granted)
 
     def claim_again(self, members: Sequence[tuple[str, str]]) -> list[bool]:
-        """Claim the sessions and names of connected members, by token hash and name; return which are granted."""
+        """Claim the sessions and names of connected members, pairs of token hash and name; return which are granted."""
         arguments = [text for token, name in members for text in (token, skeletons_as_text(name))]
         before, *granted = self._redis_client.run_script(scripts.CLAIM_AGAIN, *arguments)
         for (token, _), is_granted in zip(members, granted, strict=True):
@@ -41,21 +41,21 @@ class Claims:
         return list(map(bool, granted))
 
     def release(self, token: str, current: str) -> None:
-        """Release what a session has claimed but the name `current`; without that, the session, too.
+        """Release all names of a session except `current`. If that is empty, release the session, too.
 
-        What fails is done by `retry`.
+        After a failure `retry` repeats it.
         """
         with self._releasing:
             self._released[token] = skeletons_as_text(current)
             try:
                 self._release(token)
             except JournalError:
-                return  # it is still in the table
+                return  # `retry` repeats it
         with self._lock:
             self._since.pop(token, None)
 
     def retry(self, is_local: Callable[[bytes], bool]) -> None:
-        """Release what could not be released before, but the sessions of members who are back here: `is_local`."""
+        """Repeat the releases that failed, except those of sessions that are at this server again: `is_local`."""
         with self._releasing:
             for token, skeletons in list(self._released.items()):
                 if not skeletons and is_local(bytes.fromhex(token)):
@@ -78,7 +78,7 @@ class Claims:
             return token in self._since and _parse_id(event) <= self._since[token]
 
     def note_read(self, event: str) -> None:
-        """Note that events were read up to this id, so that no older ones come."""
+        """Record that all events up to this id were read, so claims before it need no check any more."""
         position = _parse_id(event)
         with self._lock:
             while self._since and self._since[next(iter(self._since))] <= position:
@@ -86,11 +86,11 @@ class Claims:
 
 
 def skeletons_as_text(name: str) -> str:
-    """Return the skeletons of a name as the scripts take them; none of no name."""
+    """Return the skeletons of a name in the form that the scripts need; empty without a name."""
     return "\n".join(sorted(skeletons_of(name))) if name else ""
 
 
 def _parse_id(id_: str) -> tuple[int, int]:
-    """Return the id of an entry as it is compared."""
+    """Return the id of an entry in a form that can be compared."""
     milliseconds, _, number = id_.partition("-")
     return int(milliseconds), int(number)

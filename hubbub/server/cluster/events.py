@@ -1,4 +1,4 @@
-"""Applies the stream of events: who is at which server, facts, notices."""
+"""Applies the events of all servers: which member is at which server, facts, and notices."""
 
 from hubbub.server.cluster import scripts
 from hubbub.server.cluster.claims import Claims
@@ -19,7 +19,7 @@ class EventHandler:
         facts: SharedFacts,
         position: str,
     ) -> None:
-        """Events after the id `position` are to be applied."""
+        """Apply the events after the id `position`."""
         self._redis_client = redis_client
         self._claims = claims
         self._remote_members = remote_members
@@ -29,7 +29,7 @@ class EventHandler:
         self.position = position
 
     def handle(self, entries: Entries) -> None:
-        """Apply events; one that cannot be applied is logged and left out."""
+        """Apply events; one that cannot be applied is logged and skipped."""
         for id_, fields in entries:
             self.position = id_
             with log_bad_entries():
@@ -38,10 +38,10 @@ class EventHandler:
     def load_members(self, lost: frozenset[bytes] = frozenset(), *, with_facts: bool = True) -> None:
         """Bring the directory and the facts up to date with Redis.
 
-        Of the members of this server, those with the token hashes `lost` are another server's by now.
+        `lost` are token hashes of members of this server that now belong to another server.
         """
         missed = with_facts and self._has_missed_events()
-        # A snapshot is true at one event, so the events are read up to that first, and on from there afterwards.
+        # The snapshot contains all events up to `last`: apply these first, and continue after them later.
         last, *found = self._redis_client.run_script(scripts.SNAPSHOT)
         events = self._redis_client.execute("XRANGE", self.stream, f"({self.position}", last)
         self.handle([(id_.decode(), fields) for id_, fields in events])
@@ -81,7 +81,7 @@ class EventHandler:
                 SharedSession.parse(token, who)
             )  # here, in the order in which all servers see it
         elif held and self._remote_members.is_local(bytes.fromhex(token)):
-            return  # this server was taken for dead; its lease keeper takes its members back
+            return  # the lease of this server ran out; `Recovery` claims its members again
         elif home and home != self._server:
             self._remote_members.update(SharedSession.parse(token, who), home)
         elif not home:

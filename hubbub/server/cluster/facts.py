@@ -11,7 +11,7 @@ from hubbub.server.journal.journal import Journal
 
 
 class SharedFacts:
-    """The tables of facts of this server. For the follower's thread, and the one that starts the server."""
+    """The facts in the memory of this server. For the follower's thread, and the one that starts the server."""
 
     def __init__(
         self,
@@ -30,8 +30,8 @@ class SharedFacts:
         self._list_connections = list_connections
 
     def apply(self, kind: str, key: str, fact: str | None, *, is_own: bool) -> None:
-        """Apply a fact that a server has stored, or removed if it is None. Raises JournalError."""
-        if is_own and kind not in MODERATION_KINDS:  # of two bans at once, the order of the events says which holds
+        """Apply a fact that a server has stored, or deleted if it is None. Raises JournalError."""
+        if is_own and kind not in MODERATION_KINDS:  # of two bans at the same time, the later event is valid
             return
         if kind == ROOM_KEY:
             self._room_keys.apply_fact(key, fact)
@@ -45,14 +45,14 @@ class SharedFacts:
                     connection.expel(str(ban))
 
     def load(self) -> None:
-        """Apply all stored facts, and drop those that are not stored any more. Raises JournalError."""
+        """Apply all stored facts, and drop the others. Raises JournalError."""
         for kind, known in self._known().items():
             stored = self._journal.list_facts(kind)
             for key in {*known, *stored}:
                 self.apply(kind, key, stored.get(key), is_own=False)
 
     def store_again(self) -> None:
-        """Store all facts that this server knows, where Redis has lost them. Raises JournalError."""
+        """Store all facts in memory that Redis has lost. Raises JournalError."""
         for kind, known in self._known().items():
             for key, fact in known.items():
                 self._journal.add_fact(kind, key, fact)

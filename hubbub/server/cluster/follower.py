@@ -1,4 +1,4 @@
-"""Follows the streams of Redis: the lines of the rooms that members here are in, events, and this server's inbox."""
+"""The follower: reads the streams of Redis, which are the lines of rooms, events, and this server's inbox."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ from hubbub.server.delivery.delivery import Delivery
 from hubbub.server.journal.journal import JournalError
 
 RETRY_SECONDS = 0.5  # between two attempts to read from a Redis that is away
-GATHER_SECONDS = 0.002  # between two reads, in which entries gather: each read names every room that is followed
+GATHER_SECONDS = 0.002  # between two reads, while entries gather: each read must name every room that is followed
 READ_ENTRIES = 100  # at once of a stream
 
 
@@ -71,7 +71,7 @@ class StreamFollower:
                 self._recovery.recover()
                 found = self._reader.read(self._positions(), READ_ENTRIES)
                 away, read_at = False, time.monotonic()
-            except Exception as error:  # noqa: BLE001  # whatever it is: the thread must go on, and so must its log
+            except Exception as error:  # noqa: BLE001  # the thread must go on after any error
                 if not away and not self._stopping.is_set():
                     logger.error("cannot read what the other servers send: {}; trying again", error)
                 away = True
@@ -82,18 +82,18 @@ class StreamFollower:
             self._delivery.wait_for_space()
 
     def _positions(self) -> dict[str, str]:
-        """Return the streams to read, and up to which id each was read."""
+        """Return the streams to read, with the id up to which each was read."""
         rooms = {self._room_prefix + key: f"0-{seq}" for key, seq in self._subscriptions.positions().items()}
         return rooms | {self._events.stream: self._events.position, self._inbox.stream: self._inbox.position}
 
     def _in_order(self, found: Found) -> Iterator[tuple[str, Entries]]:
-        """Yield the entries in the order of their times, so that a last line comes before the leave.
+        """Yield the entries ordered by time, so that a member's last line comes before the event that they left.
 
-        Entries of the same millisecond are, as a rule, of one script, which adds lines first.
+        Entries of the same millisecond usually come from one script, which adds lines first.
         """
         if self._events.stream in found:
             timed = [(_time_of(id_, fields), stream, id_, fields) for stream in found for id_, fields in found[stream]]
-            timed.sort(key=itemgetter(0))  # stable, so of the same time rooms come first, then events, then the inbox
+            timed.sort(key=itemgetter(0))  # stable: at the same time, rooms come first, then events, then the inbox
             for stream, entries in groupby(timed, key=itemgetter(1)):
                 yield stream, [(id_, fields) for _, _, id_, fields in entries]
         else:
@@ -114,7 +114,7 @@ class StreamFollower:
         finally:
             self._subscriptions.note_read(
                 key, seq_of(entries[-1][0])
-            )  # last: a member who waits for it joins after these lines
+            )  # after `submit`: a member who waits for this joins after these lines
         self._remote_members.note_activity({fields[b"name"].decode() for _, fields in entries})
 
 

@@ -1,4 +1,4 @@
-"""Carries out what other servers ask of this one: private messages, their answers, expulsions."""
+"""The inbox: carries out the requests of other servers: private messages, answers to them, and expulsions."""
 
 from collections.abc import Callable
 
@@ -31,12 +31,12 @@ class Inbox:
         self.position = "0-0"
 
     def handle(self, entries: Entries) -> None:
-        """Carry out requests; one that cannot be carried out is logged and left out."""
+        """Carry out requests; one that cannot be carried out is logged and skipped."""
         for id_, fields in entries:
             self.position = id_
             with log_bad_entries():
                 self._carry_out({field.decode(): value for field, value in fields.items()})
-        done = [id_ for id_, _ in entries]  # no private message is to stay in Redis
+        done = [id_ for id_, _ in entries]  # so that no private message stays in Redis
         self._outbound.run(lambda: self._redis_client.execute("XDEL", self.stream, *done))
 
     def _carry_out(self, request: dict[str, bytes]) -> None:
@@ -51,7 +51,7 @@ class Inbox:
                 self._expel(member, request["deed"].decode())
 
     def _deliver_private(self, request: dict[str, bytes]) -> None:
-        """Deliver a private message here, and answer with the sender's copy, or why it was not delivered."""
+        """Deliver a private message, and answer with the sender's copy or the reason of a refusal."""
         server, number = request["back"].decode(), request["number"]
 
         def answer(data: bytes) -> None:

@@ -60,7 +60,7 @@ class ClusterJournal:
     # ------------------------------------------------------------------------------------------------ as a sequencer
 
     def store(self, posts: Sequence[Post], sessions: Sequence[SessionState], ended: Sequence[SessionState]) -> None:
-        """Store all of it, in one script; lines come back from Redis, to every server in the same order."""
+        """Store all arguments with one script. Redis sends the lines to every server in the same order."""
         if not (posts or sessions or ended):
             return
         arguments: list[str | int] = [self._batch, len(posts), len(sessions), len(ended)]
@@ -78,11 +78,11 @@ class ClusterJournal:
             post.log.expect(int(lasts[post.room.key.encode()]))
 
     def open_room(self, key: str) -> int:
-        """Return the SEQ of a room's last line, and read the room from there on."""
+        """Return the SEQ of a room's last line, and follow the room from there on."""
         return self._subscriptions.open(key)
 
     def close_room(self, key: str) -> None:
-        """Read a room no more."""
+        """Stop following a room."""
         self._subscriptions.close(key)
 
     # ----------------------------------------------------------------------------------------------- as a journal
@@ -125,18 +125,18 @@ class ClusterJournal:
 
     def list_facts(self, kind: str) -> dict[str, str]:
         """Return the stored facts of this kind."""
-        if kind == "server":  # proofs are made for the chat, so they hold at each of its servers
+        if kind == "server":  # one identity for the whole chat, so a proof is valid at each of its servers
             return {"id": self._redis_client.execute("HGET", self._redis_client.key("meta"), "id").decode()}
         found = self._redis_client.execute("HGETALL", self._redis_client.key(f"fact:{kind}"))
         return {key.decode(): fact.decode() for key, fact in _pairs(found)}
 
     def store_fact(self, kind: str, key: str, fact: str | None) -> None:
-        """Store a fact instead of the one before, or none, and tell the other servers."""
+        """Replace a fact, or delete it with None, and tell the other servers."""
         if kind != "server":
             self._redis_client.run_script(scripts.STORE_FACT, kind, key, *(() if fact is None else (fact,)))
 
     def add_fact(self, kind: str, key: str, fact: str) -> bool:
-        """Store a fact if there is none, and tell the other servers; return whether that is done."""
+        """Store a fact unless its key has one, and tell the other servers; return whether it was stored."""
         return bool(self._redis_client.run_script(scripts.ADD_FACT, kind, key, fact))
 
     def close(self) -> None:
@@ -150,7 +150,7 @@ class ClusterJournal:
         try:
             if not client.execute("SET", client.key("purge"), client.server, "NX", "PX", int(PURGE_SECONDS * 1000)):
                 return
-        except JournalError as error:  # a full Redis refuses this: the more reason to purge
+        except JournalError as error:  # a full Redis refuses this command, and needs the purge most
             logger.warning("{}; purging all the same", error)
         oldest = int((self._clock() - self._keep_seconds) * 1000)
         for key, last in _pairs(client.execute("HGETALL", client.key("last"))):
@@ -195,5 +195,5 @@ def page_of(key: str, id_: str, fields: dict[bytes, bytes]) -> Page:
 
 
 def _pairs(found: Any) -> list[tuple[bytes, bytes]]:
-    """Return the result of HGETALL, in any form that the library gives it."""
+    """Return the result of HGETALL, in either form that the library returns."""
     return list(found.items()) if isinstance(found, dict) else list(zip(found[::2], found[1::2], strict=True))

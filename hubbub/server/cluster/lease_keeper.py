@@ -1,4 +1,4 @@
-"""Renews the lease of this server, and adopts the members of servers whose lease has run out."""
+"""The lease keeper: renews the lease of this server, and adopts the members of servers without a lease."""
 
 import threading
 import time
@@ -10,9 +10,9 @@ from hubbub.server.cluster import scripts
 from hubbub.server.cluster.redis_client import RedisClient
 from hubbub.server.journal.journal import JournalError
 
-LEASE_SECONDS = 15.0  # without a renewal, then the other servers take this one for dead
+LEASE_SECONDS = 15.0  # without a renewal; then the other servers adopt the members of this one
 RENEWALS = 5  # of a lease while it lasts
-RETRY_SECONDS = 0.5  # between two attempts to reach a Redis that is away
+RETRY_SECONDS = 0.5  # between two attempts to reach Redis
 
 
 class LeaseKeeper:
@@ -26,7 +26,7 @@ class LeaseKeeper:
         on_attempt: Callable[[], None],
         on_renewal: Callable[[], None],
     ) -> None:
-        """Renew a lease of `seconds` over a connection for that alone.
+        """Renew a lease of `seconds` with a client that is used for nothing else.
 
         `on_attempt` is called before each renewal, and `on_renewal`, which may raise JournalError, after it.
         """
@@ -45,7 +45,7 @@ class LeaseKeeper:
         self.steady_since = time.monotonic()
 
     def start(self) -> None:
-        """Start the thread; the lease was taken."""
+        """Start the thread. Call `take` before."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -58,7 +58,7 @@ class LeaseKeeper:
     def _run(self) -> None:
         while True:
             self._redis_client.trouble.clear()
-            if self._stopping.is_set():  # looked at after that, so that `stop` is never missed
+            if self._stopping.is_set():  # checked after the clear, so that a `stop` is never missed
                 return
             self._on_attempt()
             try:
@@ -80,15 +80,15 @@ class LeaseKeeper:
             logger.info("Redis can be reached again")
             self.steady_since = now
         if not had_lease:
-            logger.warning("the lease of this server had run out; claiming its members again")
+            logger.warning("the lease of this server ran out; claiming its members again")
             self.steady_since = now
             self.lapses += 1
-            self._redis_client.wake_follower()  # which recovers what has been lost
+            self._redis_client.wake_follower()  # it calls `Recovery.recover`
         self._on_renewal()
-        if now - self.steady_since >= self._seconds:  # so other servers that were cut off had time to come back, too
+        if now - self.steady_since >= self._seconds:  # other servers that were cut off had time to renew, too
             for server in dead:
                 self._adopt(server)
 
     def _adopt(self, server: str) -> None:
-        members = self._redis_client.run_script(scripts.ADOPT, server)  # events tell the follower who they are
+        members = self._redis_client.run_script(scripts.ADOPT, server)  # the follower gets an event for each of them
         logger.info("server {} is gone; holding the places of {} members", server, members)

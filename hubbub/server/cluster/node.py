@@ -1,11 +1,11 @@
-"""A server in a chat of many: builds what it needs to share the chat over Redis, starts and stops it.
+"""The backend of a server in a cluster: builds, starts and stops the parts that share the chat over Redis.
 
-Four threads of its own:
+It has four threads:
 
     follower    reads the lines of rooms, events and the inbox; claims this server's members again after a cut
-    outbound    sends what must not make anyone wait
-    lease       renews the lease of this server, and adopts the members of servers that have none any more
-    purge       removes what is too old
+    outbound    sends requests and notices, so that no session waits for Redis
+    lease       renews the lease of this server, and adopts the members of servers without a lease
+    purge       removes old lines and sessions
 """
 
 import secrets
@@ -38,11 +38,11 @@ from hubbub.server.rooms.directory import Directory
 from hubbub.server.rooms.room import Member, SessionState
 
 IDENTITY_BYTES = 16  # 128 random bits
-READ_SECONDS = 10.0  # that one read waits for entries; then comes the next
+READ_SECONDS = 10.0  # one read waits so long for entries; then the next read begins
 
 
 class ClusterBackend:
-    """The backend of a server that shares its chat. One thread makes, attaches, starts and stops it."""
+    """The backend of a server in a cluster. One thread creates, attaches, starts and stops it."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class ClusterBackend:
         keep_lines: int = KEEP_LINES,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
-        """Reach Redis and find this chat there, or begin it. Raises JournalError, with what to do.
+        """Connect to Redis, and create the chat there if it does not exist. Raises JournalError, with what to do.
 
         All servers of a chat need the same `lease_seconds`.
         """
@@ -73,7 +73,7 @@ class ClusterBackend:
             self._redis_client, storing, self._subscriptions, keep_days=keep_days, keep_lines=keep_lines
         )
         self._lease_seconds = lease_seconds
-        # Before anything is read of the chat, so that no event falls between.
+        # Read before anything else of the chat, so that no event is missed.
         self._last_event = self._redis_client.last_event()
         self._identity = self.journal.list_facts("server")["id"]
         self._is_stopped = False
@@ -86,7 +86,7 @@ class ClusterBackend:
 
     @property
     def sequencer(self) -> ClusterJournal:
-        """The journal, which also numbers lines: they are shared."""
+        """The journal, which also numbers lines."""
         return self.journal
 
     def attach(
@@ -101,7 +101,7 @@ class ClusterBackend:
         room_keys: RoomKeys,
         list_connections: Callable[[], Sequence[Connection]],
     ) -> None:
-        """Build what works on the parts of the server. To be called once."""
+        """Build the parts that need those of the server. Called once."""
         self._delivery = delivery
         self._remote_members = RemoteMembers(directory, hold_session)
         facts = SharedFacts(self.journal, delivery, ownership, moderation, room_keys, list_connections)
@@ -147,7 +147,7 @@ class ClusterBackend:
             thread.start()
 
     def stop(self) -> None:
-        """Leave the members of this server to the others, and join every thread. Idempotent."""
+        """Give up the lease, so that other servers adopt the members, and join every thread. Idempotent."""
         if self._is_stopped:
             return
         self._is_stopped = True
@@ -165,14 +165,14 @@ class ClusterBackend:
     # --------------------------------------------------------------------------------------------- sessions
 
     def claim_name(self, name: str, token_hash: bytes, rival: bytes = b"") -> bool:
-        """Claim a session for this server, and for the session a name with all that looks like it."""
+        """Claim a session for this server, and a name and its confusable names for the session."""
         granted = self._claims.claim(token_hash.hex(), name, rival.hex())
         if granted and rival:
             self._remote_members.remove(rival, "lost")
         return granted
 
     def release_name(self, token_hash: bytes, current: str) -> None:
-        """Release what a session has claimed but `current`; without that, the session, too."""
+        """Release all names of a session except `current`. If that is empty, release the session, too."""
         self._claims.release(token_hash.hex(), current)
 
     def held_sessions(self) -> list[SessionState]:
@@ -180,7 +180,7 @@ class ClusterBackend:
         return []
 
     def restore_session(self, token_hash: bytes, state: SessionState | None) -> SessionState | None:
-        """Return the session as Redis has it, unless it is connected here, and so known better."""
+        """Return `state` if the member is connected here; else return the session that Redis stores."""
         member = self._remote_members.find(token_hash)
         if state is not None and member is not None and not isinstance(member, RemoteMember) and not member.absent:
             return state
@@ -190,7 +190,7 @@ class ClusterBackend:
     # --------------------------------------------------------------------------------------------- rooms and members
 
     def prepare_room(self, key: str, seq: int = 0) -> None:
-        """Find out where a room stands, and wait for its lines up to `seq`."""
+        """Find out the last SEQ of a room, and wait for its lines up to `seq`."""
         self._subscriptions.prepare(key, seq)
 
     def forward_private(self, message: DeliverPrivately) -> bool:
@@ -212,6 +212,6 @@ class ClusterBackend:
         self._outbound.run(lambda: self._redis_client.run_script(scripts.NOTICE, key, text))
 
     def _reply(self, sender: bytes, data: bytes) -> None:
-        """Give lines to the sender of a private message."""
+        """Send lines to the sender of a private message."""
         if (member := self._remote_members.find(sender)) is not None:
             self._delivery.submit(Reply(member, data))

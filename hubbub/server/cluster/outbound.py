@@ -1,4 +1,4 @@
-"""Sends what this server has for others, one after another on a thread of its own: requests, answers, notices."""
+"""Outbound: sends requests, answers and notices to other servers, in order, on its own thread."""
 
 import itertools
 import threading
@@ -15,7 +15,7 @@ from hubbub.server.delivery.actions import DeliverPrivately
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.rooms.room import Member
 
-PRIVATE_WAITING = 100  # private messages; with one more the sender waits, and then gets an error
+PRIVATE_WAITING = 100  # private messages; the sender of a further one waits, and then gets an error
 PRIVATE_SECONDS = 10.0  # of that wait
 GONE = Error("no-such-person", "that member's server is gone; try again in a minute").encode()
 UNANSWERED = Error(
@@ -24,7 +24,7 @@ UNANSWERED = Error(
 
 
 class Outbound:
-    """The thread `outbound`, so that no one waits for Redis. Any thread; only `send_private` may wait, if many do."""
+    """The thread `outbound`. Any thread may call any method; only `send_private` may wait, while many messages wait."""
 
     def __init__(self, redis_client: RedisClient, reply: Callable[[bytes, bytes], None]) -> None:
         """`reply` is called with the token hash of the sender of a private message, and the lines for them."""
@@ -33,8 +33,8 @@ class Outbound:
         self._queue: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._space = threading.BoundedSemaphore(PRIVATE_WAITING)
         self._numbers = itertools.count(1)
-        # The private messages without an answer yet, by number: the sender's token hash, and since when. A thread takes
-        # one out with `pop`, which is atomic, and then replies.
+        # The private messages without an answer, by number: the sender's token hash, and the time. A thread removes one
+        # with `pop`, which is atomic, and then replies.
         self._unanswered: dict[int, tuple[bytes, float]] = {}
         self._thread = threading.Thread(target=self._run, name="outbound")  # joined by stop
 
@@ -53,7 +53,7 @@ class Outbound:
         self._queue.put(work)
 
     def send(self, server: str, *fields: Argument) -> None:
-        """Send a request to another server, if it lives."""
+        """Send a request to another server; drop it if that server has no lease."""
         self.run(lambda: self._send(server, *fields))
 
     def send_private(self, message: DeliverPrivately, server: str) -> None:
@@ -65,13 +65,13 @@ class Outbound:
         self.run(lambda: self._send_private(message, server, sender))
 
     def finish_private(self, number: int, data: bytes) -> None:
-        """Give the answer to a private message to its sender, once."""
+        """Send the answer to a private message to its sender, once."""
         sender, _ = self._unanswered.pop(number, (b"", 0.0))
         if sender:
             self._reply(sender, data)
 
     def end_waiting(self, since: float) -> None:
-        """Answer all private messages that wait since then, of the monotonic clock: a server is cut off."""
+        """Report all private messages without an answer that were sent until `since`, by the monotonic clock."""
         for number, (_, sent_at) in list(self._unanswered.items()):
             if sent_at <= since:
                 self.finish_private(number, UNANSWERED)
@@ -111,6 +111,6 @@ class Outbound:
 
 
 def token_hash(member: Member) -> bytes:
-    """Return by what all servers know a member who has a name."""
+    """Return the token hash of a member with a name: their id at all servers."""
     assert member.state is not None  # a member with a name has a session
     return member.state.token_hash

@@ -1,4 +1,4 @@
-"""Removes from Redis what is too old, at intervals on a thread of its own."""
+"""The purger: removes expired lines and sessions from Redis, at intervals on its own thread."""
 
 import threading
 
@@ -33,6 +33,6 @@ class Purger:
             try:
                 self._journal.purge()
             except JournalError as error:
-                logger.error("{}; what is too old is removed later", error)
-            except Exception:  # noqa: BLE001  # a bug must not end the thread: nothing would be removed any more
-                logger.exception("what is too old could not be removed")
+                logger.error("cannot purge: {}; trying again later", error)
+            except Exception:  # noqa: BLE001  # a bug must not end the thread that purges
+                logger.exception("the purge failed")

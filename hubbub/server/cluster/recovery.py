@@ -1,4 +1,4 @@
-"""Brings this server and Redis back together after the lease has run out, or Redis has lost data."""
+"""Recovery: brings this server and Redis to the same state after the lease ran out or Redis lost data."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
@@ -22,7 +22,7 @@ ROOMS_AT_ONCE = 1_000  # whose numbers are raised in one script
 
 
 class Recovery:
-    """Recovery of what this server has in Redis. For the follower's thread."""
+    """Restores the data of this server in Redis. For the follower's thread."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Recovery:
         events: EventHandler,
         lease_keeper: LeaseKeeper,
     ) -> None:
-        """`identity` is the chat's."""
+        """`identity` is the identity of the chat."""
         self._redis_client = redis_client
         self._identity = identity
         self._subscriptions = subscriptions
@@ -62,12 +62,12 @@ class Recovery:
         self.lapses_recovered = lapses
 
     def _raise_numbers(self) -> None:
-        """Make sure that no SEQ which a member here has seen is given to another line, whatever Redis has lost."""
+        """Raise the numbers in Redis to those that this server has seen, so that no SEQ is given twice."""
         for rooms in _in_parts(list(self._subscriptions.all_positions().items()), ROOMS_AT_ONCE):
             self._redis_client.run_script(scripts.RAISE_NUMBERS, *(argument for room in rooms for argument in room))
 
     def _claim_again(self) -> list[Member]:
-        """Claim all members of this server; return those whose session or name belongs to someone else by now."""
+        """Claim all members of this server; return those that lost their session or name."""
         lost = []
         for members in _in_parts(self._remote_members.list_local(), MEMBERS_AT_ONCE):
             granted = self._claims.claim_again([(token_hash(member).hex(), member.name) for member in members])

@@ -1,4 +1,4 @@
-"""The Redis client: one way to ask Redis, with an end to each wait and one kind of error."""
+"""The Redis client: sends commands to Redis, with a timeout for each wait and one kind of error."""
 
 import threading
 import urllib.parse
@@ -17,11 +17,11 @@ from redis.sentinel import Sentinel
 from hubbub.server.cluster import scripts
 from hubbub.server.journal.journal import JournalError
 
-ASK_SECONDS = 2.0  # for an answer
-OLDEST = (7, 0)  # of Redis, in which these scripts are tested
-AT_ONCE = 16  # requests at the same time, each on a connection; Redis answers one after the other
-QUEUE_SECONDS = 10.0  # for a slot; when thousands sign in at once that is longer than an answer takes
-HEADROOM = 0.9  # of maxmemory that may be in use at the start
+ASK_SECONDS = 2.0  # until Redis must answer
+OLDEST = (7, 0)  # supported version of Redis: the scripts are tested with it
+AT_ONCE = 16  # requests at the same time, each on its connection; Redis answers one after the other
+QUEUE_SECONDS = 10.0  # for a slot: when thousands sign in at once, this takes longer than an answer
+HEADROOM = 0.9  # the part of maxmemory that may be in use at the start
 
 Argument = str | bytes | int | float
 Entries = list[tuple[str, dict[bytes, bytes]]]  # of a stream: ids and fields
@@ -31,17 +31,17 @@ Found = dict[str, Entries]  # by stream
 class RedisClient:
     """Asks Redis for a chat. Any thread. Every method raises JournalError if Redis cannot be reached or refuses.
 
-    After it could not be reached, all but `renew_lease` raise at once until that has succeeded: only the thread whose
-    task that is waits for a Redis that is away.
+    After Redis could not be reached, all other methods raise at once until `renew_lease` succeeds. So only the thread
+    that renews the lease waits for Redis.
     """
 
     def __init__(self, url: str, chat: str, server: str, beside: "RedisClient | None" = None) -> None:
         """`chat` is the name of the chat, `server` the id of this server.
 
-        Only a Redis Cluster is asked already, for its nodes; else nothing is connected yet.
+        Only a Redis Cluster is connected already, to get its nodes.
 
-        A client shares with the one `beside` it whether Redis can be reached; it has connections of its own, so it
-        waits for no one who uses the other.
+        Two clients `beside` each other share whether Redis can be reached. Each has its own connections, so neither
+        waits for the users of the other.
         """
         self.url = without_password(url)
         self.prefix = f"{{chat:{chat}}}:"
@@ -55,7 +55,7 @@ class RedisClient:
             self._scripts = {script: self._redis.register_script(scripts.complete(script)) for script in scripts.ALL}
 
     def key(self, name: str) -> str:
-        """Return the key in Redis of what scripts.py calls `name`."""
+        """Return the full key in Redis of `name`, as listed in scripts.py."""
         return self.prefix + name
 
     def inbox_key(self, server: str) -> str:
@@ -88,9 +88,9 @@ class RedisClient:
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
-        """Wait until no more than AT_ONCE ask."""
+        """Wait for one of AT_ONCE slots for requests."""
         if not self._slots.acquire(timeout=QUEUE_SECONDS):
-            raise JournalError(f"too many wait for Redis at {self.url}; trying again")
+            raise JournalError(f"too many requests wait for Redis at {self.url}; trying again")
         try:
             if not self._reachable.is_set():
                 raise JournalError(f"cannot reach Redis at {self.url}; trying again")
@@ -99,7 +99,7 @@ class RedisClient:
             self._slots.release()
 
     def renew_lease(self, seconds: float) -> tuple[bool, list[str]]:
-        """Renew the lease of this server; return whether it had one, and which servers have none any more."""
+        """Renew the lease of this server; return whether it was still valid, and the servers without a lease."""
         self._reachable.set()
         had_lease, *dead = self.run_script(scripts.RENEW, int(seconds * 1000))
         return bool(had_lease), [server.decode() for server in dead]
@@ -116,13 +116,13 @@ class RedisClient:
             if not isinstance(error, redis.AuthenticationError):
                 self._note_trouble()
             raise JournalError(f"cannot reach Redis at {self.url}: {error}") from error
-        except RedisClusterException as error:  # which is no RedisError: no node answers, or none has the slot
+        except RedisClusterException as error:  # not a RedisError: no node answers, or no node has the slot
             self._note_trouble()
             raise JournalError(f"cannot reach Redis at {self.url}: {error}") from error
         except redis.RedisError as error:
             raise JournalError(f"Redis at {self.url} refuses: {error}") from error
-        except (ValueError, TypeError) as error:  # TypeError: of an unknown option in the URL
-            raise JournalError(f"{self.url!r} is no URL of a Redis: {error}") from error
+        except (ValueError, TypeError) as error:  # TypeError: the URL has an unknown option
+            raise JournalError(f"{self.url!r} is not the URL of a Redis: {error}") from error
 
     def _note_trouble(self) -> None:
         self._reachable.clear()
@@ -131,9 +131,9 @@ class RedisClient:
     # --------------------------------------------------------------------------------------------------- the start
 
     def open_chat(self, identity: str) -> bool:
-        """Check that this Redis is fit for a chat and holds this one, or none; then make it, with `identity`.
+        """Check that this Redis is suitable; if the chat is not there yet, create it with `identity`.
 
-        Return whether it held none.
+        Return whether it was created. Raises JournalError, with what to do.
         """
         self._check_version()
         self._check_memory()
@@ -177,7 +177,7 @@ class RedisClient:
             )
 
     def durability_warning(self) -> str:
-        """Return what is lost when this Redis restarts, in one line; empty if nothing is."""
+        """Return a warning if this Redis loses data when it restarts; empty if it does not."""
         if int(self._info("persistence").get("aof_enabled", 0)):
             return ""
         return f"the Redis at {self.url} loses everything when it restarts; start it with --appendonly yes"
@@ -213,22 +213,22 @@ class Reader:
 
 @contextmanager
 def log_bad_entries() -> Iterator[None]:
-    """Log what is raised, and go on: of a bug, or of data of another version."""
+    """Log any exception, and go on. Its reason is a bug, or data of another version."""
     try:
         yield
     except Exception:  # noqa: BLE001  # the rest must go on
-        logger.exception("an entry from another server is left out")
+        logger.exception("an entry from another server is skipped")
 
 
 def connect(url: str, seconds: float) -> Any:
     """Return a client for a URL: redis, rediss, unix; redis+cluster; redis+sentinel://HOST:PORT,…/MASTER.
 
-    No answer takes longer than `seconds`. Raises ValueError.
+    An answer may take `seconds`. Raises ValueError.
     """
     options: dict[str, Any] = {
         "socket_timeout": seconds,
         "socket_connect_timeout": ASK_SECONDS,
-        "retry": Retry(NoBackoff(), 0),  # the caller decides about that
+        "retry": Retry(NoBackoff(), 0),  # the caller repeats commands
         "protocol": 2,
     }
     scheme, _, rest = url.partition("://")
@@ -249,7 +249,7 @@ def _host(text: str) -> tuple[str, int]:
 
 
 def without_password(url: str) -> str:
-    """Return a URL as it may be shown."""
+    """Return a URL with its password hidden."""
     parts = urllib.parse.urlsplit(url)
     if parts.password is None:
         return url

@@ -1,4 +1,4 @@
-"""What all servers of a chat know of a session, as JSON in Redis."""
+"""A session as all servers of a chat share it: JSON in Redis."""
 
 import json
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ class SharedSession:
     name: str
     color: str
     room: str
-    present: bool  # no one has seen the member leave
+    present: bool  # the member has not left
     room_key_id: str
     verifier: str
     absent: bool  # the connection is lost, and the place is held
-    why: str  # the member left
+    why: str  # the member left: one word
     accepted: int = 0  # the number of the last post that is stored
 
     @classmethod
@@ -29,13 +29,13 @@ class SharedSession:
         return cls(bytes.fromhex(token), room_key_id=room_key_id, absent=absent, accepted=int(accepted or 0), **who)
 
     def new_state(self) -> SessionState:
-        """Return the state of a session that this server has not in memory."""
+        """Return a new state for a session that this server does not have in memory."""
         state = SessionState(self.token_hash, verifier=self.verifier)
         self.update(state)
         return state
 
     def update(self, state: SessionState) -> None:
-        """Bring a state up to date that this server does not write just now."""
+        """Update the state of a session that another server serves."""
         state.name, state.color, state.room, state.room_key_id = self.name, self.color, self.room, self.room_key_id
         state.accepted = max(state.accepted, self.accepted)
 

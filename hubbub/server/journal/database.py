@@ -1,7 +1,7 @@
-"""The SQLite file of a journal: its format, and one connection each for writing and for reading.
+"""The SQLite file of a journal: its format, and one connection for writing and one for reading.
 
-The write-ahead log is never checkpointed by a commit, since that would delay all members: the journal's maintenance
-thread calls `checkpoint`.
+A commit never checkpoints the write-ahead log, because this would delay all members. The journal's maintenance thread
+calls `checkpoint`.
 """
 
 import contextlib
@@ -136,7 +136,7 @@ class Database:
                     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def close(self) -> None:
-        """Close the file and release its lock. To be called once."""
+        """Close the file and release its lock. Called once."""
         with self._write_lock, self._read_lock:
             self._reader.close()
             self._writer.close()  # the last connection to close checkpoints and removes the write-ahead log

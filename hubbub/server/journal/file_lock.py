@@ -27,14 +27,14 @@ class FileLock:
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(descriptor), self._path.stat()):
                     return descriptor
-            os.close(descriptor)  # the previous holder has removed this file, so others may lock a new one
+            os.close(descriptor)  # the previous holder removed this file, and another process may lock a new one
 
     def release(self) -> None:
         """Release the lock. The file stays."""
         os.close(self._descriptor)
 
     def remove(self) -> None:
-        """Remove the lock file and release the lock: the file beside it is no journal."""
+        """Remove the lock file and release the lock. Called if the file beside it is not a journal."""
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)  # before the release: `_acquire` notices a file that was removed
         os.close(self._descriptor)

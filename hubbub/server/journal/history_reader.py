@@ -35,7 +35,7 @@ class HistoryReader:
             self._thread.join()
 
     def request(self, key: str, after: int, upto: int, size: int, done: Done) -> None:
-        """Queue a `Journal.read_pages`; the thread calls `done` with its pages, or with None after an error."""
+        """Queue a call of `Journal.read_pages`; the thread calls `done` with its pages, or with None after an error."""
         self._requests.put((key, after, upto, size, done))
 
     def _run(self) -> None:

@@ -5,10 +5,10 @@ from typing import NamedTuple, Protocol
 
 from hubbub.protocol import Acted, Said, encode_run
 
-SESSIONS_STORED = 100_000  # that can be resumed; beyond that the one seen longest ago is deleted
+SESSIONS_STORED = 100_000  # that can be resumed; beyond this the one that was seen longest ago is deleted
 KEEP_DAYS = 30  # of a room's history
-KEEP_LINES = 100_000  # of a room's history, and the rest of the page that has the oldest of them
-SESSION_SECONDS = 7 * 86_400  # after it was last seen a session can be resumed: a laptop closed for a week
+KEEP_LINES = 100_000  # of a room's history; the page with the oldest of them stays whole
+SESSION_SECONDS = 7 * 86_400  # that a session can be resumed after it was last seen: a laptop may be closed for a week
 
 
 class JournalError(Exception):
@@ -40,7 +40,7 @@ def page_of_run(
 
 
 def cut_lines(data: bytes, first: int, last: int, after: int, upto: int) -> bytes:
-    """Return of `data`, the lines `first` to `last`, those with after < SEQ <= upto; at least one must be there."""
+    """Return the lines with after < SEQ <= upto of `data`, which has the lines `first` to `last`; one must be there."""
     if after >= first:
         skipped = after - first + 1
         data = data.split(b"\n", skipped)[skipped]
@@ -63,7 +63,7 @@ class SessionRow(NamedTuple):
 
 
 class Journal(Protocol):
-    """The promise of every journal. Any thread may call any method; all raise JournalError."""
+    """The interface of every journal. Any thread may call any method; all raise JournalError."""
 
     def last_seq(self, key: str) -> int:
         """Return the SEQ of the last line of a room, or 0."""
@@ -74,7 +74,7 @@ class Journal(Protocol):
     def read_pages(self, key: str, after: int, upto: int, size: int) -> list[Page]:
         """Return the stored lines of a room with after < SEQ <= upto, in pages, oldest first.
 
-        The last page is the one with which they have `size` bytes; pages with fewer bytes hold all lines.
+        The pages end when they have `size` bytes or more. If they have fewer, they hold all lines.
         """
 
     def list_facts(self, kind: str) -> dict[str, str]:
@@ -94,7 +94,7 @@ class LocalJournal(Journal, Protocol):
     """A journal of one server. Its `last_seq` and `room_name` never wait."""
 
     def append(self, pages: Sequence[Page], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
-        """Store `pages` and `sessions` and delete the sessions `ended`: all, or nothing and raise JournalError.
+        """Store `pages` and `sessions` and delete the sessions `ended`. Raises JournalError; then nothing is stored.
 
         For the delivery thread alone, which repeats a call that raised.
         """

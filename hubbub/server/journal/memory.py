@@ -10,7 +10,7 @@ from hubbub.server.journal.journal import SESSIONS_STORED, Page, SessionRow, unt
 
 MEMORY_LINES = 1_000  # of a room
 MEMORY_BYTES = 1_048_576  # of a room, as on the wire
-MEMORY_ROOMS = 10_000  # with history; beyond that the one whose last line is oldest is deleted
+MEMORY_ROOMS = 10_000  # with history; beyond this the one with the oldest last line is deleted
 
 
 @dataclass(slots=True)

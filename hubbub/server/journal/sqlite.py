@@ -1,7 +1,7 @@
-"""The journal in an SQLite file: it survives the server, and each batch costs one transaction.
+"""The journal in an SQLite file: it survives a restart, and each batch costs one transaction.
 
-All lines of one room in a batch are one row: a page with the very bytes that its members receive. That is twenty times
-cheaper than a row for each line (measured on batches of 1,000 lines), and pages that are read need no encoding.
+All lines of one room in a batch are one row: a page with the bytes that the members receive. This is twenty times
+cheaper than a row for each line (measured on batches of 1,000 lines), and history needs no encoding.
 """
 
 import contextlib
@@ -26,11 +26,11 @@ from hubbub.server.journal.journal import (
     until_size,
 )
 
-MAINTENANCE_SECONDS = 1.0  # between two checkpoints, in which writes gather
+MAINTENANCE_SECONDS = 1.0  # between two checkpoints, while writes gather
 PURGE_SECONDS = 3_600.0  # between two searches for expired lines and sessions
 PURGE_PAGES = 100  # deleted in one transaction of some milliseconds, so that other writes come between
 
-# REPLACE: a commit that failed may have been stored all the same, and is repeated.
+# REPLACE: a commit that failed may be stored nevertheless, and is repeated.
 _INSERT_PAGE = "INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?, ?)"
 _SELECT_PAGES = (
     "SELECT first, last, time, lines FROM pages"
@@ -187,7 +187,7 @@ class SqliteJournal:
                 self._closing.wait(MAINTENANCE_SECONDS)
 
     def purge_excess(self) -> None:
-        """Delete the oldest lines of rooms that have more than may be stored. Any thread."""
+        """Delete the oldest lines of rooms that have more than the limit. Any thread."""
         with self._lock:
             last_seqs = dict(self._last_seqs)
         for key, seq in last_seqs.items():
@@ -216,7 +216,7 @@ class SqliteJournal:
             )
 
     def _purge(self, key: str, upto: int) -> None:
-        """Delete the pages of a room that end by a SEQ, a few at a time, so that other writes come between."""
+        """Delete the pages of a room up to a SEQ, a few at a time, so that other writes come between."""
         while not self._closing.is_set():
             old = self._read_rows(
                 "SELECT last FROM pages WHERE room = ? AND last <= ? ORDER BY last LIMIT ?", key, upto, PURGE_PAGES

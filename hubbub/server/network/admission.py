@@ -13,7 +13,7 @@ from hubbub.server.access.limits import Limits, TokenBucket, enforce_rate_limit
 
 IPV6_HOST_BITS = 64  # the owner of an IPv6 network chooses these bits freely, so the bits before them count
 MIN_SUBNETS_BEFORE_CLEANUP = 1_000  # subnets that ConnectionLimiter remembers before it drops idle ones
-MAX_FAILURES = 5  # of a subnet within FAILURE_WINDOW_SECONDS: users mistype, and a word list takes years
+MAX_FAILURES = 5  # of a subnet within FAILURE_WINDOW_SECONDS: enough for typing errors, too few to try a word list
 FAILURE_WINDOW_SECONDS = 60.0
 MAX_FAILED_SUBNETS = 10_000  # that AttemptLimiter remembers; scrypt is too slow for so many in FAILURE_WINDOW_SECONDS
 CHECK_WAIT_SECONDS = 2.0  # an attempt waits so long for earlier ones from its subnet that are being checked
@@ -197,7 +197,7 @@ class AttemptLimiter:
             self._changed.notify_all()
 
     def _refuse(self, seconds: float) -> None:
-        limit = f"an address may be wrong {MAX_FAILURES} times in {FAILURE_WINDOW_SECONDS:g} s"
+        limit = f"an address may send {MAX_FAILURES} wrong passwords or keys in {FAILURE_WINDOW_SECONDS:g} s"
         raise ProtocolError("too-fast", f"{limit}; try again in {max(1, math.ceil(seconds))} s")
 
     def _find_or_add(self, key: str) -> _Attempts:

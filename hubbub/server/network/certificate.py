@@ -37,7 +37,7 @@ class Certificate:
     def reload(self) -> None:
         """Load the files again, for new connections. If that fails, log the error and keep the old certificate."""
         try:
-            # Always a new context, for a context in use must not be changed.
+            # A new context, because a context in use must not be changed.
             self.context, self.fingerprint = _load(*self._paths)
         except CertificateError as error:
             logger.error("the old certificate stays in use: {}", error)
@@ -61,7 +61,7 @@ def _load(certificate: Path, key: Path) -> tuple[ssl.SSLContext, str]:
         own = _PEM.search(certificate.read_text(encoding="utf-8", errors="replace"))
     except OSError as error:
         raise CertificateError(f"cannot load {certificate} and {key}: {_reason(error)}") from error
-    assert own is not None  # for OpenSSL has just loaded it
+    assert own is not None  # OpenSSL has just loaded it
     return context, fingerprint(ssl.PEM_cert_to_DER_cert(own[0]))
 
 

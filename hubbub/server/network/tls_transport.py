@@ -16,7 +16,7 @@ _HANDSHAKE_RECORD = 0x16  # the first byte of every TLS connection: RFC 8446, se
 FIRST_BYTE_SECONDS = 4.0
 FAST_HANDSHAKE_READS = 8  # without a pause between them; most handshakes have two
 SLOW_READ_PAUSE_SECONDS = 0.1  # before each further read: single bytes would wake the thread for each of them
-DECRYPT_BYTES = 4_096  # fed at once under the lock: 4 ms at most, if they contain nothing but key updates
+DECRYPT_BYTES = 4_096  # decrypted at a time under the lock: 4 ms at most, if all of it is key updates
 _TLS_NEEDED = "this server needs TLS; add --tls"
 TLS_NEEDED_REPLY = Error("tls-needed", _TLS_NEEDED).encode() + Bye(_TLS_NEEDED).encode()
 
@@ -25,7 +25,7 @@ class TlsTransport(SocketTransport):
     """A connected socket with TLS, used by the same threads as a SocketTransport.
 
     It holds the records that the socket does not take, at most `tls.WRITE_BYTES` of text. The session's thread sends
-    during the handshake; after it only what TLS itself has to answer.
+    during the handshake, and later only the replies of TLS itself.
     """
 
     __slots__ = ("_close_notified", "_lock", "_reading_ended", "_tls")

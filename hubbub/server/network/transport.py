@@ -4,10 +4,10 @@ import contextlib
 import socket
 import struct
 
-MIN_READ_BYTES = 256  # while little arrives: more than most lines, and held by every idle client
+MIN_READ_BYTES = 256  # while little arrives: more than most lines, and every idle client needs so much memory
 MAX_READ_BYTES = 65_536  # while much arrives
 READ_GROWTH = 4  # after a read that was full, the next is so many times as large
-KEEPALIVE_SECONDS = 60  # without traffic, then the kernel probes whether the peer still exists
+KEEPALIVE_SECONDS = 60  # without traffic; then the kernel checks whether the peer still exists
 
 
 class SocketTransport:
