@@ -1,51 +1,55 @@
-"""Confusable names: names that look the same, by the tables of Unicode UTS #39.
+"""Confusable names: names that look the same, by Unicode UTS #39 and by the letters of monospaced fonts.
 
-The tables come from the package confusable_homoglyphs. Two names are confusable if they have the same skeleton. Names
-ignore case, so a name has a skeleton for each case: `АLICE` with a Cyrillic `А` is confusable with `alice`. Skeletons
-are for comparison only and never shown.
+Two names are confusable if they share a skeleton. A name has a skeleton for each of its usual spellings, because names
+ignore case: `КІМ` in Cyrillic letters looks like `KIM`, which is `kim`. Skeletons are for comparison only and never
+shown.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
-from unicodedata import normalize
-
-from confusable_homoglyphs.confusables import confusables_data
+import re
+from collections.abc import Iterable, Iterator
+from unicodedata import combining, normalize
 
 from hubbub.protocol import fold_name
+from hubbub.server.access.confusable_letters import LOOKALIKES
 
-_DIRECTION_MARKS = "\u200e\u200f"  # around right-to-left letters in the tables; invisible
+_DOT_ABOVE = "\u0307"
+_SOFT_DOTTED = frozenset("ij\u029d\u1d96")  # prototypes with a dot, which shows the same with U+0307
+_WORDS = re.compile("[^-_.]+")  # of a name
 
 
-def _build_prototypes() -> dict[int, str]:
-    """Return the prototype of each character, as a table for `str.translate`.
-
-    The library's tables link every character with its prototype in both directions and do not say which one is the
-    prototype. It is the one with more than one link; of two that have only each other, it is the longer one, then the
-    one that sorts first.
-    """
-    links: defaultdict[str, set[str]] = defaultdict(set)
-    for text, others in confusables_data.items():
-        links[text.strip(_DIRECTION_MARKS)].update(other["c"].strip(_DIRECTION_MARKS) for other in others)
+def _load_prototypes() -> dict[int, str]:
+    """Return the prototype of each character, as a table for `str.translate`."""
     prototypes = {}
-    for char, others in links.items():
-        if len(char) == 1 and len(others) == 1:
-            (other,) = others
-            if len(links[other]) > 1 or (-len(other), other) < (-1, char):
-                prototypes[ord(char)] = normalize("NFD", other)
+    for line in LOOKALIKES.split("\n"):
+        prototype, _, letters = line.partition(" ")
+        for letter in letters.split():
+            prototypes[int(letter, 16)] = "".join(chr(int(code, 16)) for code in prototype.split("+"))
     return prototypes
 
 
-_PROTOTYPES = _build_prototypes()
+_PROTOTYPES = _load_prototypes()
 
 
 def skeleton(text: str) -> str:
     """Return the UTS #39 skeleton of `text`, which must contain no invisible characters."""
-    return normalize("NFD", normalize("NFD", text).translate(_PROTOTYPES))
+    letters = normalize("NFD", normalize("NFD", text).translate(_PROTOTYPES))
+    return "".join(_drop_second_dots(letters)) if _DOT_ABOVE in letters else letters
+
+
+def _drop_second_dots(letters: str) -> Iterator[str]:
+    base = ""
+    for char in letters:
+        if not combining(char):
+            base = char
+        if char != _DOT_ABOVE or base not in _SOFT_DOTTED:
+            yield char
 
 
 def skeletons_of(name: str) -> frozenset[str]:
-    """Return the skeletons of a name as it is written and in the other case."""
-    return frozenset({skeleton(fold_name(name)), skeleton(fold_name(skeleton(name)))})
+    """Return the skeletons of a name as it is written, in lower case, in upper case and with capitals."""
+    lower = fold_name(name)
+    capitals = _WORDS.sub(lambda word: word[0].capitalize(), lower)
+    return frozenset(skeleton(normalize("NFKC", spelling)) for spelling in (name, lower, lower.upper(), capitals))
 
 
 class ConfusableIndex:

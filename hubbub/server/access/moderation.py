@@ -248,19 +248,21 @@ class Moderation:
 
     def _add(self, kind: Kind, key: str, restriction: Restriction) -> None:
         with self._lock:
+            self._remove_locked(kind, key)
             self._restrictions[kind][key] = restriction
-            if kind == "ban" and not parse_subnet(key):
-                for skeleton in skeletons_of(key):
-                    self._banned_keys[skeleton].add(key)
+            for skeleton in _banned_skeletons(kind, restriction):
+                self._banned_keys[skeleton].add(key)
 
     def _remove(self, kind: Kind, key: str) -> None:
         with self._lock:
-            del self._restrictions[kind][key]
-            if kind == "ban" and not parse_subnet(key):
-                for skeleton in skeletons_of(key):
-                    self._banned_keys[skeleton].discard(key)
-                    if not self._banned_keys[skeleton]:
-                        del self._banned_keys[skeleton]
+            self._remove_locked(kind, key)
+
+    def _remove_locked(self, kind: Kind, key: str) -> None:
+        restriction = self._restrictions[kind].pop(key, None)
+        for skeleton in _banned_skeletons(kind, restriction) if restriction else ():
+            self._banned_keys[skeleton].discard(key)
+            if not self._banned_keys[skeleton]:
+                del self._banned_keys[skeleton]
 
     def _delete(self, kind: Kind, key: str) -> None:
         self._journal.store_fact(kind, key, None)
@@ -270,6 +272,13 @@ class Moderation:
         for kind, restrictions in self._restrictions.items():
             for key in [key for key, restriction in restrictions.items() if restriction.until <= self._now()]:
                 self._delete(kind, key)
+
+
+def _banned_skeletons(kind: Kind, restriction: Restriction) -> frozenset[str]:
+    """Return the skeletons of the banned name as the operator wrote it; none of an address and of a mute."""
+    if kind != "ban" or parse_subnet(restriction.target):
+        return frozenset()
+    return skeletons_of(restriction.target)
 
 
 def parse_subnet(text: str) -> str:

@@ -23,7 +23,7 @@ from hubbub.server.journal.journal import Journal, JournalError
 FACT_KIND = "name"  # of the journal's facts: by the key of a name, its owner and last use
 NAME_EXPIRY_DAYS = 90  # without use: longer than a summer without classes
 MAX_NAMES_PER_OWNER = 10  # of a user and their bots; beyond this the user loses the name that is unused for longest
-MAX_OWNED_NAMES = 100_000  # about 70 MB; beyond this a new name has no owner, and no owner loses a name
+MAX_OWNED_NAMES = 100_000  # about 120 MB; beyond this a new name has no owner, and no owner loses a name
 USE_INTERVAL_MS = 86_400_000  # a use is recorded at most once a day, for each record is a write
 SERVER_ID_BYTES = 16  # 128 random bits
 

@@ -221,7 +221,9 @@ class Membership:
         """Return a room that `member` makes, not yet open."""
         limits, state = self._limits, member.state
         assert state is not None  # a member in a room has a session
-        if other := self._directory.find_confusable_room(name):
+        room_key = self._room_keys.find(fold_name(name))
+        is_stored = room_key is not None and room_key.entries > 0  # opened again: an older version let both be locked
+        if not is_stored and (other := self._directory.find_confusable_room(name)):
             raise confusable_error(name, other)
         if len(self._directory.rooms) >= limits.max_rooms:
             text = f"there are {limits.max_rooms} rooms, which is the limit; /list shows them, or try again later"

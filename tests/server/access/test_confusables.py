@@ -1,10 +1,13 @@
 """Confusable names and their skeletons."""
 
+from itertools import combinations
+
 import pytest
 from hypothesis import given, strategies as st
 
 from hubbub.protocol import ProtocolError, check_name, fold_name
 from hubbub.server.access.confusables import ConfusableIndex, skeleton, skeletons_of
+from testing.lookalikes import FIRST_NAMES, LOOKALIKES
 
 
 def parse_name(text: str) -> str | None:
@@ -38,6 +41,7 @@ names = st.text(st.characters(categories=["L", "M", "Nd"]), min_size=1, max_size
         ("Straße", "STRASSE"),
         ("abc", "abс"),
         ("song", "ѕоng"),
+        *LOOKALIKES,
     ],
 )
 def test_confusable_names_share_a_skeleton(one: str, other: str) -> None:
@@ -47,11 +51,17 @@ def test_confusable_names_share_a_skeleton(one: str, other: str) -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("alice", "alina"), ("ali", "all"), ("ivan", "lvan"), ("жук", "zhuk"), ("zoe", "zoë"), ("a", "b")],
+    [("alice", "alina"), ("ali", "all"), ("kim", "klm"), ("жук", "zhuk"), ("zoe", "zoë"), ("a", "b")],
 )
 def test_distinct_names_share_no_skeleton(one: str, other: str) -> None:
     """Names that readers can tell apart are not confusable."""
     assert not skeletons_of(one) & skeletons_of(other)
+
+
+def test_first_names_share_no_skeleton() -> None:
+    """Users with ordinary names keep nobody else with an ordinary name out, in any script."""
+    spellings = [(name, skeletons_of(name) | skeletons_of(name.lower())) for name in FIRST_NAMES]
+    assert [(one[0], other[0]) for one, other in combinations(spellings, 2) if one[1] & other[1]] == []
 
 
 @pytest.mark.parametrize(
@@ -68,6 +78,12 @@ def test_spellings_of_a_name_share_a_skeleton(name: str | None) -> None:
     assert name
     assert skeletons_of(name) & skeletons_of(fold_name(name))
     assert skeletons_of(name) & skeletons_of(name.swapcase())
+
+
+@given(st.text(st.characters(categories=["L", "M", "Nd"]), max_size=12))
+def test_skeleton_of_a_skeleton(text: str) -> None:
+    """It is the same, so the table needs no second look."""
+    assert skeleton(skeleton(text)) == skeleton(text)
 
 
 @given(st.text(st.characters(categories=["L", "Nd"]), max_size=12))

@@ -16,6 +16,7 @@ from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.server import ChatServer
 from testing.clock import FakeClock
+from testing.lookalikes import LOOKALIKES
 from testing.proofs import sign_in_as_owner
 from testing.server import ServerProcess, captured_log, serving
 from testing.waiting import eventually
@@ -61,6 +62,25 @@ def test_ban_covers_confusable_names() -> None:
     moderation.refuse_banned("bobby")
     clock.now = HOUR
     moderation.refuse_banned("bob")
+
+
+@pytest.mark.parametrize(("name", "lookalike"), LOOKALIKES)
+def test_ban_covers_lookalikes(name: str, lookalike: str) -> None:
+    """In every script, until the ban is lifted."""
+    moderation = Moderation(MemoryJournal())
+    moderation.ban(name, HOUR, "op")
+    assert catch_refusal(lambda: moderation.refuse_banned(lookalike))[0] == "not-allowed"
+    moderation.unban(name)
+    moderation.refuse_banned(lookalike)
+
+
+def test_ban_covers_what_looks_like_the_name_as_it_was_banned() -> None:
+    """In its mixture of capitals and small letters; a later ban of the name in another spelling replaces it."""
+    moderation = Moderation(MemoryJournal())
+    moderation.ban("BigIvan", HOUR, "op")
+    assert catch_refusal(lambda: moderation.refuse_banned("Biglvan"))[0] == "not-allowed"
+    moderation.ban("bigivan", HOUR, "op")
+    moderation.refuse_banned("Biglvan")
 
 
 def test_two_bans_of_confusable_names() -> None:

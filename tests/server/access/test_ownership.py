@@ -16,6 +16,7 @@ from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
 from hubbub.server.server import ChatServer
 from testing.clock import FakeClock
+from testing.lookalikes import LOOKALIKES
 from testing.proofs import make_prove_command, prove_identity, request_challenge, sign_in_as_owner
 from testing.server import ServerProcess, captured_log, serving
 from testing.waiting import eventually
@@ -216,6 +217,26 @@ def test_operator_name_does_not_expire(journal: JournalOnFullDisk, clock: FakeCl
         ownership.load()
         assert not is_available(ownership, "OP", "b")
         assert [name for name in ("op", "n1") if ownership.is_owned(name)] == ["op"]
+
+
+@pytest.mark.parametrize(("name", "lookalike"), LOOKALIKES)
+def test_lookalike_of_an_operator_is_taken(name: str, lookalike: str, journal: JournalOnFullDisk) -> None:
+    """In every script, before the operator has come for the first time."""
+    ownership = NameOwnership(journal, operators=[name])
+    assert not is_available(ownership, lookalike, "")
+    assert not is_available(ownership, lookalike, "m")
+    assert is_available(ownership, name, "a")
+
+
+@pytest.mark.parametrize(("name", "lookalike"), LOOKALIKES)
+def test_lookalike_of_an_owned_name_is_taken(name: str, lookalike: str, journal: JournalOnFullDisk) -> None:
+    """In every script, after a restart, too."""
+    ownership = NameOwnership(journal)
+    ownership.claim_name(name, "a")
+    ownership.store_changes()
+    later = NameOwnership(journal)
+    later.load()
+    assert not is_available(later, lookalike, "m")
 
 
 def test_names_confusable_with_an_operator_are_taken(journal: JournalOnFullDisk, clock: FakeClock) -> None:

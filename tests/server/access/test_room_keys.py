@@ -8,6 +8,7 @@ from hubbub.server.access.room_keys import FACT_KIND, RoomKey, RoomKeys
 from hubbub.server.access.scrypt import HashedSecret, ScryptHash
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.journal.memory import MemoryJournal
+from testing.lookalikes import LOOKALIKES
 
 HASH = ScryptHash.create("key")
 
@@ -82,6 +83,14 @@ def test_damaged_fact(fact: str) -> None:
     journal.store_fact(FACT_KIND, "ops", fact)
     with pytest.raises(JournalError, match="ops"):
         RoomKeys(journal).load()
+
+
+@pytest.mark.parametrize(("name", "lookalike"), LOOKALIKES)
+def test_lookalike_of_a_locked_room(name: str, lookalike: str) -> None:
+    """In every script."""
+    room_keys = RoomKeys(MemoryJournal())
+    room_keys.add(make_key(name))
+    assert room_keys.find_confusable(lookalike) == name
 
 
 def test_room_that_looks_like_a_locked_one_after_a_restart() -> None:

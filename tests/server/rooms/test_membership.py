@@ -6,10 +6,13 @@ import pytest
 
 from hubbub.protocol import LOBBY, PRESENCE_MEMBERS, Joined, Left, MemberRow, ProtocolError, Renamed, RoomRow
 from hubbub.server.access.limits import Limits
+from hubbub.server.access.room_keys import RoomKey
+from hubbub.server.access.scrypt import HashedSecret, ScryptHash
 from hubbub.server.delivery.actions import Broadcast, StoreSession, Subscribe, Unsubscribe
 from hubbub.server.rooms.membership import Counts
 from hubbub.server.rooms.room import Member
 from testing.delivery import ListTransport
+from testing.lookalikes import LOOKALIKES
 from tests.server.rooms.chat import Chat
 
 
@@ -26,6 +29,24 @@ def test_confusable_name_is_refused(name: str) -> None:
     """A name that looks like a member, or the server, is taken."""
     with pytest.raises(ProtocolError, match=r"name-taken.*looks like"):
         Chat("alice").sign_in(name)
+
+
+@pytest.mark.parametrize(("name", "lookalike"), LOOKALIKES)
+def test_lookalike_of_a_member_is_refused(name: str, lookalike: str) -> None:
+    """In every script, and whichever of the two came first."""
+    for first, second in ((name, lookalike), (lookalike, name)):
+        with pytest.raises(ProtocolError, match="name-taken"):
+            Chat(first).sign_in(second)
+
+
+def test_locked_rooms_that_look_the_same_since_an_update_open() -> None:
+    """Version 0.1.0 let both be locked; who has a key gets in. A third one is refused."""
+    chat, fact = Chat("alice", "bob"), RoomKey("", HashedSecret(ScryptHash.create("key")), "").to_fact()
+    for name, room in (("alice", "kim"), ("bob", "\u043a\u0456\u043c")):
+        chat.room_keys.apply_fact(room, fact)
+        assert chat.membership.join_room(chat.members[name], room, chat.room_keys.find(room)) == room
+    with pytest.raises(ProtocolError, match="room-invalid"):
+        chat.membership.join_room(chat.members["bob"], "k\u0456m")
 
 
 def test_find_does_not_take_a_confusable_name() -> None:
