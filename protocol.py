@@ -61,6 +61,7 @@ from hubbub.protocol import (
     ProtocolError as ProtocolError,
     Prove as Prove,
     Refused as Refused,
+    Release as Release,
     Renamed as Renamed,
     Resume as Resume,
     RoomRow as RoomRow,

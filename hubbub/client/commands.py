@@ -73,7 +73,7 @@ def _from_protocol(*words: str) -> dict[str, CommandRow]:
     return {word: PROTOCOL_COMMANDS[word] for word in words}
 
 
-OPERATOR_COMMANDS = _from_protocol("kick", "ban", "unban", "bans", "mute", "unmute")
+OPERATOR_COMMANDS = _from_protocol("kick", "ban", "unban", "bans", "mute", "unmute", "release")
 
 # In the order in which `/help` shows them. Completion goes by the placeholders of the arguments.
 GENERAL_COMMANDS = {

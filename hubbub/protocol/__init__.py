@@ -30,6 +30,7 @@ From the client
     /bans                       list the bans and mutes: operator, end and reason
     /mute NAME DURATION         stop NAME from sending for DURATION
     /unmute NAME                allow NAME to send again
+    /release NAME               take NAME from its owner
     /help [COMMAND]             list the commands, or explain one
     /ping TOKEN                 answered by /pong TOKEN
     /pong TOKEN                 answer a /ping of the server
@@ -99,6 +100,7 @@ from hubbub.protocol.commands import (
     Pass as Pass,
     Post as Post,
     Prove as Prove,
+    Release as Release,
     Resume as Resume,
     Say as Say,
     Unban as Unban,

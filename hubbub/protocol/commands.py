@@ -174,6 +174,13 @@ class Unmute(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Release(Command):
+    """Take `name` from its owner."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Help(Command):
     """List the commands, or explain one."""
 
@@ -305,6 +312,7 @@ COMMANDS = command_table(
     CommandRow("bans", Bans, "", "list the bans and mutes", operators_only=True),
     CommandRow("mute", Mute, "NAME DURATION", "stop NAME from sending for DURATION", _DURATION, operators_only=True),
     CommandRow("unmute", Unmute, "NAME", "allow NAME to send again", operators_only=True),
+    CommandRow("release", Release, "NAME", "take NAME from its owner", operators_only=True),
     CommandRow("help", Help, "[COMMAND]", "list the commands, or explain one", before_name=True),
     CommandRow("ping", Ping, "TOKEN", "answered by /pong TOKEN", before_name=True, for_programs=True),
     CommandRow("pong", Pong, "TOKEN", "answer a /ping of the server", before_name=True, for_programs=True),

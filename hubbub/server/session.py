@@ -30,11 +30,12 @@ from hubbub.server.commands import Client, SessionEndedError, execute, refuse_op
 from hubbub.server.context import ServerContext
 from hubbub.server.delivery.actions import RUN_LINES, CloseSubscriber, Finish, Reply
 from hubbub.server.journal.journal import JournalError
-from hubbub.server.network.admission import Admission
+from hubbub.server.network.admission import Admission, limited_subnet
 from hubbub.server.network.transport import SocketTransport
 from hubbub.server.rooms.room import Member
 
 LINGER_SECONDS = 2.0  # after /bye, for the client to read it before the connection is closed
+RECORD_USE_SECONDS = 600.0  # the use of an owned name is recorded so often, so that it does not expire while in use
 STOPPING = "the server is stopping; reconnect later"
 
 
@@ -47,6 +48,7 @@ class Session:
         "_context",
         "_decoder",
         "_member",
+        "_record_use_at",
         "_sign_in_bytes",
         "_sign_in_deadline",
         "_stopped",
@@ -56,13 +58,14 @@ class Session:
     def __init__(self, transport: SocketTransport, context: ServerContext, admission: Admission) -> None:
         self._context = context
         self._transport = transport
-        self._member = Member(transport)
+        self._member = Member(transport, subnet=limited_subnet(transport.address, context.limits))
         self._client = Client(context, self._member, transport.address, admission)
         self._decoder = LineDecoder()
         limits = context.limits
         self._bucket = TokenBucket(limits.rate, limits.burst)
         self._sign_in_deadline = time.monotonic() + limits.sign_in_seconds
         self._sign_in_bytes = limits.sign_in_bytes  # the client may still send so many before it has a name
+        self._record_use_at = time.monotonic() + RECORD_USE_SECONDS
         self._stopped = False
 
     def run(self) -> None:
@@ -110,6 +113,9 @@ class Session:
                 raise SessionEndedError("kicked", too_long.text)
             if not self._member.name:
                 self._limit_sign_in_bytes(size)
+            if time.monotonic() >= self._record_use_at:
+                self._record_use_at = time.monotonic() + RECORD_USE_SECONDS
+                self._client.record_name_use()
 
     def _read(self) -> tuple[int, list[str], LineTooLongError | None]:
         """Return how many bytes arrived, the lines in them, and the error of a line that is too long."""

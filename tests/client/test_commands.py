@@ -132,7 +132,7 @@ def test_order_of_the_commands() -> None:
     """Those for operators come last."""
     assert " ".join(COMMANDS) == (
         "join leave list who msg r me nick color ignore unignore mentions notify history clear name "
-        "help exit kick ban unban bans mute unmute"
+        "help exit kick ban unban bans mute unmute release"
     )
 
 

@@ -33,7 +33,9 @@ def server() -> Iterator[ChatServer]:
         yield made
 
 
-@pytest.mark.parametrize("line", ["/kick bob", "/unban bob", "/bans", "/mute bob 5m", "/unmute bob", "/ban bob 1h"])
+@pytest.mark.parametrize(
+    "line", ["/kick bob", "/unban bob", "/bans", "/mute bob 5m", "/unmute bob", "/ban bob 1h", "/release bob"]
+)
 def test_operator_commands_are_refused_to_others(server: ChatServer, line: str) -> None:
     """Also where the target does not exist."""
     with WireClient(server.address, "carol red") as wire:

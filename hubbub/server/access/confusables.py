@@ -53,29 +53,36 @@ def skeletons_of(name: str) -> frozenset[str]:
 
 
 class ConfusableIndex:
-    """Names by their skeletons, each with its owner. Not thread-safe: the caller holds a lock."""
+    """Names by their skeletons, each with its owner. Not thread-safe: the caller holds a lock.
+
+    Names of several owners may be confusable: they were given before the list of letters had their letters, or on two
+    servers at once. Each counts until it is removed.
+    """
 
     def __init__(self, reserved: Iterable[str] = ()) -> None:
         """Add the names `reserved`, with which every other name is compared and which no owner can remove."""
-        self._by_skeleton: dict[str, tuple[str, object]] = {}
+        self._by_skeleton: dict[str, tuple[tuple[str, object], ...]] = {}
         for name in reserved:
             self.add(name, self)
 
     def add(self, name: str, owner: object) -> None:
-        """Give all skeletons of `name` to `owner`, even if another owner has them."""
+        """Add a name of `owner`."""
+        added = ((name, owner),)
         for key in skeletons_of(name):
-            self._by_skeleton[key] = (name, owner)
+            others = self._by_skeleton.get(key)
+            self._by_skeleton[key] = others + added if others else added
 
     def remove(self, name: str, owner: object) -> None:
-        """Remove the skeletons of `name` that belong to `owner`; those of other owners stay."""
+        """Remove a name of `owner`, in the spelling in which it was added."""
         for key in skeletons_of(name):
-            if key in self._by_skeleton and self._by_skeleton[key][1] is owner:
-                del self._by_skeleton[key]
+            entries = self._by_skeleton.pop(key, ())
+            if left := tuple(entry for entry in entries if entry[0] != name or entry[1] is not owner):
+                self._by_skeleton[key] = left
 
     def find_confusable(self, name: str, owner: object = None) -> str:
         """Return a name of another owner than `owner` that is confusable with `name`; empty if there is none."""
         for key in skeletons_of(name):
-            other, other_owner = self._by_skeleton.get(key, ("", owner))
-            if other_owner is not owner:
-                return other
+            for other, other_owner in self._by_skeleton.get(key, ()):
+                if other_owner is not owner:
+                    return other
         return ""

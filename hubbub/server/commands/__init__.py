@@ -4,7 +4,7 @@ The rows are in hubbub/protocol/commands.py. A handler has the decorator `@handl
     sign_in.py      pass, challenge, prove, name, resume, color
     chat.py         text, me, post, msg, history, help, ping, pong, exit
     rooms.py        join, leave, list, who
-    moderation.py   kick, ban, unban, bans, mute, unmute
+    moderation.py   kick, ban, unban, bans, mute, unmute, release
 """
 
 import time

@@ -1,4 +1,4 @@
-"""The commands of operators: kick, ban, unban, bans, mute and unmute. A room's owner may kick there."""
+"""The commands of operators: kick, ban, unban, bans, mute, unmute and release. A room's owner may kick there."""
 
 from loguru import logger
 
@@ -79,6 +79,15 @@ def unmute(client: Client, command: protocol.Unmute) -> None:
     logger.info("{!r} unmuted {!r}", client.member.name, target)
     action = f"unmuted by {client.member.name}"
     _confirm(client, client.context.membership.announce(target, action), f"{target} was {action}")
+
+
+@handles(protocol.Release)
+def release(client: Client, command: protocol.Release) -> None:
+    """Take a name from its owner, so that the next user who proves an identity owns it."""
+    name = client.context.ownership.release(protocol.check_name(command.name))
+    client.context.ownership.store_changes()
+    logger.info("{!r} released {!r}", client.member.name, name)
+    _confirm(client, None, f"{name} was released by {client.member.name}; the next user who proves it owns it")
 
 
 def _confirm(client: Client, announced_in: Room | None, text: str) -> None:

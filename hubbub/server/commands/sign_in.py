@@ -5,7 +5,7 @@ import secrets
 from loguru import logger
 
 from hubbub import protocol
-from hubbub.protocol import ProtocolError, ServerChallenge
+from hubbub.protocol import Notice, ProtocolError, ServerChallenge
 from hubbub.server.access.limits import enforce_rate_limit
 from hubbub.server.access.ownership import verify_client_proof
 from hubbub.server.commands.base import Client, handles
@@ -55,6 +55,7 @@ def sign_in_or_rename(client: Client, command: protocol.Name) -> None:
         _limit_name_changes(client)
         membership.rename(member, name, color or member.color)
         client.record_name_use()
+        _warn_if_not_owned(client)
         logger.info("renamed {!r} to {!r}", old, member.name)
         return
     client.context.moderation.refuse_banned_address(client.address)  # the ban may be newer than the connection
@@ -62,7 +63,16 @@ def sign_in_or_rename(client: Client, command: protocol.Name) -> None:
     membership.sign_in(member, name, color or protocol.default_color(name), token)
     client.context.connection_limiter.mark_named(client.admission)
     client.record_name_use()
+    _warn_if_not_owned(client)
     logger.info("signed in {} {!r}", client.address, name)
+
+
+def _warn_if_not_owned(client: Client) -> None:
+    """Tell a client that proved an identity if the limits of owned names give it none."""
+    member = client.member
+    if member.verifier and not client.context.ownership.is_owner(member.name, member.verifier):
+        text = f"{member.name} is not yours when you leave: the server or your address has too many owned names"
+        client.reply(Notice(text))
 
 
 @handles(protocol.Resume)

@@ -35,6 +35,12 @@ def subnet_key(text: str) -> str:
     return str(IPv6Network((int(ip) >> IPV6_HOST_BITS << IPV6_HOST_BITS, 128 - IPV6_HOST_BITS)))
 
 
+def limited_subnet(address: str, limits: Limits) -> str:
+    """Return the subnet key of `address`; empty if `limits` exempt the address from limits by subnet."""
+    exempt = limits.loopback_exempt and parse_address(address).is_loopback
+    return "" if exempt else subnet_key(address)
+
+
 # -------------------------------------------------------------------------------------------------------- connections
 
 
@@ -83,10 +89,10 @@ class ConnectionLimiter:
         Raises ProtocolError `server-full`, `too-many`, `too-fast`, or what `refuse_banned` raises.
         """
         self._refuse_banned(address)
-        exempt = self._limits.loopback_exempt and parse_address(address).is_loopback
+        subnet = limited_subnet(address, self._limits)
         with self._lock:
             self._refuse_when_full()
-            admission = Admission(None if exempt else self._count_in_subnet(subnet_key(address)))
+            admission = Admission(self._count_in_subnet(subnet) if subnet else None)
             self._connections += 1
             self._unnamed += 1
         return admission

@@ -114,7 +114,10 @@ class Directory:
         self.show(room, Renamed(room.name, self._now(), old, color, name))
 
     def _give_name(self, member: Member) -> None:
-        self.names[fold_name(member.name)] = member
+        key = fold_name(member.name)
+        if (before := self.names.get(key)) is not None:
+            self._confusable_names.remove(before.name, before)
+        self.names[key] = member
         self._confusable_names.add(member.name, member)
 
     def replace(self, before: Member, member: Member) -> None:

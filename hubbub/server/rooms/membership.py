@@ -82,7 +82,7 @@ class Membership:
             self._moderation.refuse_banned(name)
             self._claims.check(member, name)
             self._directory.register(member, SessionState(hash_token(token)), name, color)
-            self._ownership.claim_name(name, member.verifier)
+            self._ownership.claim_name(name, member.verifier, member.subnet)
             self._directory.send_welcome(member, token)
             self._directory.enter(member, self._directory.rooms[LOBBY])
 
@@ -108,7 +108,7 @@ class Membership:
             self._moderation.refuse_banned(name)
         self._claims.check(member, name)
         self._directory.rename(member, name, color)
-        self._ownership.claim_name(name, member.verifier)
+        self._ownership.claim_name(name, member.verifier, member.subnet)
         self._directory.store(member)
 
     def leave(self, member: Member, why: str) -> None:

@@ -154,7 +154,7 @@ class Presence:
         """Sign in a member again who has left, or was not here since the server started."""
         self._claims.check(member, state.name)
         self._directory.register(member, state, state.name, state.color)
-        self._ownership.claim_name(state.name, member.verifier)
+        self._ownership.claim_name(state.name, member.verifier, member.subnet)
         self._directory.send_welcome(member, token)
         room = self._directory.reopen_room(state.room, state.room_key_id)
         self._directory.enter(member, room, seq if key == room.key else None)
@@ -164,7 +164,7 @@ class Presence:
         room = before.room
         assert room is not None
         self._directory.replace(before, member)
-        self._ownership.claim_name(member.name, member.verifier)
+        self._ownership.claim_name(member.name, member.verifier, member.subnet)
         self._directory.send_welcome(member, token)
         self._directory.store(member)
         self._directory.subscribe(member, seq if key == room.key else None)

@@ -50,6 +50,7 @@ class Member:
     absent: bool = False  # the connection is lost, and the place is held
     farewell: str = ""  # why the member was expelled; the session ends as soon as it reads this
     verifier: str = ""  # what the member has proven; written by the session's thread before they have a name
+    subnet: str = ""  # of the client's address; empty if it is exempt from limits by address
     last_active: float = 0.0  # seconds of the monotonic clock; written by the thread that reads the client's lines
     subscriber: Subscriber = field(init=False)  # belongs to the delivery thread
 

@@ -3,14 +3,23 @@
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from hubbub.protocol import ProtocolError
+from hubbub.protocol import ProtocolError, fold_name
+from hubbub.server import session as session_module
 from hubbub.server.access import ownership as ownership_module
 from hubbub.server.access.limits import Limits
-from hubbub.server.access.ownership import MAX_NAMES_PER_OWNER, NAME_EXPIRY_DAYS, NameOwnership, verify_client_proof
+from hubbub.server.access.ownership import (
+    BRIEF_NAME_EXPIRY_DAYS,
+    MAX_NAMES_PER_OWNER,
+    MAX_NEW_NAMES_PER_SUBNET,
+    NAME_EXPIRY_DAYS,
+    NameOwnership,
+    verify_client_proof,
+)
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
@@ -18,11 +27,13 @@ from hubbub.server.server import ChatServer
 from testing.clock import FakeClock
 from testing.lookalikes import LOOKALIKES
 from testing.proofs import make_prove_command, prove_identity, request_challenge, sign_in_as_owner
-from testing.server import ServerProcess, captured_log, serving
+from testing.server import FAST_LIMITS, ServerProcess, captured_log, serving
 from testing.waiting import eventually
 from testing.wire_client import WireClient
 
 DAY = 86_400.0
+HOUR = 3_600.0
+SUBNET = "192.0.2.1"
 START = 1_763_812_800.0  # seconds since 1970
 WITH_GRACE = Limits(rate=0)  # a lost connection holds its name for a minute
 ALICE = bytes(range(32))  # a secret
@@ -78,6 +89,13 @@ def is_available(ownership: NameOwnership, name: str, verifier: str) -> bool:
         assert error.code == "name-taken"
         return False
     return True
+
+
+def own_for_an_hour(ownership: NameOwnership, clock: FakeClock, name: str, verifier: str = "a") -> None:
+    """Claim a name and use it until an hour has passed, so that it is not brief."""
+    ownership.claim_name(name, verifier)
+    clock.now += HOUR
+    ownership.record_use(name, verifier)
 
 
 # ------------------------------------------------------------------------------------------------------------- a proof
@@ -139,9 +157,9 @@ def test_claim_of_a_confusable_name_is_ignored(ownership: NameOwnership) -> None
 
 def test_owner_of_confusable_names(ownership: NameOwnership, clock: FakeClock) -> None:
     """If one expires, the other still protects the skeleton."""
-    ownership.claim_name("alice", "a")
+    own_for_an_hour(ownership, clock, "alice")
     clock.now += 2 * DAY
-    ownership.claim_name("аlice", "a")
+    own_for_an_hour(ownership, clock, "аlice")
     clock.now += (NAME_EXPIRY_DAYS - 1) * DAY
     assert not is_available(ownership, "аlice", "b")
     assert not ownership.is_owner("alice", "a")
@@ -150,7 +168,7 @@ def test_owner_of_confusable_names(ownership: NameOwnership, clock: FakeClock) -
 
 def test_name_expires_after_90_days(ownership: NameOwnership, journal: JournalOnFullDisk, clock: FakeClock) -> None:
     """Not a moment earlier; then it is free, and deleted from the journal."""
-    ownership.claim_name("alice", "a")
+    own_for_an_hour(ownership, clock, "alice")
     ownership.store_changes()
     clock.now += NAME_EXPIRY_DAYS * DAY
     assert not is_available(ownership, "alice", "b")
@@ -163,8 +181,8 @@ def test_name_expires_after_90_days(ownership: NameOwnership, journal: JournalOn
 @pytest.mark.parametrize("how", [NameOwnership.record_use, NameOwnership.claim_name])
 def test_use_restarts_the_90_days(ownership: NameOwnership, clock: FakeClock, how: object) -> None:
     """If it is a use by the owner."""
-    ownership.claim_name("alice", "a")
-    ownership.claim_name("bob", "b")
+    own_for_an_hour(ownership, clock, "alice")
+    own_for_an_hour(ownership, clock, "bob", "b")
     clock.now += 2 * DAY
     assert callable(how)
     how(ownership, "alice", "a")
@@ -175,23 +193,22 @@ def test_use_restarts_the_90_days(ownership: NameOwnership, clock: FakeClock, ho
 
 
 def test_use_is_stored_once_a_day(ownership: NameOwnership, journal: JournalOnFullDisk, clock: FakeClock) -> None:
-    """A name that is used all day costs two writes."""
+    """A name that is used all day costs three writes: the second says that it was used for an hour."""
     before = journal.writes
     for _ in range(30):
         ownership.claim_name("alice", "a")
         ownership.record_use("alice", "a")
         ownership.store_changes()
         clock.now += DAY / 24
-    assert journal.writes == before + 2
+    assert journal.writes == before + 3
 
 
 def test_names_of_an_owner_are_limited(ownership: NameOwnership, clock: FakeClock) -> None:
     """The name unused for longest is given up; names of other owners stay."""
     ownership.claim_name("other", "b")
     for number in range(MAX_NAMES_PER_OWNER):
-        clock.now += 2 * DAY
+        clock.now += DAY / 2
         ownership.claim_name(f"n{number}", "a")
-    clock.now += 2 * DAY
     ownership.record_use("n0", "a")
     ownership.claim_name("more", "a")
     assert not ownership.is_owner("n1", "a")
@@ -260,12 +277,159 @@ def test_number_of_owned_names_is_limited(
     assert ownership.is_owner("carol", "v carol")
 
 
+def test_operator_owns_a_name_when_there_are_too_many(
+    journal: JournalOnFullDisk, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No limit is for an operator's name: neither of all names nor of a subnet."""
+    monkeypatch.setattr(ownership_module, "MAX_OWNED_NAMES", 1)
+    monkeypatch.setattr(ownership_module, "MAX_NAMES_PER_SUBNET", 1)
+    monkeypatch.setattr(ownership_module, "MAX_NEW_NAMES_PER_SUBNET", 1)
+    ownership = NameOwnership(journal, clock, operators=["op"])
+    ownership.claim_name("alice", "a", SUBNET)
+    ownership.claim_name("bob", "b", SUBNET)
+    ownership.claim_name("op", "o", SUBNET)
+    assert [name for name in ("alice", "bob", "op") if ownership.is_owned(name)] == ["alice", "op"]
+
+
+def test_stored_lookalike_keeps_out_neither_an_owner_nor_an_operator(
+    journal: JournalOnFullDisk, clock: FakeClock
+) -> None:
+    """Version 0.1.0 gave names to different owners that are confusable by now; each owner can use theirs."""
+    for number, name in enumerate(("kim", "КІМ", "ADMlN")):
+        fact = {"name": name, "verifier": f"v{number}", "used": int(START * 1000) + number}
+        journal.store_fact("name", fold_name(name), json.dumps(fact))
+    ownership = NameOwnership(journal, clock, operators=["admin"])
+    ownership.load()
+    assert is_available(ownership, "kim", "v0")
+    assert is_available(ownership, "КІМ", "v1")
+    assert not is_available(ownership, "kіm", "x")
+    assert is_available(ownership, "admin", "x")
+    ownership.claim_name("admin", "x")
+    assert ownership.is_owner("admin", "x")
+    ownership.release("КІМ")
+    assert not is_available(ownership, "КІМ", "v1")  # for kim still has its owner
+
+
+def test_new_names_of_a_subnet_are_limited_for_an_hour(ownership: NameOwnership, clock: FakeClock) -> None:
+    """Beyond that a name can be used but not owned; other subnets, and addresses that are exempt, go on."""
+    for number in range(MAX_NEW_NAMES_PER_SUBNET + 1):
+        ownership.claim_name(f"n{number}", f"v{number}", SUBNET)
+    last = f"n{MAX_NEW_NAMES_PER_SUBNET}"
+    assert ownership.is_owned(f"n{MAX_NEW_NAMES_PER_SUBNET - 1}")
+    assert not ownership.is_owned(last)
+    assert is_available(ownership, last, "anybody")
+    ownership.claim_name("exempt", "e", "")
+    ownership.claim_name("other", "o", "2001:db8::/64")
+    assert ownership.is_owned("exempt")
+    assert ownership.is_owned("other")
+    clock.now += HOUR
+    ownership.claim_name(last, "v", SUBNET)
+    assert ownership.is_owned(last)
+
+
+def test_names_of_a_subnet_are_limited_in_total(
+    ownership: NameOwnership, journal: JournalOnFullDisk, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over days and restarts, until one of them expires or is released. No fact shows the address."""
+    monkeypatch.setattr(ownership_module, "MAX_NAMES_PER_SUBNET", 3)
+    for number in range(4):
+        ownership.claim_name(f"n{number}", f"v{number}", SUBNET)
+        clock.now += DAY
+    ownership.store_changes()
+    later = load_ownership(journal, clock)
+    later.claim_name("more", "m", SUBNET)
+    assert [name for name in ("n0", "n1", "n2", "n3", "more") if later.is_owned(name)] == ["n0", "n1", "n2"]
+    assert SUBNET not in str(journal.list_facts("name"))
+    later.release("n1")
+    later.claim_name("more", "m", SUBNET)
+    assert later.is_owned("more")
+
+
+def test_names_that_an_address_owns_at_another_server_count(
+    ownership: NameOwnership, journal: JournalOnFullDisk, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The servers of a chat share the facts, so an address gets no more from several."""
+    monkeypatch.setattr(ownership_module, "MAX_NAMES_PER_SUBNET", 1)
+    other = load_ownership(journal, clock)
+    ownership.claim_name("alice", "a", SUBNET)
+    ownership.store_changes()
+    other.apply_fact("alice", journal.list_facts("name")["alice"])
+    other.claim_name("bob", "b", SUBNET)
+    assert not other.is_owned("bob")
+    ownership.release("alice")
+    other.apply_fact("alice", None)
+    other.claim_name("bob", "b", SUBNET)
+    assert other.is_owned("bob")
+
+
+def test_use_of_an_owned_name_is_not_limited_by_the_subnet(
+    ownership: NameOwnership, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An owner uses theirs from everywhere."""
+    monkeypatch.setattr(ownership_module, "MAX_NAMES_PER_SUBNET", 1)
+    ownership.claim_name("alice", "a")
+    ownership.claim_name("bob", "b", SUBNET)
+    clock.now += 2 * DAY
+    ownership.claim_name("alice", "a", SUBNET)
+    clock.now += (BRIEF_NAME_EXPIRY_DAYS - 1) * DAY
+    assert ownership.is_owner("alice", "a")
+
+
+def test_briefly_used_name_expires_after_7_days(
+    ownership: NameOwnership, journal: JournalOnFullDisk, clock: FakeClock
+) -> None:
+    """One that was used for an hour, over a restart too, does not."""
+    own_for_an_hour(ownership, clock, "alice")
+    ownership.claim_name("bob", "b")
+    clock.now += HOUR - 1
+    ownership.record_use("bob", "b")
+    ownership.store_changes()
+    ownership = load_ownership(journal, clock)
+    clock.now += BRIEF_NAME_EXPIRY_DAYS * DAY - HOUR + 1
+    assert not is_available(ownership, "bob", "x")
+    clock.now += 0.001
+    assert is_available(ownership, "bob", "x")
+    assert ownership.is_owner("alice", "a")
+
+
+def test_brief_name_of_an_operator_does_not_expire(journal: JournalOnFullDisk, clock: FakeClock) -> None:
+    """Its next owner would be an operator."""
+    ownership = NameOwnership(journal, clock, operators=["op"])
+    ownership.claim_name("op", "a")
+    clock.now += (BRIEF_NAME_EXPIRY_DAYS + 1) * DAY
+    assert not is_available(ownership, "op", "b")
+
+
+def test_names_of_version_0_1_0_are_not_brief(journal: JournalOnFullDisk, clock: FakeClock) -> None:
+    """Their facts do not say since when they are owned, and are not written again when they are loaded."""
+    fact = '{"name": "Alice", "verifier": "a", "used": ' + str(int(START * 1000)) + "}"
+    journal.store_fact("name", "alice", fact)
+    ownership = load_ownership(journal, clock)
+    assert ownership.stored_facts() == {"alice": fact}
+    clock.now += NAME_EXPIRY_DAYS * DAY
+    assert not is_available(ownership, "alice", "b")
+
+
+def test_release(journal: JournalOnFullDisk, clock: FakeClock) -> None:
+    """The name is free at once, after a restart too; an operator's name has to be taken off the list first."""
+    ownership = NameOwnership(journal, clock, operators=["op"])
+    ownership.claim_name("Alice", "a")
+    ownership.claim_name("op", "o")
+    assert ownership.release("ALICE") == "Alice"
+    ownership.store_changes()
+    assert list(journal.list_facts("name")) == ["op"]
+    assert is_available(ownership, "аlice", "b")
+    for name, code in (("alice", "no-such-person"), ("OP", "not-allowed")):
+        with pytest.raises(ProtocolError, match=code):
+            ownership.release(name)
+
+
 def test_ownership_survives_a_restart(ownership: NameOwnership, journal: JournalOnFullDisk, clock: FakeClock) -> None:
     """So do the time of the last use and the ID of the server."""
-    ownership.claim_name("Alice", "a")
+    own_for_an_hour(ownership, clock, "Alice")
     ownership.store_changes()
     clock.now += 2 * DAY
-    ownership.claim_name("bob", "b")
+    own_for_an_hour(ownership, clock, "bob", "b")
     ownership.store_changes()
     restarted = load_ownership(journal, clock)
     assert restarted.server_id == ownership.server_id
@@ -410,6 +574,50 @@ def test_owner_keeps_the_old_name_after_a_rename(server: ChatServer) -> None:
         for name in ("alice", "alba"):
             mallory.send(f"/name {name}")
             assert "name-taken" in mallory.read_match("/error")
+
+
+def test_owner_beyond_the_limit_of_an_address_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When they sign in and when they change the name."""
+    monkeypatch.setattr(ownership_module, "MAX_NEW_NAMES_PER_SUBNET", 1)
+    with serving(limits=replace(FAST_LIMITS, loopback_exempt=False)) as server:
+        exit_chat(connect_as_owner(server, ALICE, "alice"))
+        with connect_as_owner(server, MALLORY, "mallory") as mallory:
+            assert mallory.read_match("/notice").startswith("/notice mallory is not yours when you leave: ")
+            mallory.send("/name bob")
+            assert mallory.read_match("/notice").startswith("/notice bob is not yours when you leave: ")
+            assert list_proven(mallory) == []
+
+
+def test_use_is_recorded_while_a_member_sends(monkeypatch: pytest.MonkeyPatch, journal: JournalOnFullDisk) -> None:
+    """So the name of a bot that never leaves, and is never silent until a /ping, does not expire."""
+    monkeypatch.setattr(session_module, "RECORD_USE_SECONDS", 0.0)
+    monkeypatch.setattr(ownership_module, "BRIEF_USE_MS", 1)
+    monkeypatch.setattr(ownership_module, "USE_INTERVAL_MS", 1)
+    with serving(journal=journal) as server, connect_as_owner(server, ALICE, "bot") as bot:
+        bot.send("first")
+        bot.read_until("/say")  # the use at the sign-in is stored by then
+        before = journal.list_facts("name")
+
+        def is_recorded() -> bool:
+            bot.send("more")
+            return journal.list_facts("name") != before
+
+        assert eventually(is_recorded)
+
+
+def test_operator_releases_a_name() -> None:
+    """It is free for the next user who proves an identity; the operator and the log are told."""
+    with serving(operators=["op"]) as server, captured_log() as lines, connect_as_owner(server, ALICE, "op") as op:
+        exit_chat(connect_as_owner(server, MALLORY, "Alice"))
+        op.read_until("/left")
+        op.send("/release alice", "/release alice", "/release op")
+        assert op.read_match("/notice").startswith("/notice Alice was released by op")
+        assert op.read_match("/error").startswith("/error no-such-person alice has no owner")
+        assert op.read_match("/error").startswith("/error not-allowed op is an operator's name")
+        assert any("'op' released 'Alice'" in line for line in lines)
+        with connect_as_owner(server, bytes(32), "alice"):
+            op.send("/who")
+            assert "/proven alice" in op.read_until("/end who")
 
 
 def test_refused_claim_creates_no_owner(server: ChatServer) -> None:
