@@ -79,6 +79,10 @@ class Layout:
             values=_values_getter(names),
         )
 
+    def text_of(self, line: Line) -> str:
+        """Return the text that `line` ends in; empty if it has none."""
+        return str(self.values(line)[-1]) if self.ends_in_text else ""
+
     def convert(self, fields: list[str], error_code: str) -> list[str | int]:
         """Return the fields as their types. Raises ProtocolError `error_code` for a field that is not a number."""
         values: list[str | int] = []

@@ -127,7 +127,8 @@ class Moderation:
     def refuse_muted(self, name: str) -> None:
         """Raise ProtocolError `not-allowed` if `name` is muted."""
         if mute := self.find_mute(name):
-            raise ProtocolError("not-allowed", f"you are {mute}; you can read, but not send or change your name")
+            text = f"you are {mute}; you can read, but not send, create a room or change your name"
+            raise ProtocolError("not-allowed", text)
 
     def find_name_ban(self, name: str) -> Restriction | None:
         """Return the ban of `name` or of a name that is confusable with it."""

@@ -33,6 +33,8 @@ def execute(client: Client, line: str) -> None:
         client.context.delivery.wait_for_space()
     if row.operators_only:
         require_operator(client)
+    if not row.sends_text and row.layout.text_of(command):  # `add_post` asks for the others, once for many lines
+        client.refuse_muted()
     HANDLERS[type(command)](client, command)
 
 

@@ -72,12 +72,20 @@ class Client:
         """Add messages to the posts that `submit_posts` submits, all or none. With `number` it is one numbered post."""
         member, posts = self.member, self._posts
         protocol.check_text(max(texts, key=len))
-        self.context.moderation.refuse_muted(member.name)
+        self.refuse_muted()
         room = self.room()
         if posts and posts[-1].is_continued_by(kind, number):
             posts[-1].texts += texts
         else:
             posts.append(Post(room, kind, member.name, member.color, texts, member if number else None, number))
+
+    def refuse_muted(self) -> None:
+        """Raise ProtocolError `not-allowed` if the member is muted.
+
+        Text for others passes here: lines for the room in `add_post`, all other text of commands in `execute`. What
+        else others read are names of members and rooms, for which `Membership` asks.
+        """
+        self.context.moderation.refuse_muted(self.member.name)
 
     def submit_posts(self) -> None:
         """Give the posts to the delivery thread. Waits while the room has many pending."""

@@ -62,7 +62,6 @@ def send_private_message(client: Client, command: protocol.Msg) -> None:
     """Send a private message, with a copy to the sender."""
     text = protocol.check_text(command.text)
     sender = client.member
-    client.context.moderation.refuse_muted(sender.name)
     recipient = client.context.membership.find(protocol.check_name(command.name))
     message = PrivateMessage(int(time.time() * 1000), sender.name, sender.color, recipient.name, text)
     refusal = Error("too-fast", f"{recipient.name} has many lines to read; try again in a minute")

@@ -195,9 +195,9 @@ class Membership:
         """Move a member to the room called `name`, which is made if it is not open. Return its name as it is shown.
 
         `room_key` is the key that the member gave; with `new` the room must not be open. Raises ProtocolError
-        `room-locked` if the room now has another key, `not-allowed` if the member is in it already or if a `new` room
-        is open, `room-invalid` if it looks like another room, `too-many` at a limit, `server-stopping`, and
-        JournalError.
+        `room-locked` if the room now has another key, `not-allowed` if the member is in it already, if a `new` room is
+        open, or if a muted member would create a room, `room-invalid` if it looks like another room, `too-many` at a
+        limit, `server-stopping`, and JournalError.
         """
         self._backend.prepare_room(fold_name(name))
         with self._directory.step():
@@ -225,6 +225,7 @@ class Membership:
         is_stored = room_key is not None and room_key.entries > 0  # opened again: an older version let both be locked
         if not is_stored and (other := self._directory.find_confusable_room(name)):
             raise confusable_error(name, other)
+        self._moderation.refuse_muted(member.name)  # everybody reads the name in /list
         if len(self._directory.rooms) >= limits.max_rooms:
             text = f"there are {limits.max_rooms} rooms, which is the limit; /list shows them, or try again later"
             raise ProtocolError("too-many", text)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hubbub.protocol import ProtocolError, check_duration
+from hubbub.protocol import ROWS, CommandRow, ProtocolError, check_duration
 from hubbub.server.access import moderation as moderation_module
 from hubbub.server.access.moderation import MAX_REASON_CHARS, Moderation, parse_subnet
 from hubbub.server.journal.journal import JournalError
@@ -443,6 +443,10 @@ def test_ban_of_an_address(
 
 def test_muted_member(server: ChatServer, op: WireClient, bob: WireClient, carl: WireClient) -> None:
     """They can post in no way, room or name; they can read, and post again after /unmute."""
+    bob.send("/join den", "/leave")
+    bob.read_until("/entered lobby")
+    carl.send("/join den")
+    carl.read_until("/entered den")
     op.send("/mute Bob 1h")
     bob.read_until("/notice")
     bob.send("x", "/me x", "/post 1 x", "/post 2 /me x", "/msg carl x", "/name rob", "/color red", "/join den", "x")
@@ -458,6 +462,53 @@ def test_muted_member(server: ChatServer, op: WireClient, bob: WireClient, carl:
     assert bob.read_match("/notice") == "/notice bob was unmuted by op"
     bob.send("/post 3 x")
     assert bob.read_until("/say den 1 ")
+
+
+@pytest.fixture
+def dave(server: ChatServer, op: WireClient, carl: WireClient) -> Iterator[WireClient]:
+    """Return a muted member who owns a locked room, in which Carl is, too."""
+    with WireClient(server.address) as made:
+        sign_in_as_owner(made, "dave", bytes(32))
+        made.send("/join den key")
+        made.read_until("/entered den")
+        carl.send("/join den key")
+        carl.read_until("/entered den")
+        op.send("/mute dave 1h")
+        carl.read_until("/notice dave was muted")
+        yield made
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS.values() if row.layout.ends_in_text and not row.operators_only])
+def test_no_command_carries_the_text_of_a_muted_member(dave: WireClient, carl: WireClient, row: CommandRow) -> None:
+    """Neither a message nor the reason of a /kick in their own room."""
+    line = row.usage.removeprefix("/ ")  # for text, the one command without a word
+    for argument, value in {
+        "NAME": "carl",
+        "N ": "1 ",
+        "[REASON]": "insult",
+        "LINE": "insult",
+        "TEXT": "insult",
+    }.items():
+        line = line.replace(argument, value)
+    dave.send(line)
+    assert [answer for answer in dave.sync() if "you are muted by op" in answer]
+    assert not [heard for heard in carl.sync() if "insult" in heard]
+
+
+def test_muted_owner_of_a_room_kicks_without_a_reason(dave: WireClient, carl: WireClient) -> None:
+    """The room stays in order, and they say nothing."""
+    dave.send("/kick carl")
+    assert carl.read_to_end()[-1] == "/bye you were kicked by dave"
+
+
+def test_muted_member_creates_no_room(op: WireClient, bob: WireClient) -> None:
+    """Everybody reads its name in /list; a muted member can enter what others have created."""
+    op.send("/mute bob 1h", "/join den")
+    bob.read_until("/notice bob was muted")
+    op.read_until("/entered den")
+    bob.send("/join insult", "/join den")
+    assert bob.read_match("/error").startswith("/error not-allowed you are muted by op until ")
+    assert bob.read_match("/entered").startswith("/entered den ")
 
 
 def test_mute_expires() -> None:
