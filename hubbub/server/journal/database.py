@@ -1,4 +1,4 @@
-"""The SQLite file of a journal: its format, and one connection for writing and one for reading.
+"""The SQLite file of a journal: its format, and one connection each for writing, reading and checkpoints.
 
 A commit never checkpoints the write-ahead log, because this would delay all members. The journal's maintenance thread
 calls `checkpoint`.
@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS facts (
 
 
 class Database:
-    """The open file. Any thread may call any method; all but `connect` raise JournalError."""
+    """The open file. Any thread may call any method but `checkpoint`; all but that one raise JournalError."""
 
     def __init__(self, path: Path, *, fsync: bool) -> None:
         """Lock the file, and open or create it. With `fsync` a commit survives a power failure."""
@@ -66,20 +66,18 @@ class Database:
 
     def _open(self, *, fsync: bool) -> None:
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, MODE))  # SQLite would make it readable for everybody
-        self._writer = self.connect()
-        try:
+        with contextlib.ExitStack() as opened:  # all at once: a server without a free descriptor could open none later
+            self._writer = opened.enter_context(contextlib.closing(self._connect()))
             self._check_header()
             self._convert()
             self._writer.execute("PRAGMA journal_mode = WAL")
             self._writer.execute(f"PRAGMA synchronous = {'FULL' if fsync else 'NORMAL'}")
             self._writer.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
-            self._reader = self.connect()
-        except BaseException:
-            self._writer.close()
-            raise
+            self._reader = opened.enter_context(contextlib.closing(self._connect()))
+            self._checkpointer = opened.enter_context(contextlib.closing(self._connect()))
+            self._connections = opened.pop_all()
 
-    def connect(self) -> sqlite3.Connection:
-        """Return a connection for the caller alone. Raises sqlite3.Error."""
+    def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=0.0)
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         return connection
@@ -127,17 +125,16 @@ class Database:
             except sqlite3.Error as error:
                 raise JournalError(f"cannot read the journal {self.path}: {error}") from error
 
-    def checkpoint(self, connection: sqlite3.Connection) -> None:
-        """Copy the write-ahead log into the file, and cut a long one. Raises sqlite3.Error and OSError."""
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    def checkpoint(self) -> None:
+        """Copy the write-ahead log into the file, and cut a long one; for one thread. Raises sqlite3.Error, OSError."""
+        self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         with contextlib.suppress(FileNotFoundError):
             if self.path.with_name(self.path.name + "-wal").stat().st_size > WAL_BYTES:
                 with self._write_lock:  # little is left to copy, so the delivery thread waits only a moment
-                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                    self._checkpointer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def close(self) -> None:
         """Close the file and release its lock. Called once."""
         with self._write_lock, self._read_lock:
-            self._reader.close()
-            self._writer.close()  # the last connection to close checkpoints and removes the write-ahead log
+            self._connections.close()  # the last one checkpoints, and removes the write-ahead log
         self._file_lock.release()

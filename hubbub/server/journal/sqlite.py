@@ -170,21 +170,22 @@ class SqliteJournal:
     def _maintain(self) -> None:
         """Checkpoint after writes, and purge every PURGE_SECONDS; log an error and repeat."""
         purge_at = 0.0
-        with contextlib.closing(self._database.connect()) as connection:
-            while True:
-                self._written.clear()
-                if self._closing.is_set():  # checked after the clear: `close` sets this event before the other
-                    return
-                try:
-                    if time.monotonic() >= purge_at:
-                        purge_at = time.monotonic() + PURGE_SECONDS
-                        self.purge_expired()
-                    self._database.checkpoint(connection)
-                    self.purge_excess()
-                except (sqlite3.Error, JournalError, OSError) as error:
-                    logger.error("cannot maintain the journal: {}; trying again", error)
-                self._written.wait(PURGE_SECONDS)
-                self._closing.wait(MAINTENANCE_SECONDS)
+        while True:
+            self._written.clear()
+            if self._closing.is_set():  # checked after the clear: `close` sets this event before the other
+                return
+            try:
+                if time.monotonic() >= purge_at:
+                    purge_at = time.monotonic() + PURGE_SECONDS
+                    self.purge_expired()
+                self._database.checkpoint()
+                self.purge_excess()
+            except (sqlite3.Error, JournalError, OSError) as error:
+                logger.error("cannot maintain the journal: {}; trying again", error)
+            except Exception:  # noqa: BLE001  # a bug must not end the thread: the write-ahead log would grow forever
+                logger.exception("the maintenance of the journal failed; trying again")
+            self._written.wait(PURGE_SECONDS)
+            self._closing.wait(MAINTENANCE_SECONDS)
 
     def purge_excess(self) -> None:
         """Delete the oldest lines of rooms that have more than the limit. Any thread."""

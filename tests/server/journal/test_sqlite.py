@@ -1,15 +1,19 @@
 """The journal in an SQLite file: restarts and expiry."""
 
+import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hubbub.server.journal import sqlite
 from hubbub.server.journal.journal import SESSION_SECONDS
 from testing.journal import ROW, line, lines_in, open_journal, read_lines, read_seqs
-from testing.waiting import ROOT
+from testing.server import captured_log
+from testing.waiting import ROOT, eventually
 
 
 def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
@@ -100,3 +104,32 @@ def test_a_session_expires(tmp_path: Path) -> None:
         journal.purge_expired()
     with open_journal(tmp_path / "j.db", now=1.0) as journal:
         assert journal.find_session(b"hash") is None
+
+
+def test_maintenance_opens_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All connections are opened at the start, so a lack of descriptors later does not end checkpoints."""
+    connect = sqlite3.connect
+
+    def connect_at_start(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        if threading.current_thread().name == "journal":
+            raise sqlite3.OperationalError("unable to open database file")
+        return connect(*arguments, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", connect_at_start)
+    path = tmp_path / "j.db"
+    with open_journal(path) as journal:
+        journal.append([line("ops", 1, "checkpointed")], [], [])
+        assert eventually(lambda: b"checkpointed" in path.read_bytes())
+
+
+def test_bug_does_not_end_the_maintenance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is logged, and the next checkpoint follows."""
+    monkeypatch.setattr(sqlite, "MAINTENANCE_SECONDS", 0.01)
+    path = tmp_path / "j.db"
+    with captured_log() as log, open_journal(path) as journal:
+        with monkeypatch.context() as patch:
+            patch.setattr(journal, "purge_excess", lambda: 1 // 0)
+            journal.append([line("ops", 1)], [], [])
+            assert eventually(lambda: any("maintenance of the journal failed" in entry for entry in log))
+        journal.append([line("ops", 2, "checkpointed")], [], [])
+        assert eventually(lambda: b"checkpointed" in path.read_bytes())
