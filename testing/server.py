@@ -53,8 +53,11 @@ def captured_log() -> Iterator[list[str]]:
 
 
 def refused(*options: str, cwd: Path) -> str:
-    """Run a server that cannot start, check its exit code 2, and return its standard error."""
-    command = [sys.executable, str(ROOT / "chat_server.py"), *options]
+    """Run a server that cannot start, check its exit code 2, and return its standard error.
+
+    Its port is a free one unless `options` name another.
+    """
+    command = [sys.executable, str(ROOT / "chat_server.py"), "--port", "0", *options]
     run = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
     assert (run.returncode, run.stdout) == (2, "")
     return run.stderr

@@ -21,11 +21,9 @@ pytestmark = needs_redis
 
 def test_url_without_a_redis(tmp_path: Path) -> None:
     """One line and exit code 2."""
-    assert "cannot reach Redis at redis://127.0.0.1:1/0" in refused(
-        "--port", "0", "--cluster", "redis://127.0.0.1:1/0", cwd=tmp_path
-    )
-    assert "not the URL of a Redis" in refused("--port", "0", "--cluster", "nonsense", cwd=tmp_path)
-    assert "not both" in refused("--port", "0", "--cluster", "redis://127.0.0.1:1/0", "--journal", "x.db", cwd=tmp_path)
+    assert "cannot reach Redis at redis://127.0.0.1:1/0" in refused("--cluster", "redis://127.0.0.1:1/0", cwd=tmp_path)
+    assert "not the URL of a Redis" in refused("--cluster", "nonsense", cwd=tmp_path)
+    assert "not both" in refused("--cluster", "redis://127.0.0.1:1/0", "--journal", "x.db", cwd=tmp_path)
 
 
 def test_wrong_password(tmp_path: Path) -> None:
@@ -47,10 +45,10 @@ def test_password_in_a_url_is_hidden() -> None:
 def test_unfit_redis(tmp_path: Path) -> None:
     """One that drops data, one that is full, and a warning of one that forgets."""
     with RedisServer(tmp_path, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru") as server:
-        assert "maxmemory-policy to noeviction" in refused("--port", "0", "--cluster", server.url, cwd=tmp_path)
+        assert "maxmemory-policy to noeviction" in refused("--cluster", server.url, cwd=tmp_path)
         server.client().config_set("maxmemory-policy", "noeviction")
         server.client().config_set("maxmemory", "1mb")
-        assert "of its maxmemory of 1 MB in use" in refused("--port", "0", "--cluster", server.url, cwd=tmp_path)
+        assert "of its maxmemory of 1 MB in use" in refused("--cluster", server.url, cwd=tmp_path)
         server.client().config_set("maxmemory", "0")
         server.client().config_set("appendonly", "no")
         (tmp_path / "a").mkdir()

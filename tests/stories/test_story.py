@@ -98,7 +98,7 @@ def test_a_full_disk_delays_messages_and_loses_none(tmp_path: Path) -> None:
 def test_a_second_server_on_the_same_journal_is_refused(tmp_path: Path) -> None:
     """It says so in one line, and the first server continues."""
     with ServerProcess(tmp_path) as server, WireClient(server.address, "alice"):
-        error = refused("--port", "0", "--log-file", "other.log", cwd=tmp_path)
+        error = refused("--log-file", "other.log", cwd=tmp_path)
         assert error.startswith("chat_server.py: cannot use the journal chat_journal.db: another server uses it")
         assert error.count("\n") == 1
 
@@ -106,14 +106,14 @@ def test_a_second_server_on_the_same_journal_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_journal_is_refused(tmp_path: Path) -> None:
     """One line says what to do, and the exit code is 2."""
     (tmp_path / "chat_journal.db").write_bytes(b"SQLite format 3\0" + os.urandom(20_000))
-    error = refused("--port", "0", cwd=tmp_path)
+    error = refused(cwd=tmp_path)
     assert error.count("\n") == 1
     assert "choose another with --journal FILE" in error
 
 
 def test_a_journal_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
     """With one clear line."""
-    error = refused("--port", "0", "--journal", "nowhere/j.db", cwd=tmp_path)
+    error = refused("--journal", "nowhere/j.db", cwd=tmp_path)
     assert "cannot use the journal nowhere/j.db" in error
 
 
@@ -123,7 +123,7 @@ def test_a_journal_in_a_read_only_folder_is_refused(tmp_path: Path) -> None:
     folder.mkdir(mode=0o500)
     if os.geteuid() == 0:  # root may write to every folder but those of the kernel
         folder = Path("/proc")
-    error = refused("--port", "0", "--journal", str(folder / "j.db"), cwd=tmp_path)
+    error = refused("--journal", str(folder / "j.db"), cwd=tmp_path)
     assert error.startswith(f"chat_server.py: cannot use the journal {folder / 'j.db'}: ")
     assert error.count("\n") == 1
 
@@ -135,7 +135,7 @@ def test_a_journal_of_a_later_format_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "chat_journal.db") as database:
         database.execute("PRAGMA user_version = 99")
     database.close()
-    assert "not a journal of this program's format" in refused("--port", "0", cwd=tmp_path)
+    assert "not a journal of this program's format" in refused(cwd=tmp_path)
 
 
 def test_a_server_without_a_journal_stores_nothing(tmp_path: Path) -> None:
