@@ -21,11 +21,11 @@ WITH_GRACE = replace(FAST_LIMITS, grace_seconds=60.0)
 
 
 @contextmanager
-def cluster(*urls: str, **options: object) -> Iterator[list[ChatServer]]:
+def cluster(*urls: str, lease_seconds: float = LEASE_SECONDS, **options: object) -> Iterator[list[ChatServer]]:
     """Run a server of one chat for each URL."""
     with ExitStack() as stack:
         yield [
-            stack.enter_context(serving(backend=ClusterBackend(url, "chat", lease_seconds=LEASE_SECONDS), **options))
+            stack.enter_context(serving(backend=ClusterBackend(url, "chat", lease_seconds=lease_seconds), **options))
             for url in urls
         ]
 

@@ -200,20 +200,22 @@ def test_unlocked_room_leaves_no_lines_at_another_server(
     assert not any("secret" in line for line in seen)
 
 
-def test_private_message_to_a_stalled_remote_member(pair: tuple[WireClient, WireClient]) -> None:
+def test_private_message_to_a_stalled_remote_member(url: str) -> None:
     """The sender gets no copy, but an error."""
-    alice, bob = pair
-    answers = []
-    for _ in range(25):  # more than the socket and the server hold
-        alice.send(*[f"/msg bob {'x' * 1_900}"] * 100)
-        answers += alice.sync()
-    alice.send("/msg bob enough")
-    while len(answers) < 2_501:
-        answers.append(alice.read_line())
-    copies = sum(line.startswith("/msg") for line in answers)
-    # Under load a lease may be renewed late; then the server says so of messages that may have arrived.
-    unknown = sum(line.startswith("/error no-such-person") for line in answers)
-    arrived = sum(line.startswith("/msg") for line in bob.sync())
-    assert copies <= arrived <= copies + unknown, answers[-3:]
-    assert arrived < 2_500
-    assert sum(line.startswith("/error too-fast") for line in answers) == 2_501 - copies - unknown
+    # A short lease is renewed late on a busy machine; then the server says of a message that it may not have arrived.
+    with (
+        cluster(url, url, lease_seconds=60.0) as servers,
+        WireClient(servers[0].address, "alice") as alice,
+        connect_seen_by(alice, servers[1].address, "bob") as bob,
+    ):
+        answers = []
+        for _ in range(25):  # more than the socket and the server hold
+            alice.send(*[f"/msg bob {'x' * 1_900}"] * 100)
+            answers += alice.sync()
+        alice.send("/msg bob enough")
+        while len(answers) < 2_501:
+            answers.append(alice.read_line())
+        copies = sum(line.startswith("/msg") for line in answers)
+        arrived = sum(line.startswith("/msg") for line in bob.sync())
+        assert arrived == copies < 2_500, answers[-3:]
+        assert sum(line.startswith("/error too-fast") for line in answers) == 2_501 - copies
