@@ -8,6 +8,7 @@ second one only to the workers, because a program has no such option.
 """
 
 import os
+import signal
 import sys
 
 import pytest
@@ -28,6 +29,11 @@ def pytest_configure(config: pytest.Config) -> None:
     # The time of an example depends on the machine; `timeout` in pyproject.toml ends a test that hangs.
     settings.register_profile("suite", deadline=None)
     settings.load_profile("suite")
+    # Programs that tests start get signals, also if this process ignores them, as under nohup: a signal that is ignored
+    # stays so in a child process, but one that is handled has its default effect there.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     # Child processes do not inherit the flags of the interpreter, only the environment.
     if sys.flags.dev_mode:
         os.environ["PYTHONDEVMODE"] = "1"
