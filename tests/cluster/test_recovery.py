@@ -51,7 +51,7 @@ def test_redis_has_lost_everything(tmp_path: Path) -> None:
         WireClient(servers[0].address, "alice") as alice,
         connect_seen_by(alice, servers[1].address, "bob") as bob,
     ):
-        alice.send("/join den key", "eins", "zwei")
+        alice.send("/join ops", "one", "/join den key", "eins", "zwei")
         alice.read_until("/say den 2 .* zwei")
         redis_server.kill()
         redis_server.start()
@@ -62,6 +62,8 @@ def test_redis_has_lost_everything(tmp_path: Path) -> None:
         assert bob.read_match("/error").startswith("/error room-locked")
         bob.send("/join den key")
         assert bob.read_until("/entered den 3 2 locked")
+        bob.send("/join ops")  # which the other server alone knew
+        assert bob.read_until("/entered ops 1 1 -")
         with WireClient(servers[1].address) as other:
             other.send("/name alice")
             assert other.read_match("/error").startswith("/error name-taken")

@@ -4,13 +4,16 @@ import errno
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from hubbub import protocol
 from hubbub.server.access.limits import Limits
-from hubbub.server.options import build_parser, limits_of
+from hubbub.server.backend import LocalBackend
+from hubbub.server.journal.sqlite import SqliteJournal
+from hubbub.server.options import build_parser, limits_of, open_backend
 from testing.server import refused
 from testing.waiting import ROOT
 
@@ -29,7 +32,7 @@ COMMAND = [sys.executable, str(ROOT / "chat_server.py")]
         (["--max-per-address", "none"], "whole number"),
         (["--operators", "bob,,carl"], "Choose 1-20 letters"),
         (["--operators", "server"], "the name server is reserved"),
-        (["--host", "nowhere.invalid"], "cannot listen on nowhere.invalid:4242"),
+        (["--host", "nowhere.invalid", "--port", "4242"], "cannot listen on nowhere.invalid:4242"),
         (["--host", "nowhere.invalid"], "; choose another with --host"),
         (["--host", "192.0.2.1"], f"{os.strerror(errno.EADDRNOTAVAIL)}; choose another with --host"),
         (["--log-file", "missing.txt/x.log"], "choose another with --log-file"),
@@ -80,3 +83,13 @@ def test_help_and_version(tmp_path: Path, option: str, text: str) -> None:
     """They answer on standard output."""
     run = subprocess.run([*COMMAND, option], cwd=tmp_path, capture_output=True, text=True, timeout=20, check=True)
     assert text in run.stdout
+
+
+@pytest.mark.parametrize(("given", "synchronous"), [([], 1), (["--fsync"], 2)])
+def test_fsync(tmp_path: Path, given: list[str], synchronous: int) -> None:
+    """SQLite flushes every commit to the disk only with it: `synchronous` is NORMAL or FULL."""
+    backend = open_backend(build_parser().parse_args(["--journal", str(tmp_path / "j.db"), *given]))
+    assert isinstance(backend, LocalBackend)
+    assert isinstance(backend.journal, SqliteJournal)
+    with closing(backend.journal) as journal, journal._database.transaction() as writer:
+        assert writer.execute("PRAGMA synchronous").fetchone() == (synchronous,)

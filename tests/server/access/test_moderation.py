@@ -441,6 +441,20 @@ def test_ban_of_an_address(
         pass
 
 
+def test_ban_of_an_address_between_connection_and_sign_in(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a new member nor one who resumes gets in."""
+    with WireClient(server.address) as wire:
+        wire.send("/name carl")
+        token = wire.read_match("/welcome").split()[3]
+    with WireClient(server.address) as wire:
+        wire.read_line()
+        ban = moderation_module.Ban("192.0.2.1", 0, "op", "")
+        monkeypatch.setattr(Moderation, "find_address_ban", lambda *_: ban)
+        for line in ("/name dora", f"/resume {token} lobby 0"):
+            wire.send(line)
+            assert wire.read_line().startswith("/error not-allowed your address is banned by op until ")
+
+
 def test_muted_member(server: ChatServer, op: WireClient, bob: WireClient, carl: WireClient) -> None:
     """They can post in no way, room or name; they can read, and post again after /unmute."""
     bob.send("/join den", "/leave")

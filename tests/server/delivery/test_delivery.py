@@ -16,10 +16,11 @@ from hubbub.server.delivery.actions import (
 )
 from hubbub.server.delivery.delivery import Delivery, with_gaps
 from hubbub.server.delivery.sequencer import LocalSequencer
-from hubbub.server.journal.journal import JournalError, Page
+from hubbub.server.journal.journal import JournalError, Page, SessionRow
 from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.rooms.room import Room, SessionState
 from testing.delivery import ROOM, SlowReader, covered, local_delivery, long_posts, new_member, post, running_delivery
+from testing.server import captured_log
 from testing.waiting import TIMEOUT_SECONDS, eventually
 
 
@@ -111,6 +112,40 @@ def test_stop_drops_clients_that_do_not_read(reader: SlowReader) -> None:
     delivery.stop(0.1)
     waiting.join(TIMEOUT_SECONDS)
     assert not waiting.is_alive()
+
+
+def test_stop_waits_for_a_stalled_journal() -> None:
+    """A line that the journal could not store is stored if it can be written again before the stop ends."""
+
+    class StalledJournal(MemoryJournal):
+        def append(self, pages: Sequence[Page], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
+            if delivery._queue.deadline is None:
+                raise JournalError("stalled")
+            super().append(pages, sessions, ended)
+
+    journal = StalledJournal()
+    delivery = local_delivery(journal)
+    delivery.start()
+    delivery.submit(post(ROOM, "held"))
+    assert eventually(lambda: delivery.is_stalled)
+    delivery.stop(TIMEOUT_SECONDS)
+    assert journal.last_seq(ROOM.key) == 1
+
+
+def test_stop_gives_up_a_stalled_journal() -> None:
+    """After the given time."""
+
+    class StalledJournal(MemoryJournal):
+        def append(self, pages: Sequence[Page], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
+            raise JournalError("stalled")
+
+    delivery = local_delivery(StalledJournal())
+    delivery.start()
+    delivery.submit(post(ROOM, "lost"))
+    assert eventually(lambda: delivery.is_stalled)
+    with captured_log() as log:
+        delivery.stop(0.1)
+    assert any("1 lines could not be stored" in entry for entry in log)
 
 
 def test_a_bug_in_the_journal_ends_the_server() -> None:

@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def test_a_session_expires(tmp_path: Path) -> None:
 
 def test_maintenance_opens_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All connections are opened at the start, so a lack of descriptors later does not end checkpoints."""
-    connect = sqlite3.connect
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
 
     def connect_at_start(*arguments: Any, **options: Any) -> sqlite3.Connection:
         if threading.current_thread().name == "journal":

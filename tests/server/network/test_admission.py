@@ -227,6 +227,7 @@ def test_concurrent_attempts_are_limited() -> None:
 
     def check() -> bool:
         checks.append(1)
+        threading.Event().wait(0.1)  # in which all others begin
         return False
 
     def attempt() -> None:
