@@ -12,11 +12,13 @@ import pytest
 
 from hubbub import protocol
 from hubbub.client import commands, options as client_options
+from hubbub.client.network import identity
 from hubbub.client.output import json_lines
 from hubbub.server import options as server_options
 from hubbub.server.access import limits, ownership
 from hubbub.server.delivery import slow_consumers
 from hubbub.server.network import admission
+from testing.proofs import make_prove_command
 from testing.waiting import ROOT
 
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
@@ -174,6 +176,16 @@ def test_every_error_code_is_in_the_code() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "hubbub").rglob("*.py"))
     made_of_two_parts = {"name-invalid", "room-invalid"}
     assert {code for code in codes - made_of_two_parts if f'"{code}"' not in source} == set()
+
+
+def test_the_test_vector_of_the_proof() -> None:
+    """The client makes this proof, and so does the recipe in Python's own words."""
+    section = read("docs/protocol.md").partition("## Proofs")[2].partition("\n## ")[0]
+    vector = dict(re.findall(r"^([A-Z]+) +([0-9a-f]{32,64})\b", section, re.MULTILINE))
+    secret, server, nonce = bytes.fromhex(vector["SECRET"]), vector["SERVER"], vector["NONCE"]
+    proof = f"/prove {vector['VERIFIER']} {vector['PROOF']}"
+    assert identity.make_proof(secret, protocol.ServerChallenge(server, nonce)).encode() == f"{proof}\n".encode()
+    assert make_prove_command(secret, server, nonce) == proof
 
 
 # --------------------------------------------------------------------------------------------------------- security
