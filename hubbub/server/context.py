@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event as Flag
 
+from hubbub.server.access.hash_pool import HashPool
 from hubbub.server.access.limits import Limits, LogThrottle
 from hubbub.server.access.moderation import Connection, Moderation
 from hubbub.server.access.ownership import NameOwnership
@@ -33,6 +34,7 @@ class ServerContext:
     limits: Limits
     log_throttle: LogThrottle
     password: ServerPassword | None  # None: no password is needed
+    hash_pool: HashPool
     room_access: RoomAccess
     moderation: Moderation
     list_connections: Callable[[], Sequence[Connection]]  # of all clients, signed in or not
@@ -56,6 +58,7 @@ def build_context(
     delivery = Delivery(journal, backend.sequencer, on_failure=on_failure)
     ownership = NameOwnership(journal, operators=operators)
     moderation, room_keys = Moderation(journal, operators), RoomKeys(journal)
+    hash_pool = HashPool()
     directory = Directory(delivery, room_keys)
     claims = NameClaims(directory, ownership, backend)
     membership = Membership(directory, claims, limits, ownership, moderation, room_keys, backend)
@@ -80,7 +83,8 @@ def build_context(
         limits=limits,
         log_throttle=LogThrottle(),
         password=password,
-        room_access=RoomAccess(membership, delivery, room_keys),
+        hash_pool=hash_pool,
+        room_access=RoomAccess(membership, delivery, room_keys, hash_pool, limits),
         moderation=moderation,
         list_connections=list_connections,
         room_keys=room_keys,

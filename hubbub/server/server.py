@@ -104,6 +104,7 @@ class ChatServer:
         self._context.presence.start()
         self._backend.start()
         self._context.delivery.start()
+        self._context.hash_pool.start()
         self._acceptor.start()
 
     def stop(self) -> None:
@@ -120,6 +121,7 @@ class ChatServer:
             sessions = dict(self._sessions)
         for session in sessions:
             session.stop()
+        self._context.hash_pool.stop()
         for thread in sessions.values():
             thread.join(max(0.0, deadline - time.monotonic()))
         self._context.delivery.stop(max(0.5, deadline - time.monotonic()))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hubbub.options import PasswordError, find_password
 from hubbub.protocol import ProtocolError, clean_password
+from hubbub.server.access.hash_pool import HashPool
 from hubbub.server.access.scrypt import SCHEME, HashedSecret, HashError, ScryptHash
 from hubbub.server.network.admission import AttemptLimiter
 
@@ -31,9 +32,9 @@ class ServerPassword:
             return ""
         return f"{self._plaintext_source} has the password in plain text; replace it with the output of {HASH_COMMAND}"
 
-    def check(self, text: str, address: str) -> None:
-        """Raise ProtocolError `password-wrong`, or `too-fast` after too many wrong passwords."""
-        if not self._attempts.attempt(address, lambda: self._secret.matches(text)):
+    def check(self, text: str, address: str, hash_pool: HashPool) -> None:
+        """Raise ProtocolError `password-wrong`, `too-fast` after too many wrong passwords, or what HashPool raises."""
+        if not self._attempts.attempt(address, lambda: hash_pool.matches(self._secret, text, address)):
             raise ProtocolError("password-wrong", "that is not the password; try again")
 
 

@@ -151,13 +151,13 @@ class RoomKeys:
         with self._lock:
             return list(self._keys) if len(self._keys) >= MAX_ROOM_KEYS else []
 
-    def has_no_history(self, room_key: RoomKey) -> bool:
+    def has_no_history(self, room: str) -> bool:
         """Return whether the journal stores no line of a room. Lines that are still queued do not count.
 
         Waits for the journal. Raises JournalError.
         """
-        last = self._journal.last_seq(room_key.room)
-        return not (last and self._journal.read_pages(room_key.room, 0, last, size=1))
+        last = self._journal.last_seq(room)
+        return not (last and self._journal.read_pages(room, 0, last, size=1))
 
 
 def _parse_fact(room: str, fact: str) -> RoomKey:

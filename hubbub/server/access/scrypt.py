@@ -1,29 +1,20 @@
 """Passwords and room keys, hashed with scrypt so that a stolen hash does not reveal them.
 
-A hash takes 16 MiB and some 50 ms. Only MAX_CONCURRENT are computed at a time, so that attempts cannot exhaust the
-machine. The caller must hold no lock that other threads need.
+A hash takes 16 MiB and some 50 ms; in a server the threads of HashPool compute them.
 """
 
 import hashlib
 import hmac
-import os
 import secrets
-import threading
 import unicodedata
 from dataclasses import dataclass
-
-from hubbub.protocol import ProtocolError
 
 N, R, P = 2**14, 8, 1  # cost, block size and parallelism of RFC 7914 for interactive use: 128 * N * R bytes are 16 MiB
 SALT_BYTES = 16
 HASH_BYTES = 32
 MAX_MEMORY_BYTES = 67_108_864  # that a hash from a file may need
 MAX_P = 16  # of a hash from a file; a higher one takes too long
-MAX_CONCURRENT = min(4, max(1, (os.cpu_count() or 1) // 2))  # hashes; half of the processors stay free for the chat
-SLOT_SECONDS = 2.0  # to wait for a slot; short, because stopping the server waits for it, too
 SCHEME = "scrypt"
-
-_slots = threading.BoundedSemaphore(MAX_CONCURRENT)
 
 
 class HashError(Exception):
@@ -45,10 +36,9 @@ class ScryptHash:
 
     @classmethod
     def create(cls, text: str) -> "ScryptHash":
-        """Hash a secret with a new salt. Raises ProtocolError `too-fast` if no slot becomes free."""
+        """Hash a secret with a new salt."""
         salt = secrets.token_bytes(SALT_BYTES)
-        with _Slot():
-            return cls(N, R, P, salt, _scrypt(text, salt, N, R, P, HASH_BYTES))
+        return cls(N, R, P, salt, _scrypt(text, salt, N, R, P, HASH_BYTES))
 
     @classmethod
     def parse(cls, line: str) -> "ScryptHash":
@@ -67,7 +57,7 @@ class ScryptHash:
         return parsed
 
     def matches(self, text: str) -> bool:
-        """Return whether this is the hash of `text`; it always costs one scrypt. The caller holds a slot."""
+        """Return whether this is the hash of `text`; it always costs one scrypt."""
         return hmac.compare_digest(_scrypt(text, self.salt, self.n, self.r, self.p, len(self.digest)), self.digest)
 
 
@@ -87,35 +77,24 @@ class HashedSecret:
 
     @classmethod
     def create(cls, text: str) -> "HashedSecret":
-        """Hash a new secret. Raises ProtocolError `too-fast` if no slot becomes free."""
+        """Hash a new secret."""
         return cls(ScryptHash.create(text), text)
 
+    def recognizes(self, text: str) -> bool:
+        """Return whether `text` is the secret and has matched before; quick."""
+        return hmac.compare_digest(self._digest(text), self._known_digest)
+
     def matches(self, text: str) -> bool:
-        """Return whether `text` is the secret. Raises ProtocolError `too-fast` if no slot becomes free."""
-        digest = self._digest(text)
-        if hmac.compare_digest(digest, self._known_digest):
+        """Return whether `text` is the secret."""
+        if self.recognizes(text):
             return True
-        with _Slot():
-            if hmac.compare_digest(digest, self._known_digest):  # another thread had the slot before, and matched
-                return True
-            matched = self.hash.matches(text)
+        matched = self.hash.matches(text)
         if matched:
-            self._known_digest = digest
+            self._known_digest = self._digest(text)
         return matched
 
     def _digest(self, text: str) -> bytes:
         return hashlib.blake2b(_encode(text), key=self._key).digest()
-
-
-class _Slot:
-    """A slot to compute a hash, held while the context is entered."""
-
-    def __enter__(self) -> None:
-        if not _slots.acquire(timeout=SLOT_SECONDS):
-            raise ProtocolError("too-fast", f"too many clients are signing in; try again in {SLOT_SECONDS:g} s")
-
-    def __exit__(self, *_: object) -> None:
-        _slots.release()
 
 
 def _scrypt(text: str, salt: bytes, n: int, r: int, p: int, length: int) -> bytes:

@@ -20,7 +20,7 @@ def check_password(client: Client, command: protocol.Pass) -> None:
     """Check the server's password."""
     if not client.needs_password or client.context.password is None:
         raise ProtocolError("not-allowed", "no password is needed; continue with /name NAME")
-    client.context.password.check(command.password, client.address)
+    client.context.password.check(command.password, client.address, client.context.hash_pool)
     client.needs_password = False
 
 

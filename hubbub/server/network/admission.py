@@ -12,7 +12,7 @@ from hubbub.protocol import ProtocolError
 from hubbub.server.access.limits import Limits, TokenBucket, enforce_rate_limit
 
 IPV6_HOST_BITS = 64  # the owner of an IPv6 network chooses these bits freely, so the bits before them count
-MIN_SUBNETS_BEFORE_CLEANUP = 1_000  # subnets that ConnectionLimiter remembers before it drops idle ones
+MIN_SUBNETS_BEFORE_CLEANUP = 1_000  # subnets that a limiter remembers before it drops those with all their tokens
 MAX_FAILURES = 5  # of a subnet within FAILURE_WINDOW_SECONDS: enough for typing errors, too few to try a word list
 FAILURE_WINDOW_SECONDS = 60.0
 MAX_FAILED_SUBNETS = 10_000  # that AttemptLimiter remembers; scrypt is too slow for so many in FAILURE_WINDOW_SECONDS
@@ -144,6 +144,40 @@ class ConnectionLimiter:
         bucket = TokenBucket(limits.connections_per_second, limits.max_clients_per_address, self._clock)
         subnet = self._subnets[key] = _Subnet(bucket)
         return subnet
+
+
+# -------------------------------------------------------------------------------------------------------------- rates
+
+
+class SubnetRateLimiter:
+    """Limits how often each subnet may do something. Any thread."""
+
+    def __init__(
+        self, rate: float, burst: int, *, loopback_exempt: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`burst` times at once, then `rate` times a second; with `loopback_exempt` this machine has no limit."""
+        self._rate = rate
+        self._burst = burst
+        self._loopback_exempt = loopback_exempt
+        self._clock = clock
+        self._lock = threading.Lock()  # guards the table and its buckets
+        self._buckets: dict[str, TokenBucket] = {}  # by subnet; one that is not there is full
+        self._cleanup_at = MIN_SUBNETS_BEFORE_CLEANUP
+
+    def enforce(self, address: str, limit: str) -> None:
+        """Count once for the subnet of `address`, or raise ProtocolError `too-fast` with the text `limit`."""
+        if self._loopback_exempt and parse_address(address).is_loopback:
+            return
+        key = subnet_key(address)
+        with self._lock:
+            enforce_rate_limit(self._buckets.get(key) or self._add(key), limit)
+
+    def _add(self, key: str) -> TokenBucket:
+        if len(self._buckets) >= self._cleanup_at:
+            self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.is_full}
+            self._cleanup_at = 2 * len(self._buckets) + MIN_SUBNETS_BEFORE_CLEANUP  # so that cleanups stay rare
+        bucket = self._buckets[key] = TokenBucket(self._rate, self._burst, self._clock)
+        return bucket
 
 
 # ----------------------------------------------------------------------------------------------------------- attempts

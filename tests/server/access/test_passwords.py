@@ -8,6 +8,7 @@ import pytest
 
 from hubbub.options import PasswordError
 from hubbub.server import cli as chat_server
+from hubbub.server.access.hash_pool import HashPool
 from hubbub.server.access.passwords import ServerPassword, load_password
 from hubbub.server.access.scrypt import HashedSecret, ScryptHash
 from testing.server import ServerProcess, captured_log, serving
@@ -27,22 +28,22 @@ def password() -> ServerPassword:
 
 
 @pytest.mark.parametrize("text", ["open sesame\nmore\n", " open sesame \r\n", f"{OPEN_SESAME}\n"])
-def test_password_from_a_file(tmp_path: Path, text: str) -> None:
+def test_password_from_a_file(tmp_path: Path, text: str, hash_pool: HashPool) -> None:
     """From its first line, hashed or not; plain text causes a warning."""
     path = tmp_path / "password"
     path.write_text(text)
     found = load_password(path, {"CHAT_PASSWORD": "other"})
     assert found is not None
-    found.check("open sesame", "192.0.2.1")
+    found.check("open sesame", "192.0.2.1", hash_pool)
     assert (str(path) in found.warning) == (not text.startswith("scrypt"))
     assert "--hash-password" in found.warning or not found.warning
 
 
-def test_password_from_the_environment() -> None:
+def test_password_from_the_environment(hash_pool: HashPool) -> None:
     """If no file is given."""
     found = load_password(None, {"CHAT_PASSWORD": str(OPEN_SESAME)})
     assert found is not None
-    found.check("open sesame", "192.0.2.1")
+    found.check("open sesame", "192.0.2.1", hash_pool)
     assert load_password(None, {}) is None
 
 

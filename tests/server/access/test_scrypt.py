@@ -2,7 +2,6 @@
 
 import pytest
 
-from hubbub.protocol import ProtocolError
 from hubbub.server.access import scrypt
 from hubbub.server.access.scrypt import HashedSecret, HashError, ScryptHash
 
@@ -56,16 +55,3 @@ def test_right_secret_costs_one_scrypt(monkeypatch: pytest.MonkeyPatch) -> None:
         False
     ] * 2
     assert calls == ["no", "open sesame", "no", ""]
-
-
-def test_no_free_slot(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The caller is told when to try again, and no hash is computed."""
-    monkeypatch.setattr(scrypt, "SLOT_SECONDS", 0.01)
-    for _ in range(scrypt.MAX_CONCURRENT):
-        scrypt._slots.acquire()
-    try:
-        with pytest.raises(ProtocolError, match="too-fast"):
-            HashedSecret(OPEN_SESAME).matches("x")
-    finally:
-        for _ in range(scrypt.MAX_CONCURRENT):
-            scrypt._slots.release()

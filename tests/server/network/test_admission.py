@@ -14,6 +14,7 @@ from hubbub.server.network.admission import (
     MIN_SUBNETS_BEFORE_CLEANUP,
     AttemptLimiter,
     ConnectionLimiter,
+    SubnetRateLimiter,
 )
 from testing.clock import FakeClock
 
@@ -163,6 +164,41 @@ def test_counts_after_many_threads() -> None:
         thread.join()
     assert (limiter._connections, limiter._unnamed) == (0, 0)
     assert [subnet.connections for subnet in limiter._subnets.values()] == [0, 0, 0]
+
+
+def test_rate_of_a_subnet_is_limited() -> None:
+    """A burst, then at the rate; refused ones do not count, and another subnet is not affected."""
+    clock = FakeClock()
+    limiter = SubnetRateLimiter(0.1, 2, loopback_exempt=True, clock=clock)
+    limiter.enforce(HERE, "slow down")
+    limiter.enforce(HERE, "slow down")
+    for _ in range(3):
+        with pytest.raises(ProtocolError, match="slow down; try again in 10 s"):
+            limiter.enforce(HERE, "slow down")
+    limiter.enforce(THERE, "slow down")
+    clock.now = 10.0
+    limiter.enforce(HERE, "slow down")
+
+
+def test_rate_of_this_machine() -> None:
+    """It is exempt where all limits by address are."""
+    exempt, strict = [SubnetRateLimiter(0.1, 2, loopback_exempt=value) for value in (True, False)]
+    for _ in range(5):
+        exempt.enforce("127.0.0.1", "slow down")
+    strict.enforce("127.0.0.1", "slow down")
+    strict.enforce("127.0.0.1", "slow down")
+    with pytest.raises(ProtocolError, match="too-fast"):
+        strict.enforce("127.0.0.1", "slow down")
+
+
+def test_subnets_with_all_their_tokens_are_forgotten() -> None:
+    """Those that have used some stay."""
+    clock = FakeClock()
+    limiter = SubnetRateLimiter(1.0, 1, loopback_exempt=True, clock=clock)
+    for number in range(3 * MIN_SUBNETS_BEFORE_CLEANUP):
+        clock.now += 1.0
+        limiter.enforce(f"2001:db8:{number:x}::1", "slow down")
+    assert len(limiter._buckets) <= MIN_SUBNETS_BEFORE_CLEANUP + 2
 
 
 def fail_if_called() -> bool:

@@ -1,6 +1,7 @@
 """Locked rooms, over real sockets."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +9,13 @@ import pytest
 
 from hubbub.protocol import LOBBY, ProtocolError
 from hubbub.server.access import room_keys
+from hubbub.server.access.hash_pool import HashPool
+from hubbub.server.access.limits import Limits
 from hubbub.server.access.room_keys import FACT_KIND, RoomKey
-from hubbub.server.access.scrypt import ScryptHash
+from hubbub.server.access.scrypt import HashedSecret, ScryptHash
 from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.journal.sqlite import SqliteJournal
+from hubbub.server.rooms import room_access
 from hubbub.server.rooms.membership import RoomSnapshot
 from hubbub.server.rooms.room import Member
 from hubbub.server.rooms.room_access import RoomAccess
@@ -91,6 +95,30 @@ def test_wrong_keys_are_limited(server: ChatServer, bob: WireClient) -> None:
     with WireClient(server.address, "carl") as carl:
         assert request(carl, "/join ops secret key").startswith("/error too-fast ")
     assert request(bob, "/join dev").startswith("/entered dev ")
+
+
+def lock_rooms(server: ServerProcess, count: int) -> list[WireClient]:
+    """Connect so many members, each of whom locks a room, all at once."""
+    wires = [WireClient(server.address, f"locker{number}") for number in range(count)]
+    for number, wire in enumerate(wires):
+        wire.send(f"/join room{number} key")
+    return wires
+
+
+def test_key_is_checked_while_many_rooms_are_locked(tmp_path: Path) -> None:
+    """At once, and the server holds no memory for each thread that waits."""
+    with ServerProcess(tmp_path) as server, WireClient(server.address, "alice") as alice, ExitStack() as stack:
+        alice.send("/join ops secret")
+        alice.read_until("/entered ops")
+        bob = stack.enter_context(WireClient(server.address, "bob"))
+        before = server.resident_bytes()
+        lockers = [stack.enter_context(wire) for wire in lock_rooms(server, 60)]
+        for _ in range(3):
+            bob.send("/join ops wrong")
+            assert bob.read_match("/error").startswith("/error room-locked ")
+        for wire in lockers:
+            wire.read_until("/entered room|/error too-fast")
+        assert server.resident_bytes() - before < 50_000_000
 
 
 def test_members_and_lines_stay_unknown_outside(alice: WireClient, bob: WireClient) -> None:
@@ -328,10 +356,14 @@ def test_locked_room_survives_the_server(tmp_path: Path) -> None:
 # -------------------------------------------------------------------------------- what happens during the slow checks
 
 
-def test_room_is_locked_while_a_member_joins(monkeypatch: pytest.MonkeyPatch) -> None:
+def access_to(chat: Chat, hash_pool: HashPool, limits: Limits = FAST_LIMITS) -> RoomAccess:
+    return RoomAccess(chat.membership, chat.delivery, chat.room_keys, hash_pool, limits)
+
+
+def test_room_is_locked_while_a_member_joins(hash_pool: HashPool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The snapshot does not hold any more, so the join is refused."""
     chat = Chat("alice", "bob")
-    access = RoomAccess(chat.membership, chat.delivery, chat.room_keys)
+    access = access_to(chat, hash_pool)
     inspect_room = chat.membership.inspect_room
 
     def inspect_then_lock(member: Member, name: str) -> RoomSnapshot:
@@ -345,10 +377,10 @@ def test_room_is_locked_while_a_member_joins(monkeypatch: pytest.MonkeyPatch) ->
         access.join(chat.members["bob"], "ops", "", "192.0.2.2")
 
 
-def test_room_is_made_while_another_member_locks_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_room_is_made_while_another_member_locks_it(hash_pool: HashPool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lock is refused, and no key stays."""
     chat = Chat("alice", "bob")
-    access = RoomAccess(chat.membership, chat.delivery, chat.room_keys)
+    access = access_to(chat, hash_pool)
     add = chat.room_keys.add
 
     def join_then_add(room_key: RoomKey) -> None:
@@ -361,10 +393,10 @@ def test_room_is_made_while_another_member_locks_it(monkeypatch: pytest.MonkeyPa
     assert chat.room_keys.find("ops") is None
 
 
-def test_room_is_entered_while_its_key_is_removed() -> None:
+def test_room_is_entered_while_its_key_is_removed(hash_pool: HashPool) -> None:
     """The key stays, though the room is empty again."""
     chat = Chat("alice")
-    access = RoomAccess(chat.membership, chat.delivery, chat.room_keys)
+    access = access_to(chat, hash_pool)
     access.join(chat.members["alice"], "ops", "key", "192.0.2.1")
     access.join(chat.members["alice"], LOBBY, "", "192.0.2.1")
     (unused,) = chat.membership.list_unused_keys(["ops"])
@@ -374,3 +406,30 @@ def test_room_is_entered_while_its_key_is_removed() -> None:
     chat.membership.join_room(chat.members["alice"], LOBBY)
     assert not chat.membership.remove_unused_key(unused)
     assert chat.room_keys.find("ops") is room_key
+
+
+def test_locked_rooms_of_a_subnet_are_limited(hash_pool: HashPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused ones cost no hash; another subnet and this machine are not affected."""
+    monkeypatch.setattr(room_access, "LOCKED_ROOMS_PER_HOUR", 2)
+    chat = Chat("alice")
+    access = access_to(chat, hash_pool)
+    hashes: list[str] = []
+    hash_secret = hash_pool.hash_secret
+
+    def counted(text: str, address: str) -> HashedSecret:
+        hashes.append(text)
+        return hash_secret(text, address)
+
+    monkeypatch.setattr(hash_pool, "hash_secret", counted)
+
+    def lock(room: str, address: str) -> None:
+        access.join(chat.members["alice"], room, room, address)
+
+    lock("one", "2001:db8::1")
+    lock("two", "2001:db8::2")
+    with pytest.raises(ProtocolError, match="too-fast"):
+        lock("three", "2001:db8::3")
+    lock("four", "192.0.2.1")
+    for number in range(5):
+        lock(f"here{number}", "127.0.0.1")
+    assert hashes == ["one", "two", "four", *(f"here{number}" for number in range(5))]
