@@ -21,12 +21,15 @@ class WireClient:
         *,
         receive_buffer: int = 0,
         context: ssl.SSLContext | None = None,
+        source: str = "",
     ) -> None:
         """Connect, with TLS if there is a `context`; with a `name`, sign in and join the lobby."""
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source:  # an address of this machine, as which the client counts
+            self.socket.bind((source, 0))
         self.socket.settimeout(TIMEOUT_SECONDS)
         self.socket.connect(address)
         if context:

@@ -37,10 +37,11 @@ from hubbub.server.rooms.room import Member
 LINGER_SECONDS = 2.0  # after /bye, for the client to read it before the connection is closed
 RECORD_USE_SECONDS = 600.0  # the use of an owned name is recorded so often, so that it does not expire while in use
 STOPPING = "the server is stopping; reconnect later"
+DROPPED = "too many clients are signing in, and you have no name yet; connect again and send /name NAME"
 
 
 class Session:
-    """The session of one client. Its own thread calls `run`; any thread may call `stop`."""
+    """The session of one client. Its own thread calls `run`; any thread may call `stop` and `drop`."""
 
     __slots__ = (
         "_bucket",
@@ -51,7 +52,7 @@ class Session:
         "_record_use_at",
         "_sign_in_bytes",
         "_sign_in_deadline",
-        "_stopped",
+        "_stopped_with",
         "_transport",
     )
 
@@ -66,7 +67,8 @@ class Session:
         self._sign_in_deadline = time.monotonic() + limits.sign_in_seconds
         self._sign_in_bytes = limits.sign_in_bytes  # the client may still send so many before it has a name
         self._record_use_at = time.monotonic() + RECORD_USE_SECONDS
-        self._stopped = False
+        self._stopped_with: SessionEndedError | None = None  # what another thread ended the session with
+        admission.drop = self.drop
 
     def run(self) -> None:
         """Serve until the client leaves, is lost or breaks a limit, or the server stops."""
@@ -87,8 +89,14 @@ class Session:
 
     def stop(self) -> None:
         """Make the session end soon. Any thread; idempotent."""
-        self._stopped = True
+        self._stopped_with = SessionEndedError("stopping", STOPPING)
         self._transport.end_reading()
+
+    def drop(self) -> None:
+        """Make the session end soon, to make room for other clients, unless it has a name. Any thread; idempotent."""
+        if not self._member.name:
+            self._stopped_with = self._stopped_with or SessionEndedError("lost", DROPPED)
+            self._transport.end_reading()
 
     @property
     def subnet(self) -> str:
@@ -222,7 +230,7 @@ class Session:
             self._client.submit_posts()
             self._transport.reset_read_size()
             self._context.stopping.wait(seconds)
-        if self._stopped:
+        if self._stopped_with:
             self._client.submit_posts()  # those that were accepted before are still sent
         self._check_ended()
         return count
@@ -230,8 +238,8 @@ class Session:
     def _check_ended(self) -> None:
         """Raise SessionEndedError if another thread has ended the session."""
         self._client.end_if_expelled()
-        if self._stopped:
-            raise SessionEndedError("stopping", STOPPING)
+        if self._stopped_with:
+            raise self._stopped_with
 
     # ------------------------------------------------------------------------------------------------- the end
 

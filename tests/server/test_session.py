@@ -647,6 +647,27 @@ def test_too_many_without_a_name() -> None:
         assert eventually(lambda: lets_in(server.address))
 
 
+def test_silent_connections_of_a_few_addresses_keep_nobody_out() -> None:
+    """The oldest of them make way, and are told why; who has a name stays."""
+    limits = replace(FAST_LIMITS, loopback_exempt=False, max_clients_per_address=3, max_unnamed=6)
+    with serving(limits=limits) as server, contextlib.ExitStack() as stack:
+
+        def connect(source: str) -> WireClient:
+            return stack.enter_context(WireClient(server.address, source=source))
+
+        member = connect("127.0.0.2")
+        member.send("/name alice")
+        member.read_until("/entered")
+        silent = [connect(f"127.0.0.{number}") for _ in range(3) for number in (3, 4)]
+        newcomer = connect("127.0.0.5")
+        newcomer.send("/name bob")
+        newcomer.read_until("/entered")
+        assert silent[0].read_to_end()[-1].startswith("/bye too many clients are signing in")
+        member.sync()
+        silent[1].send("/name carl")
+        silent[1].read_until("/entered")
+
+
 def test_repeated_refusals_do_not_fill_the_log(server: ChatServer, alice: WireClient) -> None:
     """Of one address and one reason there is one line, and another for another reason."""
     with captured_log() as lines, WireClient(server.address) as wire:

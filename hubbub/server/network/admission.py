@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from operator import itemgetter
 
 from hubbub.protocol import ProtocolError
 from hubbub.server.access.limits import Limits, TokenBucket, enforce_rate_limit
@@ -48,6 +49,7 @@ def limited_subnet(address: str, limits: Limits) -> str:
 class _Subnet:
     bucket: TokenBucket  # limits how often it connects
     connections: int = 0  # that are open
+    unnamed: int = 0  # connections without a name that were not dropped
 
     def is_idle(self) -> bool:
         """Return whether nothing is lost if the subnet is dropped from the table."""
@@ -59,8 +61,8 @@ class Admission:
     """How an admitted connection is counted. Guarded by the limiter's lock."""
 
     subnet: _Subnet | None  # None: the connection does not count for its subnet
-    unnamed: bool = True
     open: bool = True
+    drop: Callable[[], None] = lambda: None  # makes the connection end soon; its session sets this
 
 
 class ConnectionLimiter:
@@ -79,29 +81,36 @@ class ConnectionLimiter:
         self._clock = clock
         self._lock = threading.Lock()  # guards all attributes below and every Admission and _Subnet
         self._connections = 0
-        self._unnamed = 0
+        self._unnamed: dict[Admission, None] = {}  # whose clients have no name; the oldest comes first
         self._subnets: dict[str, _Subnet] = {}
         self._cleanup_at = MIN_SUBNETS_BEFORE_CLEANUP
 
     def admit_connection(self, address: str) -> Admission:
         """Count a new connection from `address`.
 
+        If too many clients have no name, the oldest of them in the subnet that has most is dropped.
+
         Raises ProtocolError `server-full`, `too-many`, `too-fast`, or what `refuse_banned` raises.
         """
         self._refuse_banned(address)
         subnet = limited_subnet(address, self._limits)
         with self._lock:
-            self._refuse_when_full()
+            oldest = self._make_room()
             admission = Admission(self._count_in_subnet(subnet) if subnet else None)
             self._connections += 1
-            self._unnamed += 1
+            self._unnamed[admission] = None
+            if admission.subnet is not None:
+                admission.subnet.unnamed += 1
+            if oldest is not None:
+                self._stop_counting_unnamed(oldest)
+        if oldest is not None:
+            oldest.drop()
         return admission
 
     def mark_named(self, admission: Admission) -> None:
         """Record that the client of a connection has a name now. Idempotent."""
         with self._lock:
-            self._unnamed -= admission.unnamed
-            admission.unnamed = False
+            self._stop_counting_unnamed(admission)
 
     def release(self, admission: Admission) -> None:
         """Stop counting a connection, which is closed. Idempotent."""
@@ -114,14 +123,25 @@ class ConnectionLimiter:
             if admission.subnet is not None:
                 admission.subnet.connections -= 1
 
-    def _refuse_when_full(self) -> None:
+    def _stop_counting_unnamed(self, admission: Admission) -> None:
+        if admission in self._unnamed:
+            del self._unnamed[admission]
+            if admission.subnet is not None:
+                admission.subnet.unnamed -= 1
+
+    def _make_room(self) -> Admission | None:
+        """Return the connection to drop for another; None if there is room. Raises ProtocolError `server-full`."""
         limits = self._limits
         if self._connections >= limits.max_clients:
             text = f"the server is full: it has {limits.max_clients} clients, which is its limit; try again later"
             raise ProtocolError("server-full", text)
-        if self._unnamed >= limits.max_unnamed:
+        if len(self._unnamed) < limits.max_unnamed:
+            return None
+        counted = [(admission.subnet.unnamed, admission) for admission in self._unnamed if admission.subnet is not None]
+        if not counted:
             text = f"{limits.max_unnamed} clients are signing in, which is the server's limit; try again in a minute"
             raise ProtocolError("server-full", text)
+        return max(counted, key=itemgetter(0))[1]  # of several, the first, which is the oldest
 
     def _count_in_subnet(self, key: str) -> _Subnet:
         limits = self._limits

@@ -12,6 +12,7 @@ from hubbub.server.network.admission import (
     FAILURE_WINDOW_SECONDS,
     MAX_FAILURES,
     MIN_SUBNETS_BEFORE_CLEANUP,
+    Admission,
     AttemptLimiter,
     ConnectionLimiter,
     SubnetRateLimiter,
@@ -53,6 +54,30 @@ def test_unnamed_connections_are_limited() -> None:
     limiter.release(gone)
     limiter.mark_named(last)
     limiter.admit_connection("127.0.0.1")
+
+
+def test_newcomers_drop_the_oldest_unnamed_of_the_subnet_that_has_most() -> None:
+    """So a few addresses with silent connections keep nobody out; members and this machine are never dropped."""
+    limiter = ConnectionLimiter(replace(WIDE, max_clients_per_address=4, max_unnamed=8))
+    dropped: list[str] = []
+
+    def connect(address: str, label: str) -> Admission:
+        admission = limiter.admit_connection(address)
+        admission.drop = lambda: dropped.append(label)
+        return admission
+
+    member = connect("192.0.2.2", "member")
+    limiter.mark_named(member)
+    connect("127.0.0.1", "loopback")
+    connect("192.0.2.3", "early")
+    for number in range(3):
+        connect("192.0.2.1", f"first{number}")
+        connect("192.0.2.2", f"second{number}")
+    for number in range(4):
+        connect("198.51.100.1", f"newcomer{number}")
+    assert dropped == ["first0", "second0", "first1", "newcomer0"]
+    assert limiter._subnets["192.0.2.1"].unnamed == 1
+    assert limiter._subnets["192.0.2.1"].connections == 3  # until they are released
 
 
 def test_connections_of_an_address_are_limited() -> None:
@@ -132,7 +157,7 @@ def test_mark_named_and_release_are_idempotent() -> None:
     for _ in range(3):
         limiter.mark_named(admitted)
         limiter.release(admitted)
-    assert (limiter._connections, limiter._unnamed, limiter._subnets["192.0.2.1"].connections) == (0, 0, 0)
+    assert (limiter._connections, len(limiter._unnamed), limiter._subnets["192.0.2.1"].connections) == (0, 0, 0)
 
 
 def test_idle_subnets_are_dropped() -> None:
@@ -162,7 +187,7 @@ def test_counts_after_many_threads() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (limiter._connections, limiter._unnamed) == (0, 0)
+    assert (limiter._connections, len(limiter._unnamed)) == (0, 0)
     assert [subnet.connections for subnet in limiter._subnets.values()] == [0, 0, 0]
 
 
