@@ -172,13 +172,11 @@ class ConnectionLimiter:
 class SubnetRateLimiter:
     """Limits how often each subnet may do something. Any thread."""
 
-    def __init__(
-        self, rate: float, burst: int, *, loopback_exempt: bool, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        """`burst` times at once, then `rate` times a second; with `loopback_exempt` this machine has no limit."""
+    def __init__(self, limits: Limits, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """`burst` times at once, then `rate` times a second; `limits` say whether this machine is exempt."""
+        self._limits = limits
         self._rate = rate
         self._burst = burst
-        self._loopback_exempt = loopback_exempt
         self._clock = clock
         self._lock = threading.Lock()  # guards the table and its buckets
         self._buckets: dict[str, TokenBucket] = {}  # by subnet; one that is not there is full
@@ -186,9 +184,8 @@ class SubnetRateLimiter:
 
     def enforce(self, address: str, limit: str) -> None:
         """Count once for the subnet of `address`, or raise ProtocolError `too-fast` with the text `limit`."""
-        if self._loopback_exempt and parse_address(address).is_loopback:
+        if not (key := limited_subnet(address, self._limits)):
             return
-        key = subnet_key(address)
         with self._lock:
             enforce_rate_limit(self._buckets.get(key) or self._add(key), limit)
 

@@ -36,9 +36,7 @@ class RoomAccess:
         self._room_keys = room_keys
         self._hash_pool = hash_pool
         self._attempts = AttemptLimiter()
-        self._locked_rooms = SubnetRateLimiter(
-            LOCKED_ROOMS_PER_HOUR / 3_600, LOCKED_ROOMS_PER_HOUR, loopback_exempt=limits.loopback_exempt
-        )
+        self._locked_rooms = SubnetRateLimiter(limits, LOCKED_ROOMS_PER_HOUR / 3_600, LOCKED_ROOMS_PER_HOUR)
         self._lock = threading.Lock()  # guards the time below
         self._sweep_at = 0.0  # seconds of the monotonic clock
 

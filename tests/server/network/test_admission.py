@@ -194,7 +194,7 @@ def test_counts_after_many_threads() -> None:
 def test_rate_of_a_subnet_is_limited() -> None:
     """A burst, then at the rate; refused ones do not count, and another subnet is not affected."""
     clock = FakeClock()
-    limiter = SubnetRateLimiter(0.1, 2, loopback_exempt=True, clock=clock)
+    limiter = SubnetRateLimiter(WIDE, 0.1, 2, clock)
     limiter.enforce(HERE, "slow down")
     limiter.enforce(HERE, "slow down")
     for _ in range(3):
@@ -207,7 +207,7 @@ def test_rate_of_a_subnet_is_limited() -> None:
 
 def test_rate_of_this_machine() -> None:
     """It is exempt where all limits by address are."""
-    exempt, strict = [SubnetRateLimiter(0.1, 2, loopback_exempt=value) for value in (True, False)]
+    exempt, strict = [SubnetRateLimiter(replace(WIDE, loopback_exempt=value), 0.1, 2) for value in (True, False)]
     for _ in range(5):
         exempt.enforce("127.0.0.1", "slow down")
     strict.enforce("127.0.0.1", "slow down")
@@ -219,7 +219,7 @@ def test_rate_of_this_machine() -> None:
 def test_subnets_with_all_their_tokens_are_forgotten() -> None:
     """Those that have used some stay."""
     clock = FakeClock()
-    limiter = SubnetRateLimiter(1.0, 1, loopback_exempt=True, clock=clock)
+    limiter = SubnetRateLimiter(WIDE, 1.0, 1, clock)
     for number in range(3 * MIN_SUBNETS_BEFORE_CLEANUP):
         clock.now += 1.0
         limiter.enforce(f"2001:db8:{number:x}::1", "slow down")
