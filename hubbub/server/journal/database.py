@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hubbub.server.journal.file_lock import MODE, FileLock
+from hubbub.server.journal.file_lock import FileLock
 from hubbub.server.journal.journal import JournalError
 
 APPLICATION_ID = 0x43484154  # "CHAT": in the file's header, to recognise another program's database
@@ -45,8 +45,9 @@ class Database:
         self.path = path
         self._write_lock = threading.Lock()  # guards the writing connection, one transaction at a time
         self._read_lock = threading.Lock()  # guards the reading connection
+        self._file = Path(os.path.realpath(path))  # beside which SQLite has its other files
         with self._explaining():
-            self._file_lock = FileLock(path)
+            self._file_lock = FileLock(self._file)
         try:
             with self._explaining():
                 self._open(fsync=fsync)
@@ -65,7 +66,6 @@ class Database:
             ) from error
 
     def _open(self, *, fsync: bool) -> None:
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, MODE))  # SQLite would make it readable for everybody
         with contextlib.ExitStack() as opened:  # all at once: a server without a free descriptor could open none later
             self._writer = opened.enter_context(contextlib.closing(self._connect()))
             self._check_header()
@@ -78,7 +78,7 @@ class Database:
             self._connections = opened.pop_all()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=0.0)
+        connection = sqlite3.connect(self._file, isolation_level=None, check_same_thread=False, timeout=0.0)
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         return connection
 
@@ -129,7 +129,7 @@ class Database:
         """Copy the write-ahead log into the file, and cut a long one; for one thread. Raises sqlite3.Error, OSError."""
         self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         with contextlib.suppress(FileNotFoundError):
-            if self.path.with_name(self.path.name + "-wal").stat().st_size > WAL_BYTES:
+            if self._file.with_name(self._file.name + "-wal").stat().st_size > WAL_BYTES:
                 with self._write_lock:  # little is left to copy, so the delivery thread waits only a moment
                     self._checkpointer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
