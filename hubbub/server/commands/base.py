@@ -31,6 +31,7 @@ class Client:
         "address",
         "admission",
         "context",
+        "last_post",
         "member",
         "name_changes",
         "needs_password",
@@ -48,6 +49,7 @@ class Client:
         self.name_changes = TokenBucket(names / 60, min(names, CHANGE_BURST))
         self.needs_password = context.password is not None  # until the right /pass
         self.nonce = ""  # of the challenge that waits for a proof
+        self.last_post = 0  # the highest number of a post on this connection
         self._posts: list[Post] = []  # not yet submitted to the delivery thread
 
     def reply(self, *events: Event) -> None:

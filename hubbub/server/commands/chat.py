@@ -19,9 +19,11 @@ from hubbub.protocol import (
 from hubbub.server.commands.base import Client, SessionEndedError, handles
 from hubbub.server.commands.moderation import is_operator
 from hubbub.server.delivery.actions import DeliverPrivately, RefusePost
+from hubbub.server.delivery.batch_writer import accepted_number
 from hubbub.server.delivery.delivery import with_gaps
 
 HISTORY_BYTES = HISTORY_LINES_MAX * LINE_BYTES  # more than the longest answer to /history has
+POST_JUMP = 1_000_000  # at most from one N of a post to the next: all smaller N count as stored
 USAGE_COLUMNS = 25  # of /help; with `/notice ` before it, a row fits 80 columns
 
 
@@ -39,15 +41,22 @@ def act(client: Client, command: protocol.Me) -> None:
 
 @handles(protocol.Post)
 def post(client: Client, command: protocol.Post) -> None:
-    """Send a numbered message or action to the room. A refused post uses up its number, too."""
-    if not command.number:
-        raise ProtocolError("argument-invalid", "the N of a post counts from 1")
+    """Send a numbered message or action to the room. A refused post uses up its number, unless that is wrong."""
+    _check_post_number(client, command.number)
     try:
         line = _parse_post(command.line)
         client.add_post(Said if isinstance(line, protocol.Say) else Acted, [line.text], command.number)
     except ProtocolError as error:
         client.submit_posts()
         client.context.delivery.submit(RefusePost(client.member, command.number, error.code, error.text))
+
+
+def _check_post_number(client: Client, number: int) -> None:
+    """Raise ProtocolError `argument-invalid` for post 0, and for a number after which no other could follow."""
+    last = max(client.last_post, accepted_number(client.member))
+    if not 1 <= number <= last + POST_JUMP:
+        raise ProtocolError("argument-invalid", f"the N of a post counts from 1; the next one is {last + 1}")
+    client.last_post = max(last, number)
 
 
 def _parse_post(text: str) -> protocol.Say | protocol.Me:

@@ -332,6 +332,14 @@ def test_posts_count_from_one(alice: WireClient) -> None:
     assert [alice.read_line().split()[1] for _ in range(2)] == ["argument-invalid"] * 2
 
 
+def test_post_number_far_ahead_is_not_counted(alice: WireClient) -> None:
+    """Otherwise every later post would count as stored already. A smaller jump is allowed."""
+    alice.send("/post 1 one", "/post 1000002 lost", "/post 999999999999999 lost", "/post 2 two", "/post 1000002 three")
+    lines = alice.read_until("/ack 1000002")
+    assert [line.split()[-1] for line in lines if line.startswith("/say")] == ["one", "two", "three"]
+    assert [line.split()[1] for line in lines if line.startswith("/error")] == ["argument-invalid"] * 2
+
+
 # ------------------------------------------------------------------------------------- a journal that cannot be written
 
 
