@@ -29,7 +29,7 @@ SWITCH_SECONDS_PER_CLIENT = 0.00002
 SPARE_DESCRIPTORS = 64  # for the log, the journal, the listener and what the libraries open
 FREE_PORT = 1_024  # lower ports need privileges
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
-RELOAD_SIGNALS = {signal.SIGHUP}  # reload the certificate; without TLS the signal has its default effect
+SIGNALS = STOP_SIGNALS | {signal.SIGHUP}  # SIGHUP reloads the certificate
 
 
 def raise_descriptor_limit(clients: int) -> str:
@@ -57,12 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.hash_password:
         return print_hash()
     # All threads started from here on block these signals, and sigwait receives them: no handler interrupts a thread.
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         configure_log(options.log_file)
         certificate = open_certificate(options)
-        if certificate:
-            signal.pthread_sigmask(signal.SIG_BLOCK, RELOAD_SIGNALS)
         password = load_password(options.password_file, os.environ)
     except (LogFileError, CertificateError, PasswordError) as error:
         return _fail(str(error))
@@ -184,9 +182,10 @@ def unowned_warning(names: Sequence[str]) -> str:
 
 
 def _wait_for_stop(certificate: Certificate | None) -> int:
-    """Wait for a stop signal and return it. Reload the certificate at each reload signal."""
-    signals = STOP_SIGNALS | RELOAD_SIGNALS if certificate else STOP_SIGNALS
-    while (number := signal.sigwait(signals)) not in STOP_SIGNALS:
+    """Wait for a stop signal and return it. Reload the certificate, if there is one, at each SIGHUP."""
+    while (number := signal.sigwait(SIGNALS)) not in STOP_SIGNALS:
         if certificate:
             certificate.reload()
+        else:
+            logger.info("ignored {}: there is no certificate to load", signal.Signals(number).name)
     return number

@@ -25,6 +25,16 @@ def test_a_signal_stops_it_with_a_goodbye(tmp_path: Path, number: signal.Signals
         assert alice.read_to_end()[-1].startswith("/bye the server is stopping")
 
 
+def test_sighup_without_a_certificate_changes_nothing(tmp_path: Path) -> None:
+    """There is nothing to load anew; the server neither ends nor disturbs a client."""
+    with ServerProcess(tmp_path) as server, WireClient(server.address, "alice") as alice:
+        server.process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: "SIGHUP" in (tmp_path / "chat_server.log").read_text())
+        assert alice.sync() == []
+        assert server.stop() == (0, "")
+        assert alice.read_to_end()[-1].startswith("/bye the server is stopping")
+
+
 def test_the_line_that_it_prints_has_the_real_port(tmp_path: Path) -> None:
     """Port 0 picks a free one, and the line says which."""
     with ServerProcess(tmp_path) as server:
