@@ -36,10 +36,41 @@ def test_wrong_password(tmp_path: Path) -> None:
         RedisClient(f"redis://:right@127.0.0.1:{server.port}/0", "chat", "id").open_chat("identity")
 
 
-def test_password_in_a_url_is_hidden() -> None:
-    """The rest of the URL is shown."""
-    assert without_password("redis://me:secret@host:1/0") == "redis://me:***@host:1/0"
-    assert without_password("redis://host:1/0") == "redis://host:1/0"
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://host:{port}/0?password=hunter2",
+        "rediss://host:{port}/?ssl_password=hunter2",
+        "redis://:hunter2/x@127.0.0.1:{port}/0",
+        "redis://:hunter2#x@127.0.0.1:{port}/0",
+        "redis://:hunter2?x@127.0.0.1:{port}/0",
+        "redis://:x@hunter2@127.0.0.1:{port}/0?pasword=hunter2",
+        "redis+sentinel://127.0.0.1:{port}/main?password=hunter2",
+        "hunter2",
+    ],
+)
+def test_password_in_a_url_is_neither_printed_nor_logged(tmp_path: Path, url: str) -> None:
+    """Whether the server refuses the URL or does not reach the Redis."""
+    error = refused("--port", "0", "--cluster", url.format(port=1), cwd=tmp_path)
+    assert error.count("\n") == 1
+    assert "hunter2" not in error + (tmp_path / "chat_server.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://me:secret@host:1/0", "redis://me:***@host:1/0"),
+        ("rediss://host/?password=secret&db=2", "rediss://host/?password=***&db=***"),
+        ("redis://me:a/b@host:1/0", "redis://***"),
+        ("redis+sentinel://:secret@one:1,two:2/main", "redis+sentinel://:***@one:1,two:2/main"),
+        ("unix:///run/redis.sock?db=1", "unix:///run/redis.sock?db=***"),
+        ("redis://host:1/0", "redis://host:1/0"),
+        ("nonsense", "***"),
+    ],
+)
+def test_password_in_a_url_is_hidden(url: str, shown: str) -> None:
+    """The rest of the URL is shown, unless it cannot be told from the password."""
+    assert without_password(url) == shown
 
 
 def test_unfit_redis(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The Redis client: sends commands to Redis, with a timeout for each wait and one kind of error."""
 
+import re
 import threading
 import urllib.parse
 from collections.abc import Iterator
@@ -26,6 +27,9 @@ HEADROOM = 0.9  # the part of maxmemory that may be in use at the start
 Argument = str | bytes | int | float
 Entries = list[tuple[str, dict[bytes, bytes]]]  # of a stream: ids and fields
 Found = dict[str, Entries]  # by stream
+
+_HOST = re.compile(r"(\[[^]@]*\]|[^:@\[\]]*)(:[0-9]*)?")  # in a URL, with its port
+_OPTION = re.compile("[^=@]+=.*")  # in a URL
 
 
 class RedisClient:
@@ -232,12 +236,14 @@ def connect(url: str, seconds: float) -> Any:
         "protocol": 2,
     }
     scheme, _, rest = url.partition("://")
+    if scheme != "unix" and not _is_unambiguous(url):
+        raise ValueError("write the characters /, ?, # and @ of a password as %2F, %3F, %23 and %40")
     if scheme in ("redis+cluster", "rediss+cluster"):
         return RedisCluster.from_url(f"{scheme.removesuffix('+cluster')}://{rest}", **options)
     if scheme == "redis+sentinel":
         hosts, _, master = rest.partition("/")
-        if not master:
-            raise ValueError("a redis+sentinel URL ends with the name of the master")
+        if not master or "?" in master:
+            raise ValueError("a redis+sentinel URL ends with the name of the master, without options")
         sentinel: Any = Sentinel  # which has no types
         return sentinel([*map(_host, hosts.split(","))], sentinel_kwargs=options, **options).master_for(master)
     return redis.Redis.from_url(url, **options)
@@ -249,8 +255,30 @@ def _host(text: str) -> tuple[str, int]:
 
 
 def without_password(url: str) -> str:
-    """Return a URL with its password hidden."""
+    """Return a URL with its passwords, the values of its options, and what could be a part of them hidden."""
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        return "***"
+    if not _is_unambiguous(url):
+        return f"{scheme}://***"
     parts = urllib.parse.urlsplit(url)
-    if parts.password is None:
-        return url
-    return parts._replace(netloc=f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}").geturl()
+    netloc = parts.netloc
+    if parts.password is not None:
+        netloc = f"{parts.username or ''}:***@{netloc.rpartition('@')[2]}"
+    options = re.sub("=[^&]*", "=***", parts.query)
+    return f"{scheme}://{netloc}{parts.path}" + (f"?{options}" if options else "")
+
+
+def _is_unambiguous(url: str) -> bool:
+    """Return whether it is clear where the password of a URL ends: an unescaped `/`, `?` or `#` in it seems to."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:
+        return False
+    hosts, options = parts.netloc.rpartition("@")[2], parts.query.split("&") if parts.query else []
+    return (
+        all(_HOST.fullmatch(host) for host in hosts.split(","))
+        and all(_OPTION.fullmatch(option) for option in options)
+        and "@" not in parts.path
+        and not parts.fragment
+    )
