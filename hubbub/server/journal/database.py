@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from hubbub.server.journal.file_lock import FileLock
-from hubbub.server.journal.journal import JournalError
+from hubbub.server.journal.journal import DamagedError, JournalError
 
 APPLICATION_ID = 0x43484154  # "CHAT": in the file's header, to recognise another program's database
 FORMAT = 2  # of the tables below
 FORMAT_WITHOUT_ROOM_KEYS = 1  # of version 0.1.0; the column `lock` makes it format 2
+DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 WAL_BYTES = 67_108_864  # of the write-ahead log; a checkpoint of a longer one blocks writing for a moment
 
 _TABLES = """
@@ -118,12 +119,13 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Yield the reading connection."""
+        """Yield the reading connection. What it reads may raise DamagedError."""
         with self._read_lock:
             try:
                 yield self._reader
             except sqlite3.Error as error:
-                raise JournalError(f"cannot read the journal {self.path}: {error}") from error
+                kind = DamagedError if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED else JournalError
+                raise kind(f"cannot read the journal {self.path}: {error}") from error
 
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the file, and cut a long one; for one thread. Raises sqlite3.Error, OSError."""

@@ -15,6 +15,10 @@ class JournalError(Exception):
     """The journal cannot be written or read; the text says why, and what to do where something can be done."""
 
 
+class DamagedError(JournalError):
+    """A part of the journal is damaged."""
+
+
 class Page(NamedTuple):
     """Consecutive `/say` or `/me` lines of a room, encoded as its members receive them."""
 
@@ -24,6 +28,11 @@ class Page(NamedTuple):
     last: int  # SEQ
     time: int  # of the last line; milliseconds since 1970
     data: bytes
+
+    def is_intact(self) -> bool:
+        """Return whether the data of a page that was read has as many lines as it should have."""
+        count = self.last - self.first + 1
+        return isinstance(self.data, bytes) and self.data.count(b"\n") == count and self.data.endswith(b"\n")
 
     def cut(self, after: int, upto: int) -> "Page":
         """Return the page of the lines with after < SEQ <= upto; at least one must be there."""
@@ -74,7 +83,8 @@ class Journal(Protocol):
     def read_pages(self, key: str, after: int, upto: int, size: int) -> list[Page]:
         """Return the stored lines of a room with after < SEQ <= upto, in pages, oldest first.
 
-        The pages end when they have `size` bytes or more. If they have fewer, they hold all lines.
+        The pages end when they have `size` bytes or more. If they have fewer, they hold all lines but those that are
+        damaged.
         """
 
     def list_facts(self, kind: str) -> dict[str, str]:

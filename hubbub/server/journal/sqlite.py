@@ -8,7 +8,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from hubbub.server.journal.journal import (
     KEEP_LINES,
     SESSION_SECONDS,
     SESSIONS_STORED,
+    DamagedError,
     JournalError,
     Page,
     SessionRow,
@@ -59,9 +60,10 @@ class SqliteJournal:
         self._keep_seconds = keep_days * 86_400
         self._keep_lines = keep_lines
         self._clock = clock
-        self._lock = threading.Lock()  # guards the two tables below
+        self._lock = threading.Lock()  # guards the tables below
         self._last_seqs: dict[str, int] = {}  # by room key
         self._room_names: dict[str, str] = {}  # by room key
+        self._damaged_rooms: set[str] = set()  # keys; the log tells once of each
         try:
             self._load_rooms()
         except JournalError:
@@ -114,11 +116,41 @@ class SqliteJournal:
             return self._room_names.get(key)
 
     def read_pages(self, key: str, after: int, upto: int, size: int) -> list[Page]:
-        """Return the stored lines of a room with after < SEQ <= upto, until their pages have `size` bytes."""
+        """Return the stored lines of a room with after < SEQ <= upto, until their pages have `size` bytes.
+
+        Damaged pages are left out.
+        """
         room = self.room_name(key) or key
         wanted = {"room": key, "after": after, "upto": upto}
-        with self._database.reading() as reader, contextlib.closing(reader.execute(_SELECT_PAGES, wanted)) as rows:
-            return until_size((Page(key, room, *row).cut(after, upto) for row in rows), size)
+        try:
+            with self._database.reading() as reader, contextlib.closing(reader.execute(_SELECT_PAGES, wanted)) as rows:
+                return until_size((_page(key, room, row).cut(after, upto) for row in rows), size)
+        except DamagedError as error:
+            if key not in self._damaged_rooms:
+                self._damaged_rooms.add(key)
+                logger.error("{}; the damaged lines of {!r} are left out", error, key)
+            return until_size(self._read_intact(key, room, after, upto), size)
+
+    def _read_intact(self, key: str, room: str, after: int, upto: int) -> Iterator[Page]:
+        """Yield the pages that are not damaged; each is read on its own."""
+        skipped = 1  # SEQs, where the index is damaged; doubled until it can be read
+        while after < upto:
+            try:
+                [(last,)] = self._read_rows("SELECT min(last) FROM pages WHERE room = ? AND last > ?", key, after)
+            except DamagedError:
+                after, skipped = after + skipped, skipped * 2
+                continue
+            if last is None:
+                return
+            if (page := self._read_intact_page(key, room, last)) and page.first <= upto:
+                yield page.cut(after, upto)
+            after, skipped = last, 1
+
+    def _read_intact_page(self, key: str, room: str, last: int) -> Page | None:
+        with contextlib.suppress(DamagedError):
+            rows = self._read_rows("SELECT first, last, time, lines FROM pages WHERE room = ? AND last = ?", key, last)
+            return _page(key, room, rows[0]) if rows else None
+        return None
 
     def find_session(self, token_hash: bytes) -> SessionRow | None:
         """Return the session that can be resumed with the token that has this hash."""
@@ -227,6 +259,14 @@ class SqliteJournal:
             with self._database.transaction() as writer:
                 writer.execute("DELETE FROM pages WHERE room = ? AND last <= ?", (key, old[-1][0]))
                 writer.execute("UPDATE rooms SET purged = max(purged, ?) WHERE key = ?", (old[-1][0], key))
+
+
+def _page(key: str, room: str, row: tuple[Any, ...]) -> Page:
+    """Return the page of a row. Raises DamagedError."""
+    page = Page(key, room, *row)
+    if not page.is_intact():
+        raise DamagedError("a page has not as many lines as it should have")
+    return page
 
 
 def _session(row: tuple[Any, ...]) -> SessionRow:

@@ -16,6 +16,9 @@ from testing.journal import ROW, line, lines_in, open_journal, read_lines, read_
 from testing.server import captured_log
 from testing.waiting import ROOT, eventually
 
+FILE_PAGE_BYTES = 4_096  # of SQLite
+TABLE_LEAF, INDEX_LEAF = b"\x0d", b"\x0a"  # the first byte of such a page
+
 
 def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     """Lines, last SEQ, room name and sessions."""
@@ -134,3 +137,52 @@ def test_bug_does_not_end_the_maintenance(tmp_path: Path, monkeypatch: pytest.Mo
             assert eventually(lambda: any("maintenance of the journal failed" in entry for entry in log))
         journal.append([line("ops", 2, "checkpointed")], [], [])
         assert eventually(lambda: b"checkpointed" in path.read_bytes())
+
+
+def _damage_file_page(path: Path, content: bytes, first_byte: bytes = b"") -> None:
+    """Overwrite the middle one of the pages of the SQLite file that have `content` and begin with `first_byte`."""
+    data = path.read_bytes()
+    found = [
+        at
+        for at in range(FILE_PAGE_BYTES, len(data), FILE_PAGE_BYTES)
+        if content in data[at : at + FILE_PAGE_BYTES] and data[at:].startswith(first_byte)
+    ]
+    with path.open("r+b") as file:
+        file.seek(found[len(found) // 2])
+        file.write(b"\xff" * FILE_PAGE_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("content", "first_byte"),
+    [(b"text 260 ", b""), (b"/say ops 1", TABLE_LEAF), (b"ops", INDEX_LEAF)],
+    ids=["lines", "rows", "index"],
+)
+def test_damaged_lines_are_left_out(tmp_path: Path, content: bytes, first_byte: bytes) -> None:
+    """A reader gets all lines before and behind those that cannot be read, and the log names the room once."""
+    with open_journal(tmp_path / "j.db") as journal:
+        for first in range(1, 501, 100):
+            journal.append([line("ops", seq, f"text {seq} " + "x" * 500) for seq in range(first, first + 100)], [], [])
+        for seq in range(501, 2_001):
+            journal.append([line("ops", seq)], [], [])
+    with open_journal(tmp_path / "j.db") as journal, captured_log() as log:
+        _damage_file_page(tmp_path / "j.db", content, first_byte)
+        with journal._database.reading() as reader:
+            reader.execute("PRAGMA shrink_memory")  # drops what was read before
+        seqs = read_seqs(journal, "ops", 0, 2_000)
+        assert {*range(1, 101), *range(1_901, 2_001)} <= set(seqs)
+        assert 1_000 < len(seqs) < 2_000
+        assert seqs == sorted(set(seqs))
+        assert "damaged" in log[0]
+        journal.append([line("ops", 2_001)], [], [])
+        assert read_seqs(journal, "ops", 1_999, 2_001) == [2_000, 2_001]
+
+
+def test_lines_that_are_no_lines_are_left_out(tmp_path: Path) -> None:
+    """SQLite does not notice when the bytes of a page change, but their number of lines is wrong."""
+    with open_journal(tmp_path / "j.db") as journal:
+        for first in range(1, 31, 10):
+            journal.append([line("ops", seq) for seq in range(first, first + 10)], [], [])
+        with journal._database.transaction() as writer:
+            writer.execute("UPDATE pages SET lines = replace(lines, x'0A', ' ') WHERE first = 11")
+        assert read_seqs(journal, "ops", 0, 30) == [*range(1, 11), *range(21, 31)]
+        assert read_seqs(journal, "ops", 14, 25) == [*range(21, 26)]
