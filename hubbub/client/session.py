@@ -29,6 +29,7 @@ from hubbub.protocol import (
     Hello,
     Join,
     Name,
+    Notice,
     Pong,
     Refused,
     Renamed,
@@ -79,6 +80,7 @@ class Session:
         self._is_signed_in = False
         self._retry_at = 0.0  # monotonic seconds
         self._refusal: SignInError | None = None  # of the first sign-in
+        self._sign_in_notice = ""  # what the server last said during the first sign-in
         self._end_reason: str | None = None  # None until the session ends
 
     # -------------------------------------------------------------------------------------------------------- state
@@ -157,7 +159,7 @@ class Session:
         with self._changed:
             is_silent = not self._wait_for_room()
         if is_silent:
-            self._end(f"the server did not answer within {ANSWER_SECONDS:.0f} s; try again later")
+            self._end(self._why_too_long())
         with self._changed:
             if self._refusal is not None:
                 raise self._refusal
@@ -173,6 +175,13 @@ class Session:
                 return False
             self._changed.wait(left)
         return True
+
+    def _why_too_long(self) -> str:
+        """Return why the sign-in takes too long, as the server said last, if it did."""
+        with self._changed:
+            if self._sign_in_notice:
+                return f"not signed in after {ANSWER_SECONDS:.0f} s: {self._sign_in_notice}; try again later"
+        return f"the server did not answer within {ANSWER_SECONDS:.0f} s; try again later"
 
     def submit(self, *commands: Command) -> None:
         """Send commands when their turn comes. Raises FullError, and then sends none of them."""
@@ -255,6 +264,9 @@ class Session:
                 if self._login.was_welcomed:
                     self._welcome(event, is_first=is_first)
             case _ if is_first:
+                if isinstance(event, Notice):
+                    with self._changed:
+                        self._sign_in_notice = clean(event.text)
                 self.display.show_event(event)
 
     def _continue_login(self, event: Event, *, is_first: bool) -> None:

@@ -23,6 +23,16 @@ def test_silent_server_ends_the_sign_in(monkeypatch: pytest.MonkeyPatch) -> None
         assert session.reason.startswith("the server did not answer within")
 
 
+def test_reason_why_the_sign_in_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is what the server said, not its silence."""
+    monkeypatch.setattr(session_module, "ANSWER_SECONDS", 0.2)
+    with connected() as (session, peer, _):
+        peer.send("/hello 1 -", "/notice the journal is away")
+        with pytest.raises(StoppedError):
+            session.sign_in(Name("alice", "red"))
+        assert session.reason == "not signed in after 0 s: the journal is away; try again later"
+
+
 def test_server_of_another_protocol_ends_the_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its lines are no events."""
     monkeypatch.setattr(session_module, "ANSWER_SECONDS", 0.2)

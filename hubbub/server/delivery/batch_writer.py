@@ -16,6 +16,7 @@ from hubbub.server.rooms.room import Member, SessionState
 BATCH_LINES = 10_000  # or other actions, stored in one transaction of some 20 ms; no line is sent before all are stored
 RETRY_SECONDS = 0.5  # between two attempts to write the journal
 STALLED = "the server cannot write its journal; it holds your messages, and sends them when it can write again"
+SIGN_IN_STALLED = "the server cannot write its journal; you are signed in when it can write again"
 RECOVERED = "the server can write its journal again, and sends the messages that it held"
 
 

@@ -35,7 +35,7 @@ from hubbub.server.delivery.actions import (
     Subscribe,
     Unsubscribe,
 )
-from hubbub.server.delivery.batch_writer import RETRY_SECONDS, Batch, BatchWriter, accepted_number
+from hubbub.server.delivery.batch_writer import RETRY_SECONDS, SIGN_IN_STALLED, Batch, BatchWriter, accepted_number
 from hubbub.server.delivery.catch_up import CHUNK_BYTES
 from hubbub.server.delivery.fanout import Fanout
 from hubbub.server.delivery.open_logs import OpenLogs
@@ -192,8 +192,16 @@ class Delivery:
         self._writer.add(actions)
         while (batch := self._writer.store_next()) is not None:
             self._carry_out(batch)
-        if was_stalled and not self._writer.is_stalled:
+        if self._writer.is_stalled:
+            self._tell_newcomers(actions)
+        elif was_stalled:
             self._queue.release()
+
+    def _tell_newcomers(self, held: list[Action]) -> None:
+        """Tell the clients whose sign-in waits for the journal; they are in no room yet."""
+        for action in held:
+            if isinstance(action, SendWelcome):
+                self._fanout.send_first(action.member.subscriber, Notice(SIGN_IN_STALLED).encode())
 
     def _carry_out_urgent(self, actions: list[Action]) -> list[Action]:
         """Carry out the actions that do not wait for the journal, and return the others."""
