@@ -35,6 +35,13 @@ def test_lines_without_events_stay_together() -> None:
     assert list(make_follower()._in_order(found)) == [("room:ops", LINES), ("inbox", INBOX)]
 
 
+def test_entry_with_a_bad_time_comes_first() -> None:
+    """It does not end the thread; its handler logs it and skips it."""
+    bad: Entries = [("0-3", {b"time": b"noon"})]
+    found = {"news": EVENTS, "room:ops": bad}
+    assert list(make_follower()._in_order(found)) == [("room:ops", bad), ("news", EVENTS)]
+
+
 def test_lines_are_published_before_they_count_as_read() -> None:
     """A member who waits for them joins after them, also if one of them is bad."""
     follower = make_follower()

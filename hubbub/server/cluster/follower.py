@@ -119,5 +119,8 @@ class StreamFollower:
 
 
 def _time_of(id_: str, fields: dict[bytes, bytes]) -> int:
-    """Return when an entry was added, by the clock of Redis, in milliseconds since 1970."""
-    return int(fields[b"time"] if b"time" in fields else id_.partition("-")[0])
+    """Return when an entry was added, by the clock of Redis, in milliseconds since 1970; 0 for a bad entry."""
+    try:
+        return int(fields[b"time"] if b"time" in fields else id_.partition("-")[0])
+    except ValueError:
+        return 0  # the handler of the entry logs it
