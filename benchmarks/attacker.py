@@ -6,6 +6,7 @@ word that arrives in two pieces may be counted by its first half.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -37,6 +38,8 @@ SEGMENT_BYTES = 1_460  # as on Ethernet; with the segments of loopback the kerne
 CONNECT_SECONDS = 5.0  # with a TLS handshake
 FLOOD_RECORDS = 2_000  # in one batch, some 60 KB
 LINE = b"w" * 2_000 + b"\n"
+WIDEST_LINE = "\N{GRINNING FACE}".encode() * 2_000 + b"\n"  # a message of the most bytes
+FILL_STEPS = 40  # two seconds, in which the users of an attack fill a room as far as the rate limit allows
 _ANSWER = re.compile(rb"^/(?:error )?([a-z-]+)", re.MULTILINE)
 
 Address = tuple[str, int]
@@ -207,6 +210,21 @@ def send_many_lines(attacker: Attacker) -> None:
         attacker.send_from_each(lambda _, lines=40 if step == 0 else 1: LINE * lines)  # type: ignore[misc]
 
 
+def ignore_replies(attacker: Attacker) -> None:
+    """Fill a room with long lines as 60 users; then request all of them, and the lists, and read nothing."""
+    room = attacker.new_name()
+    attacker.sockets = attacker.open(60, named=True, buffer=4_096)
+    requests = itertools.cycle([b"/history 1000\n", b"/list\n", b"/who\n", b"/history 1000\n/help\n"])
+    for step in attacker.steps():
+        if step < FILL_STEPS:
+            join = f"/join {room}\n".encode()
+            attacker.send_from_each(lambda _, join=join, first=not step: (join + WIDEST_LINE * 5) * first)  # type: ignore[misc]
+        elif step % 10 == 0:
+            request = next(requests)
+            for connection in attacker.sockets:
+                attacker.send(connection, request)
+
+
 def connect_and_close(attacker: Attacker) -> None:
     """Open and close connections as fast as possible."""
     while not attacker.over.is_set():
@@ -369,6 +387,7 @@ ATTACKS = {
     "silent": Attack(stay_silent, Threshold("server-full", 500)),
     "endless-lines": Attack(send_endless_lines, Threshold("line-too-long", 30)),
     "stalled-readers": Attack(stall_readers, Threshold("lagging", 60)),
+    "unread-replies": Attack(ignore_replies, Threshold("lagging", 50)),
     "connects": Attack(connect_and_close, Threshold("hello", 50)),
     "connects-strict": Attack(connect_and_close, Threshold("too-fast", 50), "strict"),
     "joins": Attack(join_and_leave, Threshold("too-fast", 20)),
