@@ -175,8 +175,11 @@ def test_concurrent_mutes_of_one_name(url: str) -> None:
             for number in range(10):
                 op.send(f"/mute dora{number} 1h")
                 po.send(f"/mute dora{number} 2h")
-        lists = [server._context.moderation.list_restrictions for server in servers]
-        assert eventually(lambda: len(lists[0]()) == 10 and lists[0]() == lists[1]())
+
+        def listed(server: ChatServer) -> list[str]:
+            return list(server._context.moderation.list_restrictions())
+
+        assert eventually(lambda: len(listed(servers[0])) == 10 and listed(servers[0]) == listed(servers[1]))
 
 
 def test_unlocked_room_leaves_no_lines_at_another_server(

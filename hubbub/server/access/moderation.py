@@ -7,7 +7,7 @@ has the form of an address is an address. A ban or mute of a name never applies 
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
@@ -154,15 +154,17 @@ class Moderation:
                 return None
             return None if self.is_operator(name) else self._find("mute", fold_name(name))
 
-    def list_restrictions(self) -> list[str]:
-        """Return a line of text for each ban, then for each mute, sorted by target."""
+    def list_restrictions(self) -> Iterator[str]:
+        """Yield a line of text for each ban, then for each mute, sorted by target."""
         with self._lock:
-            return [
-                f"{restriction.target} was {restriction}"
+            found = [
+                restriction
                 for restrictions in self._restrictions.values()
                 for _, restriction in sorted(restrictions.items(), key=lambda item: item[0])
-                if restriction.until > self._now()
             ]
+        for restriction in found:
+            if restriction.until > self._now():
+                yield f"{restriction.target} was {restriction}"
 
     # ------------------------------------------------------------------------------------------------------ changes
 

@@ -1,10 +1,11 @@
 """The base of all commands: the client that a handler gets, its replies, and the registry of the handlers."""
 
 from collections.abc import Callable, Iterable
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from hubbub import protocol
-from hubbub.protocol import Acted, Command, Error, Event, ProtocolError, Said
+from hubbub.protocol import Acted, Command, End, Error, Event, ProtocolError, Said
 from hubbub.server.access.limits import CHANGE_BURST, TokenBucket
 from hubbub.server.context import ServerContext
 from hubbub.server.delivery.actions import Post, Reply
@@ -54,21 +55,15 @@ class Client:
 
     def reply(self, *events: Event) -> None:
         """Send events to this client alone."""
-        self._send(event.encode() for event in events)
+        self.context.delivery.submit(Reply(self.member, b"".join([event.encode() for event in events])))
 
-    def reply_in_chunks(self, lines: Iterable[bytes]) -> None:
-        """Send many lines in chunks; each waits until the client has received the one before, to save memory."""
-        chunk: list[bytes] = []
-        for line in lines:
-            chunk.append(line)
-            if len(chunk) == CHUNK_LINES:
-                self._send(chunk)
-                chunk.clear()
-                self.context.delivery.flush(self.member)
-        self._send(chunk)
-
-    def _send(self, lines: Iterable[bytes]) -> None:
-        self.context.delivery.submit(Reply(self.member, b"".join(lines)))
+    def reply_in_chunks(self, rows: Iterable[Event], end: End) -> None:
+        """Send many rows and `end`, each chunk when the client has received the one before: only one is in memory."""
+        events = chain(rows, [end])
+        while len(chunk := list(islice(events, CHUNK_LINES))) == CHUNK_LINES:
+            self.reply(*chunk)
+            self.context.delivery.flush(self.member)
+        self.reply(*chunk)
 
     def add_post(self, kind: type[Said | Acted], texts: list[str], number: int = 0) -> None:
         """Add messages to the posts that `submit_posts` submits, all or none. With `number` it is one numbered post."""

@@ -1,5 +1,7 @@
 """The commands of operators: kick, ban, unban, bans, mute, unmute and release. A room's owner may kick there."""
 
+from itertools import chain
+
 from loguru import logger
 
 from hubbub import protocol
@@ -58,8 +60,9 @@ def unban(client: Client, command: protocol.Unban) -> None:
 @handles(protocol.Bans)
 def list_restrictions(client: Client, _: protocol.Bans) -> None:
     """Send a notice for each ban and mute."""
-    lines = client.context.moderation.list_restrictions() or ["there are no bans and no mutes"]
-    client.reply_in_chunks(event.encode() for event in [*map(Notice, lines), End("bans")])
+    lines = client.context.moderation.list_restrictions()
+    first = next(lines, "there are no bans and no mutes")
+    client.reply_in_chunks(map(Notice, chain([first], lines)), End("bans"))
 
 
 @handles(protocol.Mute)

@@ -32,7 +32,7 @@ def _change_room(client: Client, room: str, key: str = "") -> None:
 @handles(protocol.List)
 def list_rooms(client: Client, _: protocol.List) -> None:
     """Send a row for each room, the lobby first."""
-    client.reply_in_chunks(row.encode() for row in [*client.context.membership.list_rooms(), End("list")])
+    client.reply_in_chunks(client.context.membership.list_rooms(), End("list"))
 
 
 @handles(protocol.Who)
@@ -40,4 +40,4 @@ def list_members(client: Client, command: protocol.Who) -> None:
     """Send a row for each member of a room."""
     room = protocol.check_room(command.room) if command.room else client.room().name
     rows = client.context.membership.list_members(room, client.member)
-    client.reply_in_chunks(row.encode() for row in [*rows, End("who")])
+    client.reply_in_chunks(rows, End("who"))

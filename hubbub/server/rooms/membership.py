@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hubbub.protocol import LOBBY, MemberRow, Notice, OwnerRow, ProtocolError, RoomRow, fold_name
@@ -16,6 +16,7 @@ from hubbub.server.rooms.name_claims import NameClaims
 from hubbub.server.rooms.room import Member, Room, SessionState
 
 TOKEN_HASH_BYTES = 16  # of BLAKE2b; a token is 128 random bits, so it needs no salt
+LISTED_ROWS = 100  # made at once, under the lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,36 +248,65 @@ class Membership:
             raise ProtocolError("no-such-person", f"{member.name} has just lost the connection; try again in a minute")
         return member
 
-    def list_rooms(self) -> list[RoomRow]:
-        """Return every open room, the lobby first, then by name."""
-        with self._directory.lock:
-            rooms = sorted(self._directory.rooms.values(), key=lambda room: (room.key != LOBBY, room.key))
-            return [RoomRow(room.name, len(room.members), self._room_keys.flags_of(room.key)) for room in rooms]
+    # A list is made a few rows at a time, since a client may take minutes to read it: until then only keys are held.
 
-    def list_members(self, name: str, asker: Member | None = None) -> list[MemberRow | OwnerRow]:
-        """Return the members of the room called `name`, sorted by name, and then those who own their name.
+    def list_rooms(self) -> Iterator[RoomRow]:
+        """Yield a row for each open room, the lobby first, then by name."""
+        with self._directory.lock:
+            keys = list(self._directory.rooms)
+        keys.sort(key=lambda key: (key != LOBBY, key))
+        for some in _batches(keys):
+            with self._directory.lock:
+                rooms = [room for key in some if (room := self._directory.rooms.get(key))]
+                rows = [RoomRow(room.name, len(room.members), self._room_keys.flags_of(room.key)) for room in rooms]
+            yield from rows
+
+    def list_members(self, name: str, asker: Member | None = None) -> Iterator[MemberRow | OwnerRow]:
+        """Return a row for each member of the room called `name`, by name, and then for each who owns their name.
 
         Raises ProtocolError `room-invalid`, and `room-locked` if the room is locked and `asker` not in it.
         """
-        now = self._uptime()
         with self._directory.lock:
-            room = self._directory.rooms.get(fold_name(name))
-            if room is None:
-                raise ProtocolError("room-invalid", f"there is no room called {name}; /list shows the rooms")
-            if self._room_keys.find(room.key) and (asker is None or asker.room is not room):
-                raise locked_error(name)
-            members = [member for _, member in sorted(room.members.items())]
-            rows = [
-                MemberRow(member.name, member.color, room.name, max(0, int(now - member.last_active)))
-                for member in members
-            ]
-            owners = [member.name for member in members if self._ownership.is_owner(member.name, member.verifier)]
-            return [*rows, *map(OwnerRow, owners)]
+            keys = list(self._find_readable(name, asker).members)
+        return self._list_members(name, asker, sorted(keys))
+
+    def _list_members(self, name: str, asker: Member | None, keys: list[str]) -> Iterator[MemberRow | OwnerRow]:
+        makers: tuple[Callable[[Member], MemberRow | OwnerRow | None], ...] = (self._member_row, self._owner_row)
+        for make_row in makers:
+            for some in _batches(keys):
+                try:
+                    with self._directory.lock:
+                        members = self._find_readable(name, asker).members
+                        rows = [make_row(member) for key in some if (member := members.get(key))]
+                except ProtocolError:  # closed or locked meanwhile
+                    return
+                yield from filter(None, rows)
+
+    def _find_readable(self, name: str, asker: Member | None) -> Room:
+        """Return the open room called `name`; the caller holds the directory's lock. Raises as `list_members`."""
+        room = self._directory.rooms.get(fold_name(name))
+        if room is None:
+            raise ProtocolError("room-invalid", f"there is no room called {name}; /list shows the rooms")
+        if self._room_keys.find(room.key) and (asker is None or asker.room is not room):
+            raise locked_error(name)
+        return room
+
+    def _member_row(self, member: Member) -> MemberRow:
+        assert member.room is not None  # it was found there
+        idle = max(0, int(self._uptime() - member.last_active))
+        return MemberRow(member.name, member.color, member.room.name, idle)
+
+    def _owner_row(self, member: Member) -> OwnerRow | None:
+        return OwnerRow(member.name) if self._ownership.is_owner(member.name, member.verifier) else None
 
     def count(self) -> Counts:
         """Return how many members have a name and how many rooms are open, with the lobby."""
         with self._directory.lock:
             return Counts(len(self._directory.names), len(self._directory.rooms))
+
+
+def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (keys[start : start + LISTED_ROWS] for start in range(0, len(keys), LISTED_ROWS))
 
 
 def _room_of(member: Member) -> Room:

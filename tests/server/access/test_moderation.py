@@ -149,7 +149,7 @@ def test_bans_and_mutes_survive_until_they_expire() -> None:
     clock.now = HOUR
     after = Moderation(journal, clock=clock)
     after.load()
-    assert after.list_restrictions() == [
+    assert list(after.list_restrictions()) == [
         "192.0.2.1 was banned by op until 1970-01-01 02:00:00 UTC",
         "carl was muted by op until 1970-01-01 02:00:00 UTC",
     ]
@@ -208,7 +208,7 @@ def test_tables_after_many_threads() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (moderation.list_restrictions(), dict(moderation._banned_keys)) == ([], {})
+    assert (list(moderation.list_restrictions()), dict(moderation._banned_keys)) == ([], {})
 
 
 # ------------------------------------------------------------------------------------------------------ real sockets

@@ -233,14 +233,18 @@ def test_list_rooms() -> None:
     chat.membership.join_room(chat.members["alice"], "ant")
     chat.membership.join_room(chat.members["carl"], "gone")
     chat.membership.leave(chat.members["carl"], "exit")
-    assert chat.membership.list_rooms() == [RoomRow("lobby", 0, "-"), RoomRow("ant", 1, "-"), RoomRow("zoo", 1, "-")]
+    assert list(chat.membership.list_rooms()) == [
+        RoomRow("lobby", 0, "-"),
+        RoomRow("ant", 1, "-"),
+        RoomRow("zoo", 1, "-"),
+    ]
 
 
 def test_list_members_with_idle_seconds() -> None:
     """IDLE counts whole seconds since the last activity."""
     chat = Chat("bob")
     chat.members["bob"].last_active = 5.0
-    assert chat.membership.list_members("LOBBY") == [MemberRow("bob", "red", LOBBY, 4)]
+    assert list(chat.membership.list_members("LOBBY")) == [MemberRow("bob", "red", LOBBY, 4)]
 
 
 def test_list_members_of_an_unknown_room() -> None:
