@@ -6,7 +6,6 @@ from hubbub import protocol
 from hubbub.protocol import (
     COMMANDS,
     HISTORY_LINES_MAX,
-    LINE_BYTES,
     Acted,
     End,
     Error,
@@ -18,11 +17,9 @@ from hubbub.protocol import (
 )
 from hubbub.server.commands.base import Client, SessionEndedError, handles
 from hubbub.server.commands.moderation import is_operator
-from hubbub.server.delivery.actions import DeliverPrivately, RefusePost
+from hubbub.server.delivery.actions import DeliverPrivately, RefusePost, SendHistory
 from hubbub.server.delivery.batch_writer import accepted_number
-from hubbub.server.delivery.delivery import with_gaps
 
-HISTORY_BYTES = HISTORY_LINES_MAX * LINE_BYTES  # more than the longest answer to /history has
 POST_JUMP = 1_000_000  # at most from one N of a post to the next: all smaller N count as stored
 USAGE_COLUMNS = 25  # of /help; with `/notice ` before it, a row fits 80 columns
 
@@ -84,13 +81,8 @@ def send_history(client: Client, command: protocol.History) -> None:
     """Send stored lines of the room."""
     if not 1 <= command.count <= HISTORY_LINES_MAX:
         raise ProtocolError("argument-invalid", f"COUNT is from 1 to {HISTORY_LINES_MAX}")
-    client.context.delivery.flush(client.member)  # so that the client's last lines are stored
-    room, journal = client.room(), client.context.journal
-    upto = min(command.before - 1, journal.last_seq(room.key)) if command.before else journal.last_seq(room.key)
-    after = max(0, upto - command.count)
-    pages = journal.read_pages(room.key, after, upto, HISTORY_BYTES)
-    lines = b"".join(with_gaps(room.name, pages, after, upto)).splitlines(keepends=True)
-    client.reply_in_chunks([*lines, End("history").encode()])
+    client.context.delivery.submit(SendHistory(client.member, client.room(), command.count, command.before))
+    client.context.delivery.flush(client.member)  # before the next command, so that one reply at most waits
 
 
 @handles(protocol.Help)

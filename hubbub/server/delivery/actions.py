@@ -111,6 +111,16 @@ class Reply:
 
 
 @dataclass(slots=True)
+class SendHistory:
+    """Send `member` the last `count` stored lines of a room, those before SEQ `before` if that is not 0."""
+
+    member: Member
+    room: Room
+    count: int
+    before: int
+
+
+@dataclass(slots=True)
 class DeliverPrivately:
     """Send a private message to `sender` and `recipient`, or `refusal` to `sender` if `recipient` has too much unread.
 
@@ -174,6 +184,7 @@ Action = (
     | Unsubscribe
     | ForgetHistory
     | Reply
+    | SendHistory
     | DeliverPrivately
     | FlushMarker
     | Finish

@@ -6,10 +6,13 @@ The lines come from the tail of the log in memory; older lines come from the jou
 import time
 from collections.abc import Callable
 
+from hubbub.protocol import Error
 from hubbub.server.delivery.room_log import Backlog, Subscriber
 from hubbub.server.delivery.slow_consumers import SlowConsumers
 
-CHUNK_BYTES = 262_144  # of one send to a lagging subscriber, and of one read from the journal
+SEND_BYTES = 262_144  # of one send to a lagging subscriber from the tail; what is not sent stays there
+CHUNK_BYTES = 65_536  # of lines that are read and held for one subscriber: 4 MB for all clients of one address
+UNREADABLE = Error("unavailable", "the server cannot use its journal; try again later").encode()
 
 
 class CatchUp:
@@ -43,6 +46,8 @@ class CatchUp:
         """
         self._slow_consumers.end_reading(subscriber)
         backlog.after = after
+        if data is None and backlog.stored:
+            data, backlog.after, backlog.end = UNREADABLE, backlog.upto, b""
         if data is None:
             self._slow_consumers.drop(subscriber)
         elif backlog in subscriber.backlogs:
@@ -99,7 +104,8 @@ class CatchUp:
         chunk, backlog.head = backlog.head, b""
         if backlog.log is None or backlog.after >= backlog.upto:
             subscriber.backlogs.pop(0)
-        elif (tail := backlog.log.tail).has_all_after(backlog.after):
+            chunk += backlog.end
+        elif not backlog.stored and (tail := backlog.log.tail).has_all_after(backlog.after):
             lines, backlog.after = tail.read_numbered(backlog.after, min(backlog.upto, tail.seq), CHUNK_BYTES)
             chunk += lines
         elif not chunk:  # the head goes first
@@ -119,7 +125,7 @@ class CatchUp:
             subscriber.backlogs.append(Backlog(b"", log, subscriber.seq, tail.base_seq))
             subscriber.offset, subscriber.seq = tail.start, tail.base_seq
             return True
-        data = tail.read(subscriber.offset, CHUNK_BYTES)
+        data = tail.read(subscriber.offset, SEND_BYTES)
         sent = self._send(subscriber, data)
         subscriber.offset += sent if sent == len(data) else self.hold_rest(subscriber, data, sent)
         subscriber.seq = tail.seq_at(subscriber.offset)

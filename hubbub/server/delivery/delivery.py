@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from loguru import logger
 
-from hubbub.protocol import HISTORY_LINES, Ack, Entered, Gap, Notice, Refused, Welcome
+from hubbub.protocol import HISTORY_LINES, Ack, End, Entered, Gap, Notice, Refused, Welcome
 from hubbub.server.delivery.action_queue import ActionQueue
 from hubbub.server.delivery.actions import (
     Action,
@@ -30,6 +30,7 @@ from hubbub.server.delivery.actions import (
     Publish,
     RefusePost,
     Reply,
+    SendHistory,
     SendWelcome,
     StoreSession,
     Subscribe,
@@ -84,6 +85,7 @@ class Delivery:
             Unsubscribe: self._unsubscribe,
             ForgetHistory: self._forget_history,
             Reply: self._reply,
+            SendHistory: self._send_history,
             DeliverPrivately: self._deliver_privately,
             FlushMarker: self._set_when_flushed,
             Finish: self._finish,
@@ -284,6 +286,12 @@ class Delivery:
         else:
             self._fanout.reply(action.member.subscriber, action.data)
 
+    def _send_history(self, action: SendHistory) -> None:
+        log = self._logs.open(action.room)
+        upto = min(action.before - 1, log.stored_seq) if action.before else log.stored_seq
+        after = max(0, upto - action.count)
+        self._fanout.reply_with_history(action.member.subscriber, log, after, upto, End("history").encode())
+
     def _deliver_privately(self, action: DeliverPrivately) -> None:
         delivered = self._fanout.deliver_privately(action.recipient.subscriber, action.data)
         result = action.data if delivered else action.refusal
@@ -326,8 +334,8 @@ class Delivery:
         self._history_reader.request(log.key, after, upto, CHUNK_BYTES, done)
 
 
-# Carried out even while the journal cannot be written: they publish no line, and the last two free sockets.
-_URGENT = (Reply, DeliverPrivately, FlushMarker, BacklogRead, Finish, CloseSubscriber)
+# Carried out even while the journal cannot be written: they publish no line, and a client that goes frees its socket.
+_URGENT = (Reply, SendHistory, DeliverPrivately, FlushMarker, BacklogRead, Finish, CloseSubscriber)
 
 
 def with_gaps(room: str, pages: Iterable[Page], after: int, upto: int) -> list[bytes]:

@@ -153,6 +153,17 @@ class Fanout:
         else:
             self.send_first(subscriber, data)
 
+    def reply_with_history(self, subscriber: Subscriber, log: RoomLog, after: int, upto: int, end: bytes) -> None:
+        """Send the stored lines with after < SEQ <= upto and `end`, after all lines before them."""
+        if subscriber.is_unreachable:
+            return
+        self._flush_to(subscriber)
+        subscriber.backlogs.append(Backlog(b"", log, after, upto, end, stored=True))
+        if (own := subscriber.log) is not None and subscriber in own.live:
+            own.mark_lagging(subscriber, 0)
+        self._slow_consumers.check_sizes(subscriber)
+        self._catch_up.advance(subscriber)
+
     def acknowledge(self, subscriber: Subscriber, data: bytes) -> None:
         """Send the acknowledgement of posts. A live subscriber has received the posts before."""
         self._flush_to(subscriber)

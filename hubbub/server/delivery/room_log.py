@@ -13,12 +13,18 @@ from hubbub.server.journal.journal import Page
 
 @dataclass(eq=False, slots=True)
 class Backlog:
-    """Lines for a subscriber before its position in a log: first `head`, then those with after < SEQ <= upto."""
+    """Lines for a subscriber before its position in a log: `head`, those with after < SEQ <= upto, and `end`.
+
+    Its numbered lines are not held: they are read a chunk at a time, as the socket takes them. Those of a `stored` one,
+    a reply to /history, come from the journal alone; if that cannot be read, an error takes their place.
+    """
 
     head: bytes
     log: "RoomLog | None" = None
     after: int = 0
     upto: int = 0
+    end: bytes = b""
+    stored: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -52,8 +58,9 @@ class Subscriber:
 
     @property
     def unread_bytes(self) -> int:
-        """The size of the replies that wait."""
-        return sum(map(len, self.outbox)) + sum(len(backlog.head) for backlog in self.backlogs)
+        """The size of the replies that wait, and of the lines that were read for it."""
+        waiting = sum(map(len, self.outbox)) + sum(len(backlog.head) + len(backlog.end) for backlog in self.backlogs)
+        return len(self.sending) + waiting
 
     @property
     def has_all(self) -> bool:

@@ -39,6 +39,11 @@ class Page(NamedTuple):
         data = cut_lines(self.data, self.first, self.last, after, upto)
         return self._replace(first=max(self.first, after + 1), last=min(self.last, upto), data=data)
 
+    def shorten(self, size: int) -> "Page":
+        """Return the page of the first lines, up to the one with which they have `size` bytes; `size` is positive."""
+        data = first_lines(self.data, size)
+        return self if data is self.data else self._replace(last=self.first + data.count(b"\n") - 1, data=data)
+
 
 def page_of_run(
     key: str, room: str, first: int, time: int, kind: type[Said | Acted], name: str, color: str, texts: Sequence[str]
@@ -56,6 +61,11 @@ def cut_lines(data: bytes, first: int, last: int, after: int, upto: int) -> byte
     if last > upto:
         data = data.rsplit(b"\n", last - upto + 1)[0] + b"\n"
     return data
+
+
+def first_lines(data: bytes, size: int) -> bytes:
+    """Return the first lines of `data`, up to the one with which they have `size` bytes; `size` is positive."""
+    return data if len(data) <= size else data[: data.index(b"\n", size - 1) + 1]
 
 
 class SessionRow(NamedTuple):
@@ -117,10 +127,10 @@ class LocalJournal(Journal, Protocol):
 
 
 def until_size(pages: Iterable[Page], size: int) -> list[Page]:
-    """Return the first pages, until they have `size` bytes."""
+    """Return the first lines of `pages`, up to the one with which they have `size` bytes."""
     taken: list[Page] = []
     for page in pages:
-        taken.append(page)
+        taken.append(page.shorten(size))
         size -= len(page.data)
         if size <= 0:
             break

@@ -1,7 +1,7 @@
 """The journal in an SQLite file: it survives a restart, and each batch costs one transaction.
 
-All lines of one room in a batch are one row: a page with the bytes that the members receive. This is twenty times
-cheaper than a row for each line (measured on batches of 1,000 lines), and history needs no encoding.
+All lines of one room in a batch are a few rows: pages with the very bytes that its members receive. That is twenty
+times cheaper than a row for each line (measured on batches of 1,000 lines), and pages that are read need no encoding.
 """
 
 import contextlib
@@ -27,7 +27,8 @@ from hubbub.server.journal.journal import (
     until_size,
 )
 
-MAINTENANCE_SECONDS = 1.0  # between two checkpoints, while writes gather
+PAGE_BYTES = 65_536  # with which a page is stored: history is read in chunks, and each reads all of its last page
+MAINTENANCE_SECONDS = 1.0  # between two checkpoints, in which writes gather
 PURGE_SECONDS = 3_600.0  # between two searches for expired lines and sessions
 PURGE_PAGES = 100  # deleted in one transaction of some milliseconds, so that other writes come between
 
@@ -89,8 +90,9 @@ class SqliteJournal:
             by_room.setdefault(page.key, []).append(page)
         rooms = {key: of_room[0].room for key, of_room in by_room.items() if key not in self._room_names}
         rows = [
-            (key, of_room[-1].last, of_room[0].first, of_room[-1].time, b"".join([page.data for page in of_room]))
+            (key, some[-1].last, some[0].first, some[-1].time, b"".join([page.data for page in some]))
             for key, of_room in by_room.items()
+            for some in _group(of_room)
         ]
         with self._database.transaction() as writer:
             if rooms:
@@ -267,6 +269,20 @@ def _page(key: str, room: str, row: tuple[Any, ...]) -> Page:
     if not page.is_intact():
         raise DamagedError("a page has not as many lines as it should have")
     return page
+
+
+def _group(pages: Sequence[Page]) -> Iterator[list[Page]]:
+    """Yield consecutive pages of a room, as many at a time as have PAGE_BYTES."""
+    group: list[Page] = []
+    size = 0
+    for page in pages:
+        group.append(page)
+        size += len(page.data)
+        if size >= PAGE_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def _session(row: tuple[Any, ...]) -> SessionRow:
