@@ -86,9 +86,9 @@ def local_delivery(journal: LocalJournal, **options: Any) -> Delivery:
 
 
 @contextmanager
-def running_delivery() -> Iterator[Delivery]:
+def running_delivery(journal: LocalJournal | None = None) -> Iterator[Delivery]:
     """Run a delivery thread whose clock stands at one second, and stop it at the end."""
-    delivery = local_delivery(MemoryJournal(), clock=lambda: 1.0)
+    delivery = local_delivery(journal or MemoryJournal(), clock=lambda: 1.0)
     delivery.start()
     try:
         yield delivery

@@ -42,6 +42,7 @@ from hubbub.server.delivery.fanout import Fanout
 from hubbub.server.delivery.open_logs import OpenLogs
 from hubbub.server.delivery.room_log import Backlog, Subscriber
 from hubbub.server.delivery.sequencer import Sequencer
+from hubbub.server.delivery.tail_budget import TailBudget
 from hubbub.server.journal.history_reader import HistoryReader
 from hubbub.server.journal.journal import Journal, Page
 from hubbub.server.rooms.room import Member
@@ -67,9 +68,10 @@ class Delivery:
         `on_failure` is called on the delivery thread if a bug ends it.
         """
         self._on_failure = on_failure
-        self._fanout = Fanout(self._read_backlog)
+        tail_budget = TailBudget()
+        self._fanout = Fanout(self._read_backlog, tail_budget)
         self._queue = ActionQueue(self._fanout.wake)
-        self._logs = OpenLogs(sequencer)
+        self._logs = OpenLogs(sequencer, tail_budget)
         self._writer = BatchWriter(sequencer, self._logs, self._announce)
         self._history_reader = HistoryReader(journal)
         self._acks: dict[Member, int] = {}  # still to send for the batch that is being carried out

@@ -11,6 +11,7 @@ from threading import Event
 from hubbub.server.delivery.catch_up import CatchUp
 from hubbub.server.delivery.room_log import Backlog, RoomLog, Subscriber
 from hubbub.server.delivery.slow_consumers import PRIVATE_BYTES, SlowConsumers
+from hubbub.server.delivery.tail_budget import TailBudget
 from hubbub.server.journal.journal import Page
 
 GATHER_SECONDS = 0.01  # between two flushes of a room, while lines gather; a screen draws a picture every 16 ms
@@ -20,10 +21,11 @@ GATHER_BYTES = 65_536  # a room with so many unflushed bytes is flushed at once
 class Fanout:
     """Sends every line to members. Only the delivery thread may call it; any thread may call `wake`."""
 
-    def __init__(self, read_backlog: Callable[[Subscriber, Backlog], None]) -> None:
-        """`read_backlog` requests the next lines of a backlog from the journal; `continue_backlog` receives them."""
+    def __init__(self, read_backlog: Callable[[Subscriber, Backlog], None], tail_budget: TailBudget) -> None:
+        """`read_backlog` has the next lines of a backlog read from the journal; `continue_backlog` is called then."""
         self._slow_consumers = SlowConsumers()
         self._catch_up = CatchUp(self._slow_consumers, read_backlog)
+        self._tail_budget = tail_budget
         self._changed: dict[RoomLog, None] = {}  # since the last `flush_all`
         self._gathering: dict[RoomLog, None] = {}  # rooms whose lines gather; all are flushed at `_due`
         self._due = 0.0  # seconds of the monotonic clock
@@ -107,6 +109,7 @@ class Fanout:
             if subscriber in log.lagging:  # else it has unsubscribed since
                 self._catch_up.advance(subscriber)
         log.tail.trim()
+        self._tail_budget.record(log)
 
     def _flush_to(self, subscriber: Subscriber) -> None:
         """Send the unflushed lines of its room to one subscriber, before a reply."""

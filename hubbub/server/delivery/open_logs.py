@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from hubbub.server.delivery.room_log import RoomLog
 from hubbub.server.delivery.sequencer import Sequencer
+from hubbub.server.delivery.tail_budget import TailBudget
 from hubbub.server.rooms.room import Room
 
 IDLE_LOGS = (
@@ -14,8 +15,9 @@ IDLE_LOGS = (
 class OpenLogs:
     """The open logs, by room key. For the delivery thread alone."""
 
-    def __init__(self, sequencer: Sequencer) -> None:
+    def __init__(self, sequencer: Sequencer, tail_budget: TailBudget) -> None:
         self._sequencer = sequencer
+        self._tail_budget = tail_budget
         self._logs: dict[str, RoomLog] = {}
         self._close_at = IDLE_LOGS  # so many logs
 
@@ -40,6 +42,8 @@ class OpenLogs:
             return
         idle = [key for key, log in self._logs.items() if not log.has_subscribers]
         for key in idle[:-IDLE_LOGS]:
-            del self._logs[key]
+            log = self._logs.pop(key)
+            log.tail.clear()  # which a subscriber that left the room may still read
+            self._tail_budget.forget(log)
             self._sequencer.close_room(key)
         self._close_at = 2 * len(self._logs) + IDLE_LOGS  # so that this search stays rare

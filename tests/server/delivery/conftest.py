@@ -12,3 +12,11 @@ def reader() -> Iterator[SlowReader]:
     made = SlowReader()
     yield made
     made.close()
+
+
+@pytest.fixture
+def readers() -> Iterator[list[SlowReader]]:
+    made = [SlowReader() for _ in range(10)]
+    yield made
+    for reader in made:
+        reader.close()

@@ -1,15 +1,25 @@
 """Subscribers that lag: they catch up from the tail or the journal, line by whole line."""
 
-from hubbub.protocol import Notice
+import tracemalloc
+
+import pytest
+
+from hubbub.protocol import LINE_BYTES, Notice
 from hubbub.server.delivery.actions import (
     Broadcast,
     Reply,
+    SendHistory,
     Subscribe,
     Unsubscribe,
 )
+from hubbub.server.delivery.catch_up import CHUNK_BYTES
 from hubbub.server.delivery.tail import TAIL_PAGES
+from hubbub.server.journal import history_reader
+from hubbub.server.journal.journal import JournalError, Page
+from hubbub.server.journal.memory import MemoryJournal
 from hubbub.server.rooms.room import Room
 from testing.delivery import LINES, ROOM, SlowReader, covered, long_posts, new_member, post, running_delivery
+from testing.waiting import eventually
 
 
 def test_a_lagging_subscriber_gets_every_line_in_the_tail(reader: SlowReader) -> None:
@@ -120,3 +130,53 @@ def test_a_ping_overtakes_a_long_history(reader: SlowReader) -> None:
         lines = reader.read_until(b"red end\n")
         assert lines.index("/ping x") < 500
         assert covered([line for line in lines[1:] if line != "/ping x"]) == list(range(1, LINES + 2))
+
+
+def test_history_is_sent_in_order_after_what_the_client_said(reader: SlowReader) -> None:
+    """What is said while it is sent comes after its end."""
+    with running_delivery() as delivery:
+        delivery.submit_posts(long_posts(ROOM, LINES))
+        delivery.submit(Subscribe(reader.member, ROOM, 1, after=LINES), post(ROOM, "said"))
+        delivery.submit(SendHistory(reader.member, ROOM, 400, 0), post(ROOM, "later"))
+        lines = reader.read_until(b"red later\n")[1:]
+        assert covered([lines[0], *lines[1:-2], lines[-1]]) == [LINES + 1, *range(LINES - 398, LINES + 2), LINES + 2]
+        assert lines[-2] == "/end history"
+
+
+def test_history_before_a_line() -> None:
+    """The last COUNT lines before it; a room without lines has only the end."""
+    with running_delivery() as delivery:
+        member, transport = new_member()
+        delivery.submit(SendHistory(member, ROOM, 5, 0), *[post(ROOM, str(number)) for number in range(1, 10)])
+        delivery.submit(SendHistory(member, ROOM, 2, 5))
+        assert eventually(lambda: [line.split()[-1] for line in transport.lines] == ["history", "3", "4", "history"])
+
+
+def test_history_that_nobody_reads_is_not_held(readers: list[SlowReader]) -> None:
+    """However many clients request it, each holds one chunk of it."""
+    with running_delivery() as delivery:
+        delivery.submit_posts(long_posts(ROOM, LINES))
+        delivery.flush(readers[0].member)
+        tracemalloc.start()
+        for one in readers:
+            delivery.submit(SendHistory(one.member, ROOM, LINES, 0))
+        assert eventually(lambda: all(one.member.subscriber.sending for one in readers))
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        assert held < len(readers) * (CHUNK_BYTES + LINE_BYTES)
+        for one in readers:
+            assert covered(one.read_until(b"/end history\n")[:-1]) == list(range(1, LINES + 1))
+
+
+def test_history_that_cannot_be_read_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client stays, and gets the error in place of the lines and the end."""
+    monkeypatch.setattr(history_reader, "RETRY_SECONDS", 0.01)
+
+    class Unreadable(MemoryJournal):
+        def read_pages(self, key: str, after: int, upto: int, size: int) -> list[Page]:
+            raise JournalError("away")
+
+    with running_delivery(Unreadable()) as delivery:
+        member, transport = new_member()
+        delivery.submit(Subscribe(member, ROOM, 1), post(ROOM, "a"), SendHistory(member, ROOM, 5, 0), post(ROOM, "b"))
+        assert eventually(lambda: [line.split()[0] for line in transport.lines[1:]] == ["/say", "/error", "/say"])
