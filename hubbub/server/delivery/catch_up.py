@@ -11,7 +11,8 @@ from hubbub.server.delivery.room_log import Backlog, Subscriber
 from hubbub.server.delivery.slow_consumers import SlowConsumers
 
 SEND_BYTES = 262_144  # of one send to a lagging subscriber from the tail; what is not sent stays there
-CHUNK_BYTES = 65_536  # of lines that are read and held for one subscriber: 4 MB for all clients of one address
+CHUNK_BYTES = 131_072  # of lines read and held for one subscriber, and the rest of a page: 16 MB for one address
+REPLY_BYTES = 65_536  # of replies in one send; OUTBOX_BYTES counts the others
 UNREADABLE = Error("unavailable", "the server cannot use its journal; try again later").encode()
 
 
@@ -92,16 +93,19 @@ class CatchUp:
     def _next_chunk(self, subscriber: Subscriber) -> bytes:
         """Return the next replies or backlog lines; nothing if there are none, or they are being read."""
         if subscriber.outbox:
-            replies, subscriber.outbox = subscriber.outbox, []
-            return b"".join(replies)
+            chunk, rest = _cut(b"".join(subscriber.outbox))
+            subscriber.outbox = [rest] if rest else []
+            return chunk
         while subscriber.backlogs and not self._slow_consumers.is_reading(subscriber):
             if chunk := self._next_of_backlog(subscriber, subscriber.backlogs[0]):
                 return chunk
         return b""
 
     def _next_of_backlog(self, subscriber: Subscriber, backlog: Backlog) -> bytes:
-        """Return the next lines of a backlog, and remove it at its end. Lines that are not in memory are requested."""
-        chunk, backlog.head = backlog.head, b""
+        """Return the next lines of a backlog, and remove it after its last; start reading lines that are not here."""
+        chunk, backlog.head = _cut(backlog.head)
+        if backlog.head:
+            return chunk
         if backlog.log is None or backlog.after >= backlog.upto:
             subscriber.backlogs.pop(0)
             chunk += backlog.end
@@ -130,3 +134,9 @@ class CatchUp:
         subscriber.offset += sent if sent == len(data) else self.hold_rest(subscriber, data, sent)
         subscriber.seq = tail.seq_at(subscriber.offset)
         return sent == len(data)
+
+
+def _cut(lines: bytes) -> tuple[bytes, bytes]:
+    """Return the first lines, up to the one with which they have REPLY_BYTES, and the others, which can be dropped."""
+    end = lines.index(b"\n", REPLY_BYTES - 1) + 1 if len(lines) > REPLY_BYTES else len(lines)
+    return lines[:end], lines[end:]

@@ -58,9 +58,8 @@ class Subscriber:
 
     @property
     def unread_bytes(self) -> int:
-        """The size of the replies that wait, and of the lines that were read for it."""
-        waiting = sum(map(len, self.outbox)) + sum(len(backlog.head) + len(backlog.end) for backlog in self.backlogs)
-        return len(self.sending) + waiting
+        """The size of the replies that wait."""
+        return sum(map(len, self.outbox)) + sum(len(backlog.head) for backlog in self.backlogs)
 
     @property
     def has_all(self) -> bool:

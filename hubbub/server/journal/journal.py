@@ -7,8 +7,9 @@ from hubbub.protocol import Acted, Said, encode_run
 
 SESSIONS_STORED = 100_000  # that can be resumed; beyond this the one that was seen longest ago is deleted
 KEEP_DAYS = 30  # of a room's history
-KEEP_LINES = 100_000  # of a room's history; the page with the oldest of them stays whole
-SESSION_SECONDS = 7 * 86_400  # that a session can be resumed after it was last seen: a laptop may be closed for a week
+KEEP_LINES = 100_000  # of a room's history, and the rest of the page that has the oldest of them
+LONG_PAGE_BYTES = 262_144  # more than a run; journals of 0.1.0 have pages of megabytes, too long to be held
+SESSION_SECONDS = 7 * 86_400  # after it was last seen a session can be resumed: a laptop closed for a week
 
 
 class JournalError(Exception):
@@ -41,8 +42,10 @@ class Page(NamedTuple):
 
     def shorten(self, size: int) -> "Page":
         """Return the page of the first lines, up to the one with which they have `size` bytes; `size` is positive."""
-        data = first_lines(self.data, size)
-        return self if data is self.data else self._replace(last=self.first + data.count(b"\n") - 1, data=data)
+        if len(self.data) <= size:
+            return self
+        data = self.data[: self.data.index(b"\n", size - 1) + 1]
+        return self._replace(last=self.first + data.count(b"\n") - 1, data=data)
 
 
 def page_of_run(
@@ -61,11 +64,6 @@ def cut_lines(data: bytes, first: int, last: int, after: int, upto: int) -> byte
     if last > upto:
         data = data.rsplit(b"\n", last - upto + 1)[0] + b"\n"
     return data
-
-
-def first_lines(data: bytes, size: int) -> bytes:
-    """Return the first lines of `data`, up to the one with which they have `size` bytes; `size` is positive."""
-    return data if len(data) <= size else data[: data.index(b"\n", size - 1) + 1]
 
 
 class SessionRow(NamedTuple):
@@ -127,10 +125,10 @@ class LocalJournal(Journal, Protocol):
 
 
 def until_size(pages: Iterable[Page], size: int) -> list[Page]:
-    """Return the first lines of `pages`, up to the one with which they have `size` bytes."""
+    """Return the first pages, until they have `size` bytes; one of more than LONG_PAGE_BYTES is cut."""
     taken: list[Page] = []
     for page in pages:
-        taken.append(page.shorten(size))
+        taken.append(page.shorten(max(size, LONG_PAGE_BYTES)))
         size -= len(page.data)
         if size <= 0:
             break

@@ -64,7 +64,7 @@ class MemoryJournal:
             return history.pages[-1].room if history else None
 
     def read_pages(self, key: str, after: int, upto: int, size: int) -> list[Page]:
-        """Return the stored lines of a room with after < SEQ <= upto, until they have `size` bytes."""
+        """Return the stored lines of a room with after < SEQ <= upto, until their pages have `size` bytes."""
         with self._lock:
             history = self._histories.get(key)
             pages = list(history.pages) if history else []

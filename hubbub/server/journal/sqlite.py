@@ -27,7 +27,7 @@ from hubbub.server.journal.journal import (
     until_size,
 )
 
-PAGE_BYTES = 65_536  # with which a page is stored: history is read in chunks, and each reads all of its last page
+PAGE_BYTES = 65_536  # with which a page is stored; pages are read whole, and held until they are sent
 MAINTENANCE_SECONDS = 1.0  # between two checkpoints, in which writes gather
 PURGE_SECONDS = 3_600.0  # between two searches for expired lines and sessions
 PURGE_PAGES = 100  # deleted in one transaction of some milliseconds, so that other writes come between
