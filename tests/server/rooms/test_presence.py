@@ -257,12 +257,12 @@ def test_purged_lines_are_a_gap(tmp_path: Path) -> None:
     with serving(limits=WITH_GRACE) as server, WireClient(server.address, "alice") as alice:
         carl, token = sign_in(server, "carl")
         cut(carl)
-        alice.send(*["x" * 1_000] * 3_000)
-        alice.read_until("/say lobby 3000 ")
+        alice.send(*["x" * 1_000] * 6_000)
+        alice.read_until("/say lobby 6000 ")
         with resume(server, token, "lobby", 7) as back:
-            lines = back.read_until("/say lobby 3000 ")[2:]
+            lines = back.read_until("/say lobby 6000 ")[2:]
             assert lines[0].startswith("/gap lobby 8 ")
-            assert covered(lines) == list(range(8, 3_001))
+            assert covered(lines) == list(range(8, 6_001))
 
 
 # ------------------------------------------------------------------------------------------------------------- posts
