@@ -30,6 +30,17 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
         assert (journal.last_seq("ops"), journal.room_name("ops"), journal.find_session(b"hash")) == (3, "ops", ROW)
 
 
+def test_a_long_batch_becomes_several_pages(tmp_path: Path) -> None:
+    """Each has PAGE_BYTES, so that a client that reads slowly holds no more than a few lines of it."""
+    lines = [line("ops", seq, "x" * 900) for seq in range(1, 201)]
+    with open_journal(tmp_path / "j.db") as journal:
+        journal.append(lines, [], [])
+        pages = journal.read_pages("ops", 0, 200, ALL_BYTES)
+        assert lines_in(pages) == lines_in(lines)
+        assert max(len(page.data) for page in pages) < PAGE_BYTES + 1_000
+        assert len(pages) == 3
+
+
 def test_facts_are_there_after_a_restart(tmp_path: Path) -> None:
     """They are in the file when `store_fact` returns."""
     with open_journal(tmp_path / "j.db") as journal:

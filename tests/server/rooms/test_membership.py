@@ -9,6 +9,7 @@ from hubbub.server.access.limits import Limits
 from hubbub.server.access.room_keys import RoomKey
 from hubbub.server.access.scrypt import HashedSecret, ScryptHash
 from hubbub.server.delivery.actions import Broadcast, StoreSession, Subscribe, Unsubscribe
+from hubbub.server.rooms import membership
 from hubbub.server.rooms.membership import Counts
 from hubbub.server.rooms.room import Member
 from testing.delivery import ListTransport
@@ -238,6 +239,28 @@ def test_list_rooms() -> None:
         RoomRow("ant", 1, "-"),
         RoomRow("zoo", 1, "-"),
     ]
+
+
+def test_rows_are_made_as_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They show what is then; rooms that closed and members that left meanwhile are missing."""
+    monkeypatch.setattr(membership, "LISTED_ROWS", 1)
+    chat = Chat("alice", "bob", "carl")
+    chat.membership.join_room(chat.members["bob"], "ant")
+    rooms, members = chat.membership.list_rooms(), chat.membership.list_members(LOBBY)
+    assert next(rooms) == RoomRow(LOBBY, 2, "-")
+    assert next(members) == MemberRow("alice", "red", LOBBY, 9)
+    chat.membership.leave(chat.members["bob"], "exit")
+    chat.membership.leave(chat.members["carl"], "exit")
+    assert (list(rooms), list(members)) == ([], [])
+
+
+def test_members_of_a_room_that_closes_meanwhile() -> None:
+    """The rows end."""
+    chat = Chat("bob")
+    chat.membership.join_room(chat.members["bob"], "ant")
+    members = chat.membership.list_members("ant")
+    chat.membership.leave(chat.members["bob"], "exit")
+    assert list(members) == []
 
 
 def test_list_members_with_idle_seconds() -> None:
