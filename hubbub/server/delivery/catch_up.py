@@ -102,7 +102,7 @@ class CatchUp:
         return b""
 
     def _next_of_backlog(self, subscriber: Subscriber, backlog: Backlog) -> bytes:
-        """Return the next lines of a backlog, and remove it after its last; start reading lines that are not here."""
+        """Return the next lines of a backlog, and remove it at its end. Lines that are not in memory are requested."""
         chunk, backlog.head = _cut(backlog.head)
         if backlog.head:
             return chunk

@@ -336,7 +336,7 @@ class Delivery:
         self._history_reader.request(log.key, after, upto, CHUNK_BYTES, done)
 
 
-# Carried out even while the journal cannot be written: they publish no line, and a client that goes frees its socket.
+# Carried out even while the journal cannot be written: they publish no line, and the last two free sockets.
 _URGENT = (Reply, SendHistory, DeliverPrivately, FlushMarker, BacklogRead, Finish, CloseSubscriber)
 
 

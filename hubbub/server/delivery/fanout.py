@@ -22,7 +22,7 @@ class Fanout:
     """Sends every line to members. Only the delivery thread may call it; any thread may call `wake`."""
 
     def __init__(self, read_backlog: Callable[[Subscriber, Backlog], None], tail_budget: TailBudget) -> None:
-        """`read_backlog` has the next lines of a backlog read from the journal; `continue_backlog` is called then."""
+        """`read_backlog` requests the next lines of a backlog from the journal; `continue_backlog` receives them."""
         self._slow_consumers = SlowConsumers()
         self._catch_up = CatchUp(self._slow_consumers, read_backlog)
         self._tail_budget = tail_budget

@@ -12,9 +12,9 @@ import time
 from hubbub.server.delivery.room_log import Subscriber
 
 OUTBOX_BYTES = 262_144  # unread: a subscriber with more is not reading, and is dropped; 17 MB for one address
-PRIVATE_BYTES = OUTBOX_BYTES // 2  # of them, beyond which a private message is refused: no sender can have one dropped
-BACKLOG_ROOMS = 16  # whose lines wait for a subscriber, each holding a tail; who changes rooms so often reads nothing
-PROGRESS_SECONDS = 120.0  # without taking a byte while there are some
+PRIVATE_BYTES = OUTBOX_BYTES // 2  # with more, private messages are refused: no sender can have a recipient dropped
+BACKLOG_ROOMS = 16  # with lines that wait for one subscriber; a client with more reads nothing
+PROGRESS_SECONDS = 120.0  # without taking any of the bytes that wait
 CLOSING_SECONDS = 5.0  # for the last bytes before the connection closes
 CHECK_SECONDS = 1.0  # between two checks of these times; only while a socket is watched
 

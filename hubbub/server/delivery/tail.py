@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hubbub.server.journal.journal import cut_lines
 
-TAIL_PAGES = 2_000  # of a room's log, each of a line at least
+TAIL_PAGES = 2_000  # of a room's log, each with one line or more
 TAIL_BYTES = 4_194_304  # of a room's log: some 0.2 s of a flood: who lags for less needs no journal
 
 

@@ -7,9 +7,9 @@ from hubbub.protocol import Acted, Said, encode_run
 
 SESSIONS_STORED = 100_000  # that can be resumed; beyond this the one that was seen longest ago is deleted
 KEEP_DAYS = 30  # of a room's history
-KEEP_LINES = 100_000  # of a room's history, and the rest of the page that has the oldest of them
+KEEP_LINES = 100_000  # of a room's history; the page with the oldest of them stays whole
 LONG_PAGE_BYTES = 262_144  # more than a run; journals of 0.1.0 have pages of megabytes, too long to be held
-SESSION_SECONDS = 7 * 86_400  # after it was last seen a session can be resumed: a laptop closed for a week
+SESSION_SECONDS = 7 * 86_400  # that a session can be resumed after it was last seen: a laptop may be closed for a week
 
 
 class JournalError(Exception):

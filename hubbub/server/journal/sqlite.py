@@ -1,7 +1,7 @@
 """The journal in an SQLite file: it survives a restart, and each batch costs one transaction.
 
-All lines of one room in a batch are a few rows: pages with the very bytes that its members receive. That is twenty
-times cheaper than a row for each line (measured on batches of 1,000 lines), and pages that are read need no encoding.
+All lines of one room in a batch are a few rows: pages with the bytes that the members receive. This is twenty times
+cheaper than a row for each line (measured on batches of 1,000 lines), and history needs no encoding.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from hubbub.server.journal.journal import (
 )
 
 PAGE_BYTES = 65_536  # with which a page is stored; pages are read whole, and held until they are sent
-MAINTENANCE_SECONDS = 1.0  # between two checkpoints, in which writes gather
+MAINTENANCE_SECONDS = 1.0  # between two checkpoints, while writes gather
 PURGE_SECONDS = 3_600.0  # between two searches for expired lines and sessions
 PURGE_PAGES = 100  # deleted in one transaction of some milliseconds, so that other writes come between
 
