@@ -92,7 +92,7 @@ class Journal(Protocol):
         """Return the stored lines of a room with after < SEQ <= upto, in pages, oldest first.
 
         The pages end when they have `size` bytes or more. If they have fewer, they hold all lines but those that are
-        damaged.
+        damaged. A page of more than `size` and LONG_PAGE_BYTES is cut.
         """
 
     def list_facts(self, kind: str) -> dict[str, str]:

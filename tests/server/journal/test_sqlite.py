@@ -12,7 +12,8 @@ import pytest
 
 from hubbub.server.journal import sqlite
 from hubbub.server.journal.journal import SESSION_SECONDS
-from testing.journal import ROW, line, lines_in, open_journal, read_lines, read_seqs
+from hubbub.server.journal.sqlite import PAGE_BYTES
+from testing.journal import ALL_BYTES, ROW, line, lines_in, open_journal, read_lines, read_seqs
 from testing.server import captured_log
 from testing.waiting import ROOT, eventually
 
