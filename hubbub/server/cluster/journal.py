@@ -77,6 +77,9 @@ class ClusterJournal:
             assert post.log is not None  # the delivery thread has found it
             post.log.expect(int(lasts[post.room.key.encode()]))
 
+    def check(self) -> None:
+        """Do nothing: the lease keeper notices when Redis cannot be reached."""
+
     def open_room(self, key: str) -> int:
         """Return the SEQ of a room's last line, and follow the room from there on."""
         return self._subscriptions.open(key)

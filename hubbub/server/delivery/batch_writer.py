@@ -14,6 +14,7 @@ from hubbub.server.journal.journal import JournalError
 from hubbub.server.rooms.room import Member, SessionState
 
 BATCH_LINES = 10_000  # or other actions, stored in one transaction of some 20 ms; no line is sent before all are stored
+CHECK_SECONDS = 0.5  # between two checks of a journal that is not written
 RETRY_SECONDS = 0.5  # between two attempts to write the journal
 STALLED = "the server cannot write its journal; it holds your messages, and sends them when it can write again"
 SIGN_IN_STALLED = "the server cannot write its journal; you are signed in when it can write again"
@@ -41,6 +42,7 @@ class BatchWriter:
         self._announce = announce
         self._batch: Batch | None = None  # being stored, or to be stored again after a failure
         self._waiting: list[Action] = []  # to be stored after it
+        self._check_at = 0.0  # seconds of the monotonic clock
         self._retry_at = 0.0  # seconds of the monotonic clock
         self.is_stalled = False  # the journal cannot be written; read by any thread
 
@@ -54,16 +56,21 @@ class BatchWriter:
         self._waiting += actions
 
     def store_next(self) -> Batch | None:
-        """Store the next batch and return it; None if nothing waits, or the journal cannot be written."""
+        """Store the next batch and return it; None if nothing waits, or the journal cannot be written.
+
+        If nothing waits, check the journal now and then, so that its loss is noticed before the next line.
+        """
         if self.is_stalled and time.monotonic() < self._retry_at:
             return None
-        if self._batch is None:
-            if not self._waiting:
-                return None
+        if self._batch is None and self._waiting:
             self._batch = Batch(self._take_actions())
             self._prepare(self._batch)
         try:
-            self._sequencer.store(self._batch.posts, self._batch.sessions, self._batch.ended)
+            if self._batch is not None:
+                self._sequencer.store(self._batch.posts, self._batch.sessions, self._batch.ended)
+            elif self.is_stalled or time.monotonic() >= self._check_at:
+                self._check_at = time.monotonic() + CHECK_SECONDS
+                self._sequencer.check()
         except JournalError as error:
             self._note_failure(error)
             return None

@@ -36,7 +36,14 @@ from hubbub.server.delivery.actions import (
     Subscribe,
     Unsubscribe,
 )
-from hubbub.server.delivery.batch_writer import RETRY_SECONDS, SIGN_IN_STALLED, Batch, BatchWriter, accepted_number
+from hubbub.server.delivery.batch_writer import (
+    CHECK_SECONDS,
+    RETRY_SECONDS,
+    SIGN_IN_STALLED,
+    Batch,
+    BatchWriter,
+    accepted_number,
+)
 from hubbub.server.delivery.catch_up import CHUNK_BYTES
 from hubbub.server.delivery.fanout import Fanout
 from hubbub.server.delivery.open_logs import OpenLogs
@@ -179,11 +186,11 @@ class Delivery:
         if seconds != 0.0 or self._fanout.is_busy:
             self._fanout.wait(seconds)
 
-    def _longest_wait(self) -> float | None:
+    def _longest_wait(self) -> float:
         """Return the seconds until there is something to do without a new action; None if there is nothing."""
         if self._queue.deadline is not None:
             return STOP_CHECK_SECONDS
-        return RETRY_SECONDS if self._writer.is_stalled else None
+        return RETRY_SECONDS if self._writer.is_stalled else CHECK_SECONDS
 
     def _work(self) -> None:
         """Store all queued actions and carry them out, a batch at a time."""

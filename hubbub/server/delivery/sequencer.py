@@ -19,6 +19,9 @@ class Sequencer(Protocol):
         `Publish` with their page follows. The delivery thread repeats a call that raised.
         """
 
+    def check(self) -> None:
+        """Raise JournalError if it is known that nothing can be stored now. Never waits."""
+
     def open_room(self, key: str) -> int:
         """Return the SEQ of a room's last line; its later lines are published from now on. Never waits."""
 
@@ -50,6 +53,10 @@ class LocalSequencer:
         self._last_seqs[room.key] += len(texts)
         post.page = page_of_run(room.key, room.name, first, now, post.kind, post.name, post.color, texts)
         return post.page
+
+    def check(self) -> None:
+        """Raise JournalError if the journal knows that nothing can be stored now."""
+        self._journal.check()
 
     def open_room(self, key: str) -> int:
         """Return the SEQ of a room's last line."""

@@ -47,6 +47,9 @@ class Database:
         self._write_lock = threading.Lock()  # guards the writing connection, one transaction at a time
         self._read_lock = threading.Lock()  # guards the reading connection
         self._file = Path(os.path.realpath(path))  # beside which SQLite has its other files
+        self._wal = self._file.with_name(self._file.name + "-wal")
+        self._check_lock = threading.Lock()  # guards the size and whether the file is truncated
+        self._is_truncated = False
         with self._explaining():
             self._file_lock = FileLock(self._file)
         try:
@@ -76,6 +79,8 @@ class Database:
             self._writer.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
             self._reader = opened.enter_context(contextlib.closing(self._connect()))
             self._checkpointer = opened.enter_context(contextlib.closing(self._connect()))
+            self._size = self._file_lock.stat().st_size  # which never shrinks
+            self._wal_state = self._wal.stat()  # the file stays the same while it is open
             self._connections = opened.pop_all()
 
     def _connect(self) -> sqlite3.Connection:
@@ -103,10 +108,28 @@ class Database:
     def _read_value(self, statement: str) -> Any:
         return self._writer.execute(statement).fetchone()[0]
 
+    def check_files(self) -> None:
+        """Raise JournalError if a file was deleted, replaced or truncated: what is written now would be lost."""
+        with self._check_lock:  # another thread's checkpoint may make the file longer
+            state = self._file_lock.stat()
+            if state.st_size < self._size:
+                self._is_truncated = True  # for good: what SQLite holds in memory does not fit the file any more
+            self._size = state.st_size
+        if self._is_truncated:
+            raise JournalError(f"the journal {self.path} was truncated; stop the server and put a copy in its place")
+        for path, expected in ((self._file, state), (self._wal, self._wal_state)):
+            try:
+                is_there = os.path.samestat(path.stat(), expected)
+            except OSError:
+                is_there = False
+            if not is_there:
+                raise JournalError(f"the file {path} was deleted or replaced; put it back, or stop the server")
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Yield the writing connection inside a transaction, which an exception rolls back."""
         with self._write_lock:
+            self.check_files()
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
                 yield self._writer
@@ -129,9 +152,10 @@ class Database:
 
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the file, and cut a long one; for one thread. Raises sqlite3.Error, OSError."""
+        self.check_files()
         self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         with contextlib.suppress(FileNotFoundError):
-            if self._file.with_name(self._file.name + "-wal").stat().st_size > WAL_BYTES:
+            if self._wal.stat().st_size > WAL_BYTES:
                 with self._write_lock:  # little is left to copy, so the delivery thread waits only a moment
                     self._checkpointer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 

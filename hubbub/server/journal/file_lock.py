@@ -46,6 +46,10 @@ class FileLock:
                     return descriptor
             os.close(descriptor)  # the previous holder removed this file, and another process may lock a new one
 
+    def stat(self) -> os.stat_result:
+        """Return the state of the locked file, which may have another name by now, or none."""
+        return os.fstat(self._journal)
+
     def release(self) -> None:
         """Release the lock, after SQLite has closed the file. The lock file stays."""
         os.close(self._journal)

@@ -117,6 +117,9 @@ class LocalJournal(Journal, Protocol):
         For the delivery thread alone, which repeats a call that raised.
         """
 
+    def check(self) -> None:
+        """Raise JournalError if it is known that nothing can be stored now. Never waits."""
+
     def find_session(self, token_hash: bytes) -> SessionRow | None:
         """Return the session that can be resumed with the token that has this hash."""
 

@@ -107,6 +107,10 @@ class SqliteJournal:
             self._last_seqs.update((key, of_room[-1].last) for key, of_room in by_room.items())
         self._written.set()
 
+    def check(self) -> None:
+        """Raise JournalError if a file of the journal was deleted, replaced or truncated."""
+        self._database.check_files()
+
     def last_seq(self, key: str) -> int:
         """Return the SEQ of the last line of a room, or 0."""
         with self._lock:

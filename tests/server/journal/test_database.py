@@ -1,5 +1,6 @@
 """The SQLite file of a journal: its format and permissions, and files that are refused."""
 
+import os
 import sqlite3
 import stat
 from contextlib import closing
@@ -9,7 +10,7 @@ import pytest
 
 from hubbub.server.journal.journal import JournalError
 from hubbub.server.journal.sqlite import SqliteJournal
-from testing.journal import line, open_journal
+from testing.journal import line, open_journal, read_seqs
 
 
 def test_only_the_owner_can_read_the_files(tmp_path: Path) -> None:
@@ -72,3 +73,36 @@ def test_a_journal_of_version_0_1_0_is_converted(tmp_path: Path) -> None:
     assert [(row.name, row.room_key_id) for row in journal.list_present()] == [("bob", "")]
     journal.close()
     SqliteJournal(path).close()
+
+
+@pytest.mark.parametrize("name", ["j.db", "j.db-wal"])
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_nothing_is_stored_in_a_file_that_is_gone(tmp_path: Path, name: str, is_replaced: bool) -> None:
+    """It would be lost. When the file is back, writing goes on."""
+    path = tmp_path / name
+    with open_journal(tmp_path / "j.db") as journal:
+        journal.append([line("ops", 1)], [], [])
+        path.rename(tmp_path / "away")
+        if is_replaced:
+            path.write_bytes((tmp_path / "away").read_bytes())
+        for write in (journal.check, lambda: journal.append([line("ops", 2)], [], [])):
+            with pytest.raises(JournalError, match=f"{name} was deleted or replaced; put it back"):
+                write()
+        (tmp_path / "away").rename(path)
+        journal.append([line("ops", 2)], [], [])
+    with open_journal(tmp_path / "j.db") as journal:
+        assert read_seqs(journal, "ops", 0, 9) == [1, 2]
+
+
+def test_nothing_is_stored_in_a_truncated_file(tmp_path: Path) -> None:
+    """Even if it has grown again."""
+    with open_journal(tmp_path / "j.db"):
+        pass
+    size = (tmp_path / "j.db").stat().st_size
+    with open_journal(tmp_path / "j.db") as journal:
+        os.truncate(tmp_path / "j.db", 0)
+        with pytest.raises(JournalError, match="was truncated"):
+            journal.append([line("ops", 1)], [], [])
+        os.truncate(tmp_path / "j.db", size)
+        with pytest.raises(JournalError, match="was truncated"):
+            journal.append([line("ops", 1)], [], [])

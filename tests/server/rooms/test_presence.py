@@ -1,7 +1,9 @@
 """Resume and grace: no line is lost or repeated, and no one sees a short break."""
 
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -495,3 +497,21 @@ def test_sign_in_waits_for_a_failed_journal(fails_before: bool) -> None:
         journal.fails.clear()
         assert bob.read_match("/entered").startswith("/entered lobby ")
         assert alice.read_match("/joined")
+
+
+def test_deleted_journal_is_noticed_within_a_second(tmp_path: Path) -> None:
+    """Users are told, new lines are held, and stored when the file is back."""
+    path = tmp_path / "j.db"
+    with serving(journal=SqliteJournal(path)) as server, WireClient(server.address, "alice") as alice:
+        path.rename(tmp_path / "away")
+        deleted_at = time.monotonic()
+        alice.read_match("/notice the server cannot write its journal")
+        assert time.monotonic() - deleted_at < 1.5
+        alice.send("/post 1 held")
+        assert alice.sync() == []
+        (tmp_path / "away").rename(path)
+        seen = alice.read_until("/ack 1")
+        assert seen[0].startswith("/notice the server can write its journal again")
+        assert seen[1].endswith(" held")
+    with closing(SqliteJournal(path)) as journal:
+        assert journal.last_seq("lobby") == 1
