@@ -37,6 +37,23 @@ def test_signal_restores_the_terminal(tmp_path: Path, server: FakeServer, number
         assert "Traceback" not in terminal.text
 
 
+def test_sighup_that_the_parent_ignores_stays_ignored(tmp_path: Path, server: FakeServer) -> None:
+    """As under nohup: the client goes on."""
+    command = [sys.executable, "chat_client.py", server.address, "--name", "bot", "--log-file", str(tmp_path / "log")]
+    script = ["/bin/sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command]
+    with subprocess.Popen(script, cwd=ROOT, env=environment(tmp_path), stdin=subprocess.PIPE, text=True) as process:
+        peer = server.accept()
+        peer.admit("bot")
+        process.send_signal(signal.SIGHUP)
+        assert process.stdin is not None
+        process.stdin.write("still here\n")
+        process.stdin.close()
+        peer.acknowledge("1 still here")
+        peer.answer_ping()
+        peer.expect_exit()
+        assert process.wait(timeout=PIPE_SECONDS) == 0
+
+
 def test_closed_input_is_an_empty_one(tmp_path: Path, server: FakeServer) -> None:
     """Nothing is sent, and that is no error."""
     command = [sys.executable, "chat_client.py", server.address, "--name", "bot", "--log-file", str(tmp_path / "log")]
