@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from hubbub.client.state.settings import LEVELS
 from hubbub.protocol import (
+    COLORS,
     COMMANDS as PROTOCOL_COMMANDS,
+    Color,
     Command,
     CommandRow,
     Join,
@@ -13,6 +15,7 @@ from hubbub.protocol import (
     ProtocolError,
     Text,
     Who,
+    check_color,
     check_name,
     command_table,
     find_command,
@@ -102,10 +105,18 @@ KEYS = "keys: Tab complete, Up last line, Ctrl-R search, Ctrl-L redraw, Ctrl-D e
 MORE_HELP = f"/help COMMAND explains a command; /help {OPERATORS} lists operator commands"
 
 
+def choose_color(text: str) -> str:
+    """Return the colour for its name or its number in the chart. Raises ProtocolError."""
+    number = text.strip()
+    if number.isascii() and number.isdigit() and number.lstrip("0") and int(number) <= len(COLORS):
+        return COLORS[int(number) - 1]
+    return check_color(text)
+
+
 def parse_line(line: str) -> Command:
     """Return the command in a cleaned line that is not empty.
 
-    Raises ProtocolError as `protocol.parse_command` does, and for a bad name or level.
+    Raises ProtocolError as `protocol.parse_command` does, and for a bad name, colour or level.
     """
     if line.strip().lower() == "/color":
         return Colors()
@@ -113,6 +124,10 @@ def parse_line(line: str) -> Command:
         case Name(color=color) if color and line.lower().startswith("/nick "):
             usage = COMMANDS["nick"].usage
             raise ProtocolError("argument-invalid", f"usage: {usage}; a name has no spaces, and /color sets the colour")
+        case Name(name, color) if color:
+            return Name(name, choose_color(color))
+        case Color(color):
+            return Color(choose_color(color))
         case Join(room, key):
             return Join(room.removeprefix("#"), key)
         case Who(room):

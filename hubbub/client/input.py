@@ -19,6 +19,7 @@ from hubbub.client.commands import (
     parse_line,
 )
 from hubbub.client.completion import Completion, complete, needs_rooms
+from hubbub.client.output.render import render_chart
 from hubbub.client.output.ui import InputRejectedError, Ui
 from hubbub.client.session import Session
 from hubbub.client.state.highlights import Highlights
@@ -56,6 +57,7 @@ PASTE_FULL = (
 PASTE_TOO_MUCH = "not accepted: {}; they stay below, send fewer"
 PASTE_LINE = "nothing was sent, because of line {}: {}"
 COLORS_ARE = "your colour is {}; /color takes one of {}"
+COLOR_IS = "your colour is {}; /color takes a name or a number:"
 NO_SENDER = "no one has sent you a private message yet"
 NO_MENTION = "none of the lines shown here mentions you"
 
@@ -222,9 +224,18 @@ class InputHandler:
             case Notify(level):
                 self._notify(level)
             case Colors():
-                self._display.tell(COLORS_ARE.format(self._session.user.color, ", ".join(COLORS)))
+                self._show_colors()
             case Clear():
                 self._ui.clear()
+
+    def _show_colors(self) -> None:
+        mine = self._session.user.color
+        if not self._ui.is_interactive:
+            self._display.tell(COLORS_ARE.format(mine, ", ".join(COLORS)))
+            return
+        self._display.tell(COLOR_IS.format(mine))
+        for line in render_chart():
+            self._ui.show_line(line)
 
     def _reply(self, command: Reply, line: str) -> None:
         sender = self._highlights.last_sender

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from hubbub.client.commands import choose_color
 from hubbub.client.network.address import DEFAULT_HOST, parse_addresses
 from hubbub.client.network.tls_trust import parse_fingerprint
-from hubbub.client.prompts import choose_color
 from hubbub.client.state.backlog import parse_since
 from hubbub.client.state.private_files import config_folder, state_folder
 from hubbub.options import DEFAULT_PORT, OptionParser, program_name

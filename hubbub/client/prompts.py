@@ -1,22 +1,14 @@
 """The prompts before the chat: name, colour and password. For the main thread."""
 
-from hubbub.client.output.render import render_error
-from hubbub.client.output.styled_line import Span, StyledLine
+from hubbub.client.commands import choose_color
+from hubbub.client.output.render import render_chart, render_error
 from hubbub.client.output.ui import Ui
-from hubbub.color import chart_rows
-from hubbub.protocol import COLORS, Name, ProtocolError, check_color, check_name, clean, clean_password
+from hubbub.protocol import Name, ProtocolError, check_name, clean, clean_password
 
 NAME_PROMPT = "Choose a name: "
 PASSWORD_PROMPT = "Password of the server: "  # noqa: S105  # a prompt
 COLOR_PROMPT = "Colour (name or number; Enter lets the server choose): "
-
-
-def choose_color(text: str) -> str:
-    """Return the colour for its name or its number in the chart. Raises ProtocolError."""
-    number = text.strip()
-    if number.isascii() and number.isdigit() and number.lstrip("0") and int(number) <= len(COLORS):
-        return COLORS[int(number) - 1]
-    return check_color(text)
+NO_COLOR = "there is no colour {}; type a name or a number of the chart above"
 
 
 class Prompts:
@@ -61,13 +53,13 @@ class Prompts:
         """Return the colour that the user chooses; empty leaves the choice to the server."""
         if not self._ui.is_interactive:
             return ""
-        for pieces in chart_rows():
-            self._ui.show_line(StyledLine(body=tuple(Span(*piece) for piece in pieces)))
+        for line in render_chart():
+            self._ui.show_line(line)
         while answer := clean(self._ui.ask(COLOR_PROMPT)).strip():
             try:
                 return choose_color(answer)
-            except ProtocolError as error:
-                self._complain(error.text)
+            except ProtocolError:  # whose text lists the names, which the chart above shows
+                self._complain(NO_COLOR.format(answer))
         return ""
 
     def _complain(self, text: str) -> None:

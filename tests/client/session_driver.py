@@ -32,6 +32,7 @@ class FakeUi:
         self.is_interactive = interactive
         self.shown: queue.Queue[str] = queue.Queue()
         self.notifications: list[Notification] = []
+        self.lines: list[StyledLine] = []  # shown without a notification
         self.showing = threading.Event()
         self.may_show = threading.Event()
         self.may_show.set()
@@ -42,8 +43,9 @@ class FakeUi:
         raise AssertionError(prompt)
 
     def show_line(self, line: StyledLine) -> None:
-        """Fail: there are no prompts."""
-        raise AssertionError(line.text)
+        """Note the line."""
+        self.lines.append(line)
+        self.shown.put(line.text)
 
     def clear(self) -> None:
         """Note it."""

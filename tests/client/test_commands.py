@@ -16,6 +16,7 @@ from hubbub.client.commands import (
     Notify,
     Reply,
     Unignore,
+    choose_color,
     parse_line,
 )
 from hubbub.protocol import Color, Command, Exit, Help, History, Join, Leave, Me, Msg, Name, ProtocolError, Say, Who
@@ -34,8 +35,11 @@ def refusal(line: str) -> tuple[str, str]:
         ("hello", Say("hello")),
         ("//r x", Say("/r x")),
         ("/nick bob", Name("bob")),
-        ("/name bob light blue", Name("bob", "light blue")),
+        ("/name bob light blue", Name("bob", "light-blue")),
+        ("/name bob 4", Name("bob", "red")),
         ("/color red", Color("red")),
+        ("/color 4", Color("red")),
+        ("/color Light Blue", Color("light-blue")),
         ("/Color ", Colors()),
         ("/me waves", Me("waves")),
         ("/join ops", Join("ops")),
@@ -166,3 +170,19 @@ def test_local_commands_are_not_in_the_protocol() -> None:
 
     assert local == {"r", "ignore", "unignore", "mentions", "notify", "clear"}
     assert local.isdisjoint(protocol.COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [("1", "black"), ("12", "purple"), (" 04 ", "red"), ("red", "red"), ("Light  Blue", "light-blue")],
+)
+def test_color_by_name_or_number(text: str, chosen: str) -> None:
+    """As the chart shows them, counted from 1."""
+    assert choose_color(text) == chosen
+
+
+@pytest.mark.parametrize("text", ["0", "00", "13", "-1", "²", "mauve", ""])
+def test_bad_color_is_refused(text: str) -> None:
+    """The error lists the colours."""
+    with pytest.raises(ProtocolError, match="choose one of these colours: black"):
+        choose_color(text)

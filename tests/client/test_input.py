@@ -8,6 +8,7 @@ import pytest
 
 from hubbub.client import input as input_module
 from hubbub.client.commands import GENERAL_COMMANDS, KEYS, MORE_HELP, OPERATOR_COMMANDS
+from hubbub.client.output.styled_line import Span
 from hubbub.client.output.ui import InputRejectedError
 from hubbub.client.state import chat_state
 from hubbub.client.state.notification import Age
@@ -175,9 +176,22 @@ def test_clear_empties_the_screen() -> None:
         assert ui.next_line() == "cleared"
 
 
-def test_color_alone_lists_the_colors() -> None:
-    """With the user's own."""
+def test_color_alone_shows_the_chart() -> None:
+    """With the user's own colour; each name is in its colour."""
     with signed_in() as (session, _, ui):
+        session.input.handle_line("/color")
+        assert ui.next_line() == "--- your colour is red; /color takes a name or a number:"
+        assert [ui.next_line()[:25] for _ in range(3)] == [
+            " 1 black        2 white  ",
+            " 5 orange       6 yellow ",
+            " 9 teal        10 light b",
+        ]
+        assert Span("teal", "teal") in ui.lines[-1].body
+
+
+def test_color_alone_lists_the_colors_in_a_pipe() -> None:
+    """With the user's own."""
+    with signed_in(interactive=False) as (session, _, ui):
         session.input.handle_line("/color")
         colors = "black, white, pink, red, orange, yellow, green, cyan, teal, light-blue, blue, purple"
         assert ui.next_line() == f"--- your colour is red; /color takes one of {colors}"

@@ -5,8 +5,6 @@ from pathlib import Path
 import pytest
 
 from hubbub import color
-from hubbub.client.prompts import choose_color
-from hubbub.protocol import ProtocolError
 from testing.client_runs import (
     client_on_terminal,
 )
@@ -44,14 +42,15 @@ def test_no_color_leaves_the_choice_to_the_server(tmp_path: Path, server: FakeSe
 
 
 def test_unknown_color_is_asked_for_again(tmp_path: Path, server: FakeServer) -> None:
-    """The prompt lists the colours and comes again."""
+    """The prompt comes again, below the one chart."""
     with client_on_terminal(tmp_path, server.address, "--name", "alice") as terminal:
         server.accept_probe()
         terminal.wait_for("Colour (name or number")
         terminal.type("13" + ENTER)
-        terminal.wait_for("choose one of these colours: black, white")
+        terminal.wait_for("there is no colour 13; type a name or a number of the chart above")
         terminal.type("Light Blue" + ENTER)
         assert server.accept().greet() == "/name alice light-blue"
+        assert sum("teal" in row for row in terminal.all_rows) == 1
 
 
 def test_taken_name_is_asked_for_again_with_the_reason(tmp_path: Path, server: FakeServer) -> None:
@@ -87,19 +86,3 @@ def test_leaving_at_a_prompt(tmp_path: Path, server: FakeServer, key: str) -> No
         terminal.type(key)
         assert terminal.wait_for_exit() == 0
         assert terminal.settings() == terminal.settings_before
-
-
-@pytest.mark.parametrize(
-    ("text", "chosen"),
-    [("1", "black"), ("12", "purple"), (" 04 ", "red"), ("red", "red"), ("Light  Blue", "light-blue")],
-)
-def test_color_by_name_or_number(text: str, chosen: str) -> None:
-    """As the chart shows them, counted from 1."""
-    assert choose_color(text) == chosen
-
-
-@pytest.mark.parametrize("text", ["0", "00", "13", "-1", "²", "mauve", ""])
-def test_bad_color_is_refused(text: str) -> None:
-    """The error lists the colours."""
-    with pytest.raises(ProtocolError, match="choose one of these colours: black"):
-        choose_color(text)

@@ -93,6 +93,11 @@ def render_error(text: str) -> StyledLine:
     return StyledLine((Span("!!! ", "error"),), (Span(text, "error"),))
 
 
+def render_chart() -> list[StyledLine]:
+    """Return the lines of a chart of the twelve colours with their numbers, each in itself."""
+    return [StyledLine(body=tuple(Span(*piece) for piece in pieces)) for pieces in color.chart_rows()]
+
+
 def count_people(count: int) -> str:
     """Return `1 person` or `3 people`."""
     return "1 person" if count == 1 else f"{count} people"
