@@ -76,12 +76,12 @@ def test_many_unsent_lines_are_counted(tmp_path: Path) -> None:
         assert terminal.rows[row - 6 : row] == [*(f"… line {n}" for n in range(1, 6)), "… and 7 more"]
         terminal.type(CTRL_D)
         terminal.wait_for("!!! 12 lines are unsent. /exit again discards them")
-        terminal.type(CTRL_C)
+        terminal.type(CTRL_C + CTRL_C)
         assert terminal.wait_for_exit() == 0
         assert terminal.settings() == terminal.settings_before
 
 
-@pytest.mark.parametrize("keys", [CTRL_D, CTRL_C, "/exit" + ENTER], ids=["ctrl-d", "ctrl-c", "exit"])
+@pytest.mark.parametrize("keys", [CTRL_D, CTRL_C + CTRL_C, "/exit" + ENTER], ids=["ctrl-d", "ctrl-c", "exit"])
 def test_leaving_does_not_wait_for_a_connection(tmp_path: Path, keys: str) -> None:
     """With nothing unsent."""
     with FakeServer() as server, client_in_lobby(tmp_path, server) as (terminal, peer):

@@ -200,12 +200,14 @@ def test_ping_of_the_server_is_answered(tmp_path: Path, server: FakeServer) -> N
 
 
 def test_ctrl_c_empties_the_line_and_then_leaves(tmp_path: Path, server: FakeServer) -> None:
-    """The first one clears the line, the second one leaves."""
+    """The first one clears the line, the second one asks, the third one leaves."""
     with client_in_lobby(tmp_path, server) as (terminal, peer):
         terminal.type("never said")
         terminal.wait_for_input("lobby> never said")
         terminal.type(CTRL_C)
         terminal.wait_for_input("lobby> ")
+        terminal.type(CTRL_C)
+        terminal.wait_for("Press Ctrl-C again to leave")
         terminal.type(CTRL_C)
         peer.expect_exit()
         assert terminal.wait_for_exit() == 0
@@ -241,7 +243,7 @@ def test_no_color_variable_forbids_colors(tmp_path: Path, server: FakeServer) ->
     with client_in_lobby(tmp_path, server, NO_COLOR="1") as (terminal, peer):
         peer.send(f"/say lobby 1 {NOON} bob purple quiet", "/error too-fast slower", f"/joined lobby {NOON} eve pink")
         terminal.wait_for("eve joined")
-        terminal.type("text" + CTRL_C + CTRL_C)
+        terminal.type("text" + CTRL_C + CTRL_C + CTRL_C)
         peer.expect_exit()
         assert terminal.wait_for_exit() == 0
         assert not COLORING.search(terminal.raw)

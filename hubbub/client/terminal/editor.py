@@ -8,6 +8,8 @@ It is one prompt that stays open from the first line to the last:
     lobby · 3 people · connected
 """
 
+import math
+import time
 from collections.abc import Callable, Sequence
 
 from prompt_toolkit.application import Application
@@ -45,7 +47,10 @@ REFRESH_SECONDS = 0.5  # between two updates of the status, which counts seconds
 ESCAPE_SECONDS = 0.1  # for the rest of an escape sequence, until Esc is the key: a packet's time on a slow network
 CHORD_SECONDS = 0.3  # for the second key of a pair, such as Esc and a letter for Alt
 
+LEAVE_SECONDS = 2.0  # after Ctrl-C on an empty line, in which a second one leaves
+
 PROMPT_END = "> "
+LEAVE_HINT = "Press Ctrl-C again to leave"
 PASTE_PROMPT = "send {} lines? s: send · e: edit · c: cancel (Esc)"
 PASTE_PROMPT_NARROW = "send {} lines?\ns send e edit c drop"  # fits into 20 columns
 
@@ -88,6 +93,7 @@ class Editor:
         self._terminal = terminal
         self._mentions = mentions
         self._redraw = redraw
+        self._leaves_until = -math.inf  # monotonic seconds; until then Ctrl-C leaves
         self._paste: list[str] = []  # the lines that wait for the user's confirmation
         self._placeholders = Placeholders()
         self._buffer = GraphemeBuffer(
@@ -205,6 +211,8 @@ class Editor:
         return ANSI(f"{self._terminal.paint('marker', prompt)}\n{self._terminal.paint('hint', first)}")
 
     def _status_row(self) -> AnyFormattedText:
+        if time.monotonic() < self._leaves_until:
+            return ANSI(self._terminal.paint("marker", truncate(LEAVE_HINT, self._columns)))
         return ANSI(self._terminal.paint("status", truncate(self.status.line(self._mentions()), self._columns)))
 
     # ------------------------------------------------------------------------------------------------------ typing
@@ -257,8 +265,10 @@ class Editor:
         self._menu.close()
         if self._buffer.text:
             self._buffer.reset()
-        else:
+        elif time.monotonic() < self._leaves_until:
             self._carry_out("/exit")
+        else:  # it may have been meant for the line that was just sent
+            self._leaves_until = time.monotonic() + LEAVE_SECONDS
 
     # ------------------------------------------------------------------------------------------------------ pasting
 

@@ -89,7 +89,7 @@ class Screen:
     def read_lines(self, handler: LineHandler) -> None:
         """Pass every typed line to `handler`, in the event loop, until the user leaves or the terminal is lost.
 
-        Ctrl-D and Ctrl-C on an empty line are the command `/exit`. Raises StoppedError.
+        Ctrl-D, and Ctrl-C twice, on an empty line are the command `/exit`. Raises StoppedError.
         """
         self._terminal.acquire()
         notifier = self._notifier

@@ -57,11 +57,24 @@ def test_rejected_line_stays_in_the_input(chat: Terminal) -> None:
 
 
 def test_ctrl_c_clears_the_line_and_then_leaves(chat: Terminal) -> None:
-    """It leaves only on an empty line."""
+    """It leaves only on an empty line, where it is pressed twice."""
     chat.type("a draft" + CTRL_C)
     chat.wait_for_input(PROMPT)
     chat.type(CTRL_C)
+    wait_below(chat, "Press Ctrl-C again to leave")
+    chat.type(CTRL_C)
     assert chat.wait_for_exit() == 0
+
+
+def test_ctrl_c_once_does_not_leave(chat: Terminal) -> None:
+    """After two seconds the client asks again."""
+    chat.type(CTRL_C)
+    wait_below(chat, "Press Ctrl-C again to leave")
+    wait_below(chat, STATUS)
+    chat.type(CTRL_C)
+    wait_below(chat, "Press Ctrl-C again to leave")
+    chat.type("still here" + ENTER)
+    chat.wait_for("--- line still here")
 
 
 def test_unsent_lines_are_above_the_input(chat: Terminal) -> None:
