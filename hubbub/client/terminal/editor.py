@@ -232,6 +232,8 @@ class Editor:
         keys.add("<sigint>")(lambda _: self._clear_or_leave())
         keys.add("c-d", filter=typing & empty)(lambda _: self._carry_out("/exit"))
         keys.add("c-l", eager=True)(lambda _: self._redraw())
+        for key in ("pageup", "pagedown"):  # they scroll in other programs; the default is an old line
+            keys.add(key, filter=typing)(lambda _: None)
         keys.add("c-z", eager=True)(lambda event: self._terminal.suspend(event.app))
         keys.add(Keys.BracketedPaste, filter=typing, eager=True)(lambda event: self._on_paste(event.data))
         return keys

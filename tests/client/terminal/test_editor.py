@@ -2,7 +2,19 @@
 
 import pytest
 
-from testing.terminal import CTRL_C, CTRL_E, CTRL_R, CTRL_UNDERSCORE, DOWN, ENTER, RIGHT, UP, Terminal
+from testing.terminal import (
+    CTRL_C,
+    CTRL_E,
+    CTRL_R,
+    CTRL_UNDERSCORE,
+    DOWN,
+    ENTER,
+    PAGE_DOWN,
+    PAGE_UP,
+    RIGHT,
+    UP,
+    Terminal,
+)
 from tests.client.terminal.screen_runs import PROMPT, STATUS, wait_below
 
 
@@ -22,6 +34,16 @@ def test_up_recalls_earlier_lines(chat: Terminal) -> None:
     chat.wait_for_input("lobby> one")
     chat.type(DOWN)
     chat.wait_for_input("lobby> two")
+
+
+def test_page_keys_recall_no_line(chat: Terminal) -> None:
+    """They do nothing."""
+    chat.type("one" + ENTER)
+    chat.wait_for("--- line one")
+    chat.type(PAGE_UP + "x")
+    chat.wait_for_input("lobby> x")
+    chat.type(UP + PAGE_DOWN + "!")
+    chat.wait_for_input("lobby> one!")
 
 
 def test_history_search(chat: Terminal) -> None:
