@@ -58,6 +58,7 @@ PASTE_TOO_MUCH = "not accepted: {}; they stay below, send fewer"
 PASTE_LINE = "nothing was sent, because of line {}: {}"
 COLORS_ARE = "your colour is {}; /color takes one of {}"
 COLOR_IS = "your colour is {}; /color takes a name or a number:"
+MAY_LOCK = "if {} is new, this locks it with a key; send the line again to go on"
 NO_SENDER = "no one has sent you a private message yet"
 NO_MENTION = "none of the lines shown here mentions you"
 
@@ -85,18 +86,22 @@ class InputHandler:
         self._settings = settings
         self._ui = ui
         self._is_warned = False  # that leaving discards unsent lines
+        self._doubted_line = ""  # the last line, if it may lock a room by mistake
 
     # ---------------------------------------------------------------------------------------- lines from an editor
 
     def handle_line(self, line: str) -> bool:
         """Carry out a line, or show why not; return False when the user leaves.
 
-        Waits only when leaving, for EXIT_SECONDS. Raises InputRejectedError while the outbox is full.
+        Waits only when leaving, for EXIT_SECONDS. Raises InputRejectedError while the outbox is full, and the first
+        time for a line that may lock a room.
         """
         command = self._parse(line)
         if isinstance(command, Exit):
             return not self._may_exit()
         self._is_warned = False
+        if self._may_lock(command, line):
+            raise InputRejectedError
         if command is not None:
             self._carry_out(command, line)
         return True
@@ -125,7 +130,7 @@ class InputHandler:
         Raises progress_timeout.NotSentError, and StoppedError.
         """
         command = self._parse(line)
-        if command is not None and not isinstance(command, Exit):
+        if command is not None and not isinstance(command, Exit) and not self._may_lock(command, line):
             self._carry_out(command, line)
             self._session.wait_for_space()
         return not isinstance(command, Exit)
@@ -189,6 +194,17 @@ class InputHandler:
         except FullError as error:
             self._display.refuse(full)
             raise InputRejectedError from error
+
+    def _may_lock(self, command: Command | None, line: str) -> bool:
+        """Say whether a user may lock a room by mistake with this line, and warn them; not if they repeat it."""
+        was_doubted, self._doubted_line = self._doubted_line == line, ""
+        if not self._ui.is_interactive or not isinstance(command, Join) or not command.key or was_doubted:
+            return False
+        if any(row.locked and fold_name(row.room) == fold_name(command.room) for row in self._session.rooms()):
+            return False
+        self._doubted_line = line
+        self._display.refuse(MAY_LOCK.format(command.room))
+        return True
 
     def _may_exit(self) -> bool:
         """Say whether the user may leave: not the first time while lines are unsent, of which they are warned."""

@@ -166,10 +166,14 @@ def signed_in(
 
 @contextmanager
 def signed_in_server(
-    *, interactive: bool = True, timeout: float = WAIT_SECONDS
+    *, interactive: bool = True, timeout: float = WAIT_SECONDS, look_up_names: bool = False
 ) -> Iterator[tuple[DrivenSession, FakeServer, FakePeer, FakeUi]]:
     """Sign in as `alice`, in the lobby of a server that accepts more than one connection."""
-    with connected_server(interactive=interactive, timeout=timeout) as (session, server, ui):
+    with connected_server(interactive=interactive, timeout=timeout, look_up_names=look_up_names) as (
+        session,
+        server,
+        ui,
+    ):
         peer = server.accept()
         with signing_in(session, Name("alice", "red")):
             peer.admit()

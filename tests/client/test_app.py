@@ -102,6 +102,9 @@ def test_up_brings_back_lines_of_the_last_run(tmp_path: Path, server: FakeServer
             terminal.type(line + ENTER)
             terminal.wait_for(f"there is no command {line.split()[0]}")
         terminal.type("/join ops key" + ENTER)
+        terminal.wait_for("if ops is new, this locks it with a key; send the line again to go on")
+        terminal.wait_for_input("lobby> /join ops key")
+        terminal.type(ENTER)
         peer.answer_command("/list", "/end list")  # to complete the room
         peer.answer_command("/join ops key", "/entered ops 0 1 -")
         terminal.wait_for_input("ops> ")

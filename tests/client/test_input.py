@@ -19,6 +19,7 @@ from testing.waiting import eventually
 from tests.client.session_driver import (
     said,
     signed_in,
+    signed_in_server,
 )
 
 
@@ -93,6 +94,38 @@ def test_exit_with_unsent_lines_is_confirmed(monkeypatch: pytest.MonkeyPatch) ->
         assert session.input.handle_line("/exit")
         assert ui.next_line() == "!!! 2 lines are unsent. /exit again discards them"
         assert not session.input.handle_line("/exit")
+
+
+def test_line_that_may_lock_a_room_is_sent_when_repeated() -> None:
+    """A second word was perhaps not meant as a key; another line between the two starts that again."""
+    with signed_in() as (session, peer, ui):
+        for line in ("/join dev team", "hello", "/join dev team"):
+            if line == "hello":
+                session.input.handle_line(line)
+                peer.acknowledge("1 hello")
+                continue
+            with pytest.raises(InputRejectedError):
+                session.input.handle_line(line)
+            assert ui.next_line() == "!!! if dev is new, this locks it with a key; send the line again to go on"
+        session.input.handle_line("/join dev team")
+        peer.answer_command("/join dev team", "/entered dev 0 1 -")
+
+
+def test_room_that_is_locked_opens_without_a_warning() -> None:
+    """Where the list of rooms shows it."""
+    with signed_in_server(look_up_names=True) as (session, _, peer, _):
+        session.rooms()
+        peer.answer_command("/list", "/room dev 2 locked", "/end list")
+        assert eventually(lambda: any(row.locked for row in session.rooms()))
+        session.input.handle_line("/join DEV team")
+        assert peer.receive() == "/join DEV team"
+
+
+def test_pipe_locks_a_room_without_a_warning() -> None:
+    """No user could repeat the line."""
+    with signed_in(interactive=False) as (session, peer, _):
+        session.input.handle_line_and_wait("/join dev team")
+        assert peer.receive() == "/join dev team"
 
 
 def test_reply_goes_to_the_last_sender() -> None:
