@@ -78,7 +78,7 @@ def mode_of(options: argparse.Namespace) -> Mode:
 
 
 class NoServerError(Exception):
-    """No server listens at the address; the text says how to start one."""
+    """No server listens at the address; the text says what to do."""
 
 
 class ClientApp:
@@ -292,6 +292,8 @@ def describe_unsent(lines: Sequence[str]) -> str:
 
 
 def no_server(addresses: Addresses, error: OSError) -> str:
-    """Return a line that says what is missing and how to start it."""
+    """Return a line that says what is missing; and how to start it, if that is this machine's server."""
     port = "" if addresses[0].port == DEFAULT_PORT else f" --port {addresses[0].port}"
-    return f"no server at {addresses} ({error.strerror or error}); start one with: python3 chat_server.py{port}"
+    is_here = all(address.is_loopback for address in addresses)
+    advice = f"start one with: python3 chat_server.py{port}" if is_here else "check the host and the port"
+    return f"no server at {addresses} ({error.strerror or error}); {advice}"

@@ -135,6 +135,15 @@ def test_no_server_is_one_line_that_says_how_to_start_one(tmp_path: Path) -> Non
         assert terminal.raw.decode() == f"chat_client.py: {told}\r\n"
 
 
+def test_no_server_on_another_machine_gives_no_advice_to_start_one(tmp_path: Path) -> None:
+    """It would not be the server that the user means."""
+    with client_on_terminal(tmp_path, "nosuch.invalid:4300") as terminal:
+        assert terminal.wait_for_exit() == 2
+        text = terminal.raw.decode()
+        assert text.startswith("chat_client.py: no server at nosuch.invalid:4300 (")
+        assert text.endswith("); check the host and the port\r\n")
+
+
 def test_two_users_chat(tmp_path: Path) -> None:
     """Each sees the other join, write in the chosen colour, and leave."""
     with (

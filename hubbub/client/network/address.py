@@ -1,5 +1,6 @@
 """Addresses of servers, as users write them. Pure functions; any thread may call them."""
 
+import ipaddress
 from typing import NamedTuple
 
 from hubbub.options import DEFAULT_PORT
@@ -13,6 +14,14 @@ class Address(NamedTuple):
 
     host: str
     port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the host is this machine, by the name `localhost` or a loopback address."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:  # a name
+            return self.host.lower() == "localhost"
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
