@@ -27,7 +27,6 @@ from hubbub.protocol import (
     Event,
     Exit,
     Hello,
-    Join,
     Name,
     Notice,
     Pong,
@@ -154,7 +153,7 @@ class Session:
         with self._changed:
             self._login.rename(user.name, user.color)
             if room:
-                self._chat.outbox.add(Join(room))
+                self._chat.outbox.set_first_room(room)
         self._connection.start()
         with self._changed:
             is_silent = not self._wait_for_room()

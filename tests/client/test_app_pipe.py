@@ -93,6 +93,18 @@ def test_line_too_long_in_a_pipe_is_refused(tmp_path: Path, server: FakeServer) 
         assert process.wait(timeout=PIPE_SECONDS) == 3
 
 
+def test_room_option_is_no_unsent_line(tmp_path: Path, server: FakeServer) -> None:
+    """A pipe reports only lines of its input."""
+    options = ["--name", "bot", "--room", "build", "--timeout", "0.5"]
+    with client_in_pipe(tmp_path, server.address, *options) as process:
+        peer = server.accept()
+        peer.admit("bot")
+        assert peer.receive() == "/join build"
+        _, errors = process.communicate("one\n", timeout=PIPE_SECONDS)
+    assert "1 line was not sent; the first: one\n" in errors
+    assert process.returncode == 3
+
+
 def test_history_is_not_shown_in_a_pipe(tmp_path: Path, server: FakeServer) -> None:
     """Only --since asks for it."""
     with client_in_pipe(tmp_path, server.address, "--name", "bot") as process:

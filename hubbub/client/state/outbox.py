@@ -180,6 +180,10 @@ class Outbox:
         self._count += 1
         self._bytes += len(line.encode())
 
+    def set_first_room(self, room: str) -> None:
+        """Go to `room` at first, before anything is added. This is no line that the user typed."""
+        self._rooms.home = self._rooms.typing = room
+
     def add_query(self, command: Command) -> None:
         """Add a query of the client's own. A lost connection drops it."""
         self._waiting.append(_Entry(command, is_query=True))
