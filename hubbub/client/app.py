@@ -49,6 +49,7 @@ class ExitCode(IntEnum):
     ENDED = 1  # the server ended the session, or nothing more could be read or shown
     NOT_STARTED = BAD_OPTION  # a bad option, no server, the wrong server, or no sign-in
     NOT_SENT = 3  # lines of a pipe were refused or could not be delivered
+    NOT_CONFIRMED = 4  # lines of a pipe were sent, but the server did not confirm them
     INTERRUPTED = 130  # as a shell reports it: 128 and the number of SIGINT
     READER_GONE = 141  # as a shell reports it: 128 and the number of SIGPIPE
 
@@ -104,8 +105,9 @@ class ClientApp:
             code = self._chat()
         except (NoServerError, PasswordError, SignInError, TrustError) as error:
             code, message = ExitCode.NOT_STARTED, str(error)
-        except NotSentError as error:  # without unsent lines, only answers are missing
-            code, message = (ExitCode.NOT_SENT, str(error)) if self._unsent else (ExitCode.LEFT, "")
+        except NotSentError as error:
+            code, message = self._code_for_unsent(), str(error)
+            message = "" if code is ExitCode.LEFT else message
         except ProtocolError as error:
             message = error.text
         except EOFError:
@@ -120,9 +122,15 @@ class ClientApp:
             self._close(code, message)
         return code
 
-    @property
-    def _unsent(self) -> list[str]:
-        return self._session.unsent if self._session is not None else []
+    def _code_for_unsent(self) -> ExitCode:
+        """Return the exit code for the lines that are unsent; without any, only answers are missing."""
+        unconfirmed, unsent = self._unconfirmed_and_unsent()
+        if unconfirmed:
+            return ExitCode.NOT_CONFIRMED
+        return ExitCode.NOT_SENT if unsent else ExitCode.LEFT
+
+    def _unconfirmed_and_unsent(self) -> tuple[list[str], list[str]]:
+        return self._session.unconfirmed_and_unsent if self._session is not None else ([], [])
 
     def _open_ui(self) -> Ui:
         palette = Palette.for_stream(sys.stdout)
@@ -254,7 +262,8 @@ class ClientApp:
 
     def _close(self, code: ExitCode, message: str) -> None:
         """Close the connection and the user interface, and print what the user should know."""
-        unsent = [] if code is ExitCode.LEFT or self._mode is Mode.TAIL else self._unsent
+        is_reported = code is not ExitCode.LEFT and self._mode is not Mode.TAIL
+        unconfirmed, unsent = self._unconfirmed_and_unsent() if is_reported else ([], [])
         self._ui.stop()  # the socket thread may be waiting for it
         if self._session is not None:
             if self._session.is_signed_in:
@@ -262,7 +271,7 @@ class ClientApp:
             self._session.close()
         self._ui.close()
         reason = self._session.reason if self._session is not None else ""
-        for text in filter(None, (message, reason, describe_unsent(unsent))):
+        for text in filter(None, (message, reason, *describe_unsent(unconfirmed, unsent))):
             print_error(text)
 
 
@@ -283,12 +292,16 @@ def may_be_stored(line: str) -> bool:
     return not (isinstance(command, Join) and command.key)
 
 
-def describe_unsent(lines: Sequence[str]) -> str:
-    """Return a line that says how many lines were not sent; empty for none."""
-    if not lines:
-        return ""
-    count = "1 line was" if len(lines) == 1 else f"{len(lines)} lines were"
-    return f"{count} not sent; the first: {lines[0]}"
+def describe_unsent(unconfirmed: Sequence[str], unsent: Sequence[str]) -> list[str]:
+    """Return texts that say how many lines are not confirmed, and how many were not sent; none for no lines."""
+    texts = []
+    if unconfirmed:
+        count = "1 line is" if len(unconfirmed) == 1 else f"{len(unconfirmed)} lines are"
+        texts.append(f"{count} not confirmed, may still appear; the first: {unconfirmed[0]}")
+    if unsent:
+        count = "1 line was" if len(unsent) == 1 else f"{len(unsent)} lines were"
+        texts.append(f"{count} not sent; the first: {unsent[0]}")
+    return texts
 
 
 def no_server(addresses: Addresses, error: OSError) -> str:

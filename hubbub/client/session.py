@@ -97,6 +97,14 @@ class Session:
             return [line for line, _ in self._chat.outbox.unsent_lines()]
 
     @property
+    def unconfirmed_and_unsent(self) -> tuple[list[str], list[str]]:
+        """The lines that are not known to be carried out: those that were sent, and those that were not."""
+        with self._changed:
+            unconfirmed = self._chat.outbox.unconfirmed_lines()
+            lines = [line for line, _ in self._chat.outbox.unsent_lines()]
+            return unconfirmed, lines[len(unconfirmed) :]  # they are sent in order
+
+    @property
     def user(self) -> Name:
         """The user's name and colour."""
         with self._changed:

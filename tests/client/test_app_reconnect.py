@@ -9,6 +9,7 @@ import pytest
 from testing.client_runs import NOON, PIPE_SECONDS, client_in_lobby, client_in_pipe, client_on_terminal, real_server
 from testing.fake_server import FakeServer
 from testing.terminal import CTRL_C, CTRL_D, ENTER
+from testing.waiting import eventually
 
 
 def test_lost_connection_is_shown_in_the_status_line(tmp_path: Path) -> None:
@@ -140,17 +141,36 @@ def test_pipe_reconnects(tmp_path: Path) -> None:
 
 
 def test_pipe_without_a_server_ends_after_its_timeout(tmp_path: Path) -> None:
-    """It prints how many lines were not sent."""
+    """It prints how many lines were not sent. The text and the exit code are not those of unconfirmed lines."""
     with FakeServer() as server, client_in_pipe(tmp_path, server.address, "--name", "bot", "--timeout", "1") as process:
         peer = server.accept()
         peer.admit("bot")
         server.__exit__(None, None, None)
+        assert eventually(lambda: "not connected" in (tmp_path / "client.log").read_text(encoding="utf-8"))
         _, errors = process.communicate("one\ntwo\nthree\n", timeout=PIPE_SECONDS)
     assert process.returncode == 3
     assert errors.splitlines() == [
         "chat_client.py: the server accepted nothing for 1 s; everything was read",
         "chat_client.py: 3 lines were not sent; the first: one",
     ]
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_pipe_tells_lines_that_may_still_appear(tmp_path: Path, *, is_lost: bool) -> None:
+    """They were sent, and the server may have stored them, whether the connection is lost or not."""
+    with FakeServer() as server, client_in_pipe(tmp_path, server.address, "--name", "bot", "--timeout", "1") as process:
+        peer = server.accept()
+        peer.admit("bot")
+        assert process.stdin is not None
+        process.stdin.write("one\ntwo\nthree\n")
+        process.stdin.flush()
+        assert [peer.receive() for _ in range(3)] == ["/post 1 one", "/post 2 two", "/post 3 three"]
+        peer.send("/ack 1")
+        if is_lost:
+            server.__exit__(None, None, None)
+        _, errors = process.communicate(timeout=PIPE_SECONDS)
+    assert process.returncode == 4
+    assert errors.splitlines()[1] == "chat_client.py: 2 lines are not confirmed, may still appear; the first: two"
 
 
 def test_pipe_survives_a_server_that_is_killed(tmp_path: Path) -> None:

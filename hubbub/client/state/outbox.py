@@ -157,6 +157,12 @@ class Outbox:
         current = [self._current] if self._current is not None else []
         return ((entry.line, entry.typed_at) for entry in chain(self._sent, current, self._waiting) if entry.line)
 
+    def unconfirmed_lines(self) -> list[str]:
+        """Return those of the unsent lines that were sent, so that the server may have carried them out."""
+        current = [self._current] if self._current is not None else []
+        sent = chain(self._sent, current, (entry for entry in self._waiting if entry.was_sent))
+        return [entry.line for entry in sent if entry.line]
+
     # -------------------------------------------------------------------------------------------------- the user's side
 
     def add(self, *commands: Command) -> None:

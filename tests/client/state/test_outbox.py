@@ -73,6 +73,18 @@ def test_refused_post_is_returned_and_its_number_used_up() -> None:
     assert outbox.pop_ready() == [Post(3, "next")]
 
 
+def test_sent_lines_are_unconfirmed_until_they_are_acknowledged() -> None:
+    """Also after a loss, and commands as well."""
+    outbox = in_lobby(Say("one"), Say("two"), Join(OPS), Say("three"))
+    assert outbox.unconfirmed_lines() == []
+    outbox.pop_ready()
+    outbox.acknowledge(1)
+    assert outbox.unconfirmed_lines() == ["two", "/join ops"]
+    outbox.lose_connection()
+    assert outbox.unconfirmed_lines() == ["two", "/join ops"]
+    assert typed(outbox) == ["two", "/join ops", "three"]
+
+
 def test_nothing_is_sent_before_a_room_is_entered() -> None:
     """Neither at the start nor after a loss."""
     outbox = in_lobby(Say("one"))
