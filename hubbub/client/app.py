@@ -39,7 +39,7 @@ from hubbub.client.terminal.history import LineHistory
 from hubbub.client.terminal.screen import Screen
 from hubbub.color import Palette
 from hubbub.options import BAD_OPTION, DEFAULT_PORT, PasswordError, find_password
-from hubbub.protocol import Join, Name, ProtocolError
+from hubbub.protocol import Color, Join, Name, ProtocolError
 
 
 class ExitCode(IntEnum):
@@ -154,8 +154,11 @@ class ClientApp:
         self._dialer = AnyDialer([Dialer(*address, self._trust(address)) for address in self._addresses])
         if self._mode is not Mode.TAIL:  # its name is arbitrary, and it owns none
             self._identity = Identity(self._options.config, str(self._addresses), self._tell)
-        session = self._sign_in(self._find_user())
+        user = self._find_user()
+        session = self._sign_in(user)
         self._remember(session)
+        if not user.color:  # only now, because the server may refuse the name
+            self._choose_color(session)
         self._read_lines(session)
         return ExitCode.NOT_SENT if self._mode is Mode.PIPE and session.display.refused_lines else ExitCode.LEFT
 
@@ -183,18 +186,23 @@ class ClientApp:
         return FirstUse(servers, server, self._tell) if self._options.tls or servers.is_known(server) else None
 
     def _find_user(self) -> Name:
-        """Return the user's name and colour: from the options, from the settings, or as the user answers."""
+        """Return the user's name and colour, empty if unknown: from the options, the settings, or the user's answer."""
         remembered = self._settings.settings if self._mode.has_user else Settings()
         name = self._options.name or remembered.name or None
-        color = self._options.color or remembered.color or None
+        color = self._options.color or remembered.color
         if self._mode is Mode.TAIL:
-            return Name(name or f"tail-{secrets.token_hex(2)}", color or "")
-        if self._ui.is_interactive and (name is None or color is None):
+            return Name(name or f"tail-{secrets.token_hex(2)}", color)
+        if self._ui.is_interactive and name is None:
             self._connect().close()  # no user should answer prompts for a server that is not there
         try:
-            return Prompts(self._ui).ask_user(name, color)
+            return Name(Prompts(self._ui).ask_name(name), color)
         except ProtocolError as error:
             raise SignInError(error.text) from error
+
+    def _choose_color(self, session: Session) -> None:
+        """Ask an interactive user for a colour, which the server has chosen so far."""
+        if self._ui.is_interactive and (color := Prompts(self._ui).ask_color(session.user.color)):
+            session.submit(Color(color))
 
     def _sign_in(self, user: Name) -> Session:
         """Sign in; where the server refuses the name or the password, ask an interactive user for another."""

@@ -1,13 +1,14 @@
-"""The prompts before the chat: name, colour and password. For the main thread."""
+"""The prompts for name, password and colour. For the main thread."""
 
 from hubbub.client.commands import choose_color
 from hubbub.client.output.render import render_chart, render_error
 from hubbub.client.output.ui import Ui
+from hubbub.color import display_name
 from hubbub.protocol import Name, ProtocolError, check_name, clean, clean_password
 
 NAME_PROMPT = "Choose a name: "
 PASSWORD_PROMPT = "Password of the server: "  # noqa: S105  # a prompt
-COLOR_PROMPT = "Colour (name or number; Enter lets the server choose): "
+COLOR_PROMPT = "Colour (name or number; Enter keeps {}): "
 NO_COLOR = "there is no colour {}; type a name or a number of the chart above"
 
 
@@ -17,29 +18,11 @@ class Prompts:
     def __init__(self, ui: Ui) -> None:
         self._ui = ui
 
-    def ask_user(self, name: str | None, color: str | None) -> Name:
-        """Return the user's name and colour, asking for what is None.
+    def ask_name(self, name: str | None) -> str:
+        """Return `name`, or one that is asked for, in the form in which it is sent.
 
         Raises ProtocolError for a bad name where there is no user to ask.
         """
-        checked = self._ask_name(name)
-        return Name(checked, self._ask_color() if color is None else color)
-
-    def ask_other_name(self, refusal: str, user: Name) -> Name:
-        """Show why this name is refused, and return another in the same colour."""
-        self._complain(refusal)
-        return Name(self._ask_name(None), user.color)
-
-    def ask_password(self, refusal: str) -> str:
-        """Return the server's password; `refusal` says why the last one was refused, and is empty the first time."""
-        if refusal:
-            self._complain(refusal)
-        while not (password := clean_password(self._ui.ask(PASSWORD_PROMPT, secret=True))):
-            pass
-        return password
-
-    def _ask_name(self, name: str | None) -> str:
-        """Return `name`, or one that is asked for, in the form in which it is sent."""
         while True:
             try:
                 return check_name(clean(self._ui.ask(NAME_PROMPT) if name is None else name).strip())
@@ -49,18 +32,29 @@ class Prompts:
                 self._complain(error.text)
                 name = None
 
-    def _ask_color(self) -> str:
-        """Return the colour that the user chooses; empty leaves the choice to the server."""
-        if not self._ui.is_interactive:
-            return ""
+    def ask_color(self, color: str) -> str:
+        """Return the colour that the user chooses instead of `color`; empty leaves it."""
         for line in render_chart():
             self._ui.show_line(line)
-        while answer := clean(self._ui.ask(COLOR_PROMPT)).strip():
+        while answer := clean(self._ui.ask(COLOR_PROMPT.format(display_name(color)))).strip():
             try:
                 return choose_color(answer)
             except ProtocolError:  # whose text lists the names, which the chart above shows
                 self._complain(NO_COLOR.format(answer))
         return ""
+
+    def ask_other_name(self, refusal: str, user: Name) -> Name:
+        """Show why this name is refused, and return another in the same colour."""
+        self._complain(refusal)
+        return Name(self.ask_name(None), user.color)
+
+    def ask_password(self, refusal: str) -> str:
+        """Return the server's password; `refusal` says why the last one was refused, and is empty the first time."""
+        if refusal:
+            self._complain(refusal)
+        while not (password := clean_password(self._ui.ask(PASSWORD_PROMPT, secret=True))):
+            pass
+        return password
 
     def _complain(self, text: str) -> None:
         self._ui.show_line(render_error(clean(text)))

@@ -255,11 +255,12 @@ def test_dumb_terminal_gets_plain_lines(tmp_path: Path, server: FakeServer) -> N
         server.accept_probe()
         terminal.wait_for("Choose a name:")
         terminal.type("alice\n")
+        peer = server.accept()
+        assert peer.greet() == "/name alice"
+        peer.send("/welcome alice teal token 0", "/entered lobby 0 1 -", f"/say lobby 1 {NOON} bob blue hello")
         terminal.wait_for("Colour (name or number")
         terminal.type("red\n")
-        peer = server.accept()
-        assert peer.greet() == "/name alice red"
-        peer.send("/welcome alice red token 0", "/entered lobby 0 1 -", f"/say lobby 1 {NOON} bob blue hello")
+        peer.answer_command("/color red", f"/renamed lobby {NOON} alice red alice")
         terminal.wait_for("12:00 bob: hello")
         terminal.type("/exit\n")
         peer.answer_ping()

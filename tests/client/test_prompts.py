@@ -1,31 +1,47 @@
-"""The prompts before the chat."""
+"""The prompts before the first line."""
 
 from pathlib import Path
 
 import pytest
 
 from hubbub import color
-from testing.client_runs import (
-    client_on_terminal,
-)
-from testing.fake_server import FakeServer
+from testing.client_runs import NOON, client_on_terminal
+from testing.fake_server import FakePeer, FakeServer
 from testing.terminal import CTRL_C, CTRL_D, ENTER, shown_color
 
 
-def test_name_and_color_are_asked_for(tmp_path: Path, server: FakeServer) -> None:
-    """Without options, the client asks for a name and then for a colour, and only then connects."""
+def admit(server: FakeServer, name: str = "alice") -> FakePeer:
+    """Accept a client that gives no colour, choose teal, and put it into the lobby."""
+    peer = server.accept()
+    assert peer.greet() == f"/name {name}"
+    peer.send(f"/welcome {name} teal token 0", "/entered lobby 0 1 -")
+    return peer
+
+
+def test_color_is_asked_for_after_the_name_was_accepted(tmp_path: Path, server: FakeServer) -> None:
+    """Without options, the client asks for a name, signs in, and then asks for a colour."""
     with client_on_terminal(tmp_path, server.address) as terminal:
         server.accept_probe()
         terminal.wait_for("Choose a name:")
+        terminal.type("bob" + ENTER)
+        peer = server.accept()
+        assert peer.greet() == "/name bob"
+        peer.send("/error name-taken the name bob is in use; choose another name")
+        peer.expect_exit()
+        terminal.wait_for("the name bob is in use; choose another name")
+        assert "Colour" not in terminal.text
         terminal.type("alice" + ENTER)
-        terminal.wait_for("Colour (name or number")
+        peer = admit(server)
+        terminal.wait_for("Colour (name or number; Enter keeps teal):")
         terminal.type("10" + ENTER)
-        assert server.accept().greet() == "/name alice light-blue"
+        peer.answer_command("/color light-blue", f"/renamed lobby {NOON} alice light-blue alice")
+        terminal.wait_for("alice is now light blue")
 
 
 def test_chart_shows_each_color_in_itself(tmp_path: Path, server: FakeServer) -> None:
     """The twelve names are painted in their colours."""
     with client_on_terminal(tmp_path, server.address, "--name", "alice") as terminal:
+        admit(server)
         terminal.wait_for("Colour (name or number")
         shown = {name: terminal.color_of(color.display_name(name)) for name in color.COLORS if name != "blue"}
         assert shown == {name: shown_color(name) for name in color.COLORS if name != "blue"}
@@ -33,24 +49,26 @@ def test_chart_shows_each_color_in_itself(tmp_path: Path, server: FakeServer) ->
 
 
 def test_no_color_leaves_the_choice_to_the_server(tmp_path: Path, server: FakeServer) -> None:
-    """Enter alone sends a name without a colour."""
+    """Enter alone sends nothing."""
     with client_on_terminal(tmp_path, server.address, "--name", "alice") as terminal:
-        server.accept_probe()
+        peer = admit(server)
         terminal.wait_for("Colour (name or number")
         terminal.type(ENTER)
-        assert server.accept().greet() == "/name alice"
+        terminal.wait_for_input("lobby>")
+        terminal.type("hello" + ENTER)
+        assert peer.receive() == "/post 1 hello"
 
 
 def test_unknown_color_is_asked_for_again(tmp_path: Path, server: FakeServer) -> None:
     """The prompt comes again, below the one chart."""
     with client_on_terminal(tmp_path, server.address, "--name", "alice") as terminal:
-        server.accept_probe()
+        peer = admit(server)
         terminal.wait_for("Colour (name or number")
         terminal.type("13" + ENTER)
         terminal.wait_for("there is no colour 13; type a name or a number of the chart above")
         terminal.type("Light Blue" + ENTER)
-        assert server.accept().greet() == "/name alice light-blue"
-        assert sum("teal" in row for row in terminal.all_rows) == 1
+        assert peer.receive() == "/color light-blue"
+        assert sum("orange" in row for row in terminal.all_rows) == 1
 
 
 def test_taken_name_is_asked_for_again_with_the_reason(tmp_path: Path, server: FakeServer) -> None:
