@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from threading import Event as Flag
 
 from hubbub.server.access.hash_pool import HashPool
-from hubbub.server.access.limits import Limits, LogThrottle
+from hubbub.server.access.limits import CHANGES_PER_SECOND, Limits, LogThrottle
 from hubbub.server.access.moderation import Connection, Moderation
 from hubbub.server.access.ownership import NameOwnership
 from hubbub.server.access.passwords import ServerPassword
@@ -13,7 +13,7 @@ from hubbub.server.access.room_keys import RoomKeys
 from hubbub.server.backend import Backend
 from hubbub.server.delivery.delivery import Delivery
 from hubbub.server.journal.journal import Journal
-from hubbub.server.network.admission import ConnectionLimiter
+from hubbub.server.network.admission import ConnectionLimiter, SubnetRateLimiter
 from hubbub.server.rooms.directory import Directory
 from hubbub.server.rooms.membership import Membership
 from hubbub.server.rooms.name_claims import NameClaims
@@ -26,6 +26,7 @@ class ServerContext:
     """The parts of a server that all sessions share. Any thread may use them; `ChatServer` starts and stops them."""
 
     connection_limiter: ConnectionLimiter
+    change_limiter: SubnetRateLimiter  # of changes of room and name
     membership: Membership
     presence: Presence
     delivery: Delivery
@@ -75,6 +76,7 @@ def build_context(
     )
     return ServerContext(
         connection_limiter=ConnectionLimiter(limits, refuse_banned=moderation.refuse_banned_address),
+        change_limiter=SubnetRateLimiter(limits, CHANGES_PER_SECOND, limits.max_clients_per_address),
         membership=membership,
         presence=presence,
         delivery=delivery,

@@ -24,7 +24,7 @@ from hubbub.protocol import (
     ProtocolError,
     Said,
 )
-from hubbub.server.access.limits import TokenBucket, line_cost
+from hubbub.server.access.limits import PARTIAL_READ_COST, REFUSAL_COST, line_cost
 from hubbub.server.access.moderation import parse_subnet
 from hubbub.server.commands import Client, SessionEndedError, execute, refuse_operator
 from hubbub.server.context import ServerContext
@@ -44,7 +44,6 @@ class Session:
     """The session of one client. Its own thread calls `run`; any thread may call `stop` and `drop`."""
 
     __slots__ = (
-        "_bucket",
         "_client",
         "_context",
         "_decoder",
@@ -63,7 +62,6 @@ class Session:
         self._client = Client(context, self._member, transport.address, admission)
         self._decoder = LineDecoder()
         limits = context.limits
-        self._bucket = TokenBucket(limits.rate, limits.burst)
         self._sign_in_deadline = time.monotonic() + limits.sign_in_seconds
         self._sign_in_bytes = limits.sign_in_bytes  # the client may still send so many before it has a name
         self._record_use_at = time.monotonic() + RECORD_USE_SECONDS
@@ -116,6 +114,8 @@ class Session:
             size, lines, too_long = self._read()
             self._execute_lines(lines)
             self._client.submit_posts()
+            if not lines:
+                self._wait(self._client.bucket.consume_up_to(1, [PARTIAL_READ_COST])[1])
             if too_long:
                 self._client.reply(Error(too_long.code, too_long.text))
                 raise SessionEndedError("kicked", too_long.text)
@@ -213,6 +213,7 @@ class Session:
             self._log_refusal(error)
             self._client.submit_posts()
             self._client.reply(Error(error.code, error.text))
+            self._client.bucket.charge(REFUSAL_COST)
         except JournalError as error:
             logger.error("{}", error)
             self._client.reply(Error("unavailable", "the server cannot use its journal; try again later"))
@@ -225,7 +226,12 @@ class Session:
 
     def _limit_rate(self, lines: Sequence[str]) -> int:
         """Sleep while the client is over its rate. Return how many of the first lines may be executed: at least one."""
-        count, seconds = self._bucket.consume_up_to(len(lines), map(line_cost, lines))
+        count, seconds = self._client.bucket.consume_up_to(len(lines), map(line_cost, lines))
+        self._wait(seconds)
+        return count
+
+    def _wait(self, seconds: float) -> None:
+        """Read nothing for so long. Raises SessionEndedError if another thread has ended the session."""
         if seconds:
             self._client.submit_posts()
             self._transport.reset_read_size()
@@ -233,7 +239,6 @@ class Session:
         if self._stopped_with:
             self._client.submit_posts()  # those that were accepted before are still sent
         self._check_ended()
-        return count
 
     def _check_ended(self) -> None:
         """Raise SessionEndedError if another thread has ended the session."""

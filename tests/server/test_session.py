@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from hubbub.protocol import COMMANDS, LINE_BYTES, TEXT_CHARS
-from hubbub.server.access.limits import Limits
+from hubbub.server.access import limits as limits_module
+from hubbub.server.access.limits import Limits, TokenBucket
 from hubbub.server.delivery import slow_consumers
 from hubbub.server.journal.memory import MEMORY_LINES
+from hubbub.server.network.transport import SocketTransport
 from hubbub.server.rooms.membership import Counts
 from hubbub.server.server import ChatServer
 from hubbub.server.session import Session
@@ -666,6 +668,61 @@ def test_silent_connections_of_a_few_addresses_keep_nobody_out() -> None:
         member.sync()
         silent[1].send("/name carl")
         silent[1].read_until("/entered")
+
+
+def test_single_bytes_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that sends a line byte by byte soon waits, and the server reads the rest of it together."""
+    reads: list[int] = []
+    recv = SocketTransport.recv
+
+    def counted(self: SocketTransport, timeout: float) -> bytes:
+        data = recv(self, timeout)
+        reads.append(len(data))
+        return data
+
+    with serving(limits=replace(FAST_LIMITS, rate=2, burst=2)) as server, WireClient(server.address, "alice") as alice:
+        monkeypatch.setattr(SocketTransport, "recv", counted)
+        for _ in range(300):
+            alice.send_bytes(b"x")
+            time.sleep(0.002)
+        alice.send_bytes(b"\n")
+        assert alice.read_match("/say").endswith(" " + "x" * 300)
+    assert len(reads) < 100
+
+
+@pytest.mark.parametrize(
+    ("line", "cost"),
+    [
+        ("/ping x", 0.0),
+        ("hello", 0.0),
+        ("/nonsense", limits_module.REFUSAL_COST),
+        ("/join ?", limits_module.REFUSAL_COST),
+        ("/join ops", limits_module.CHANGE_COST),
+        ("/name anna", limits_module.CHANGE_COST),
+        ("/history 200", 200 / limits_module.HISTORY_LINES_PER_TOKEN),
+        ("/who", 2 / limits_module.ROWS_PER_TOKEN),
+    ],
+)
+def test_commands_cost_what_they_make_the_server_do(line: str, cost: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the token of their line: for rows, stored lines, changes and refusals."""
+    charged: list[float] = []
+    monkeypatch.setattr(TokenBucket, "charge", lambda _, cost: charged.append(cost))
+    with serving() as server, WireClient(server.address, "alice") as alice:
+        alice.sync()
+        charged.clear()
+        alice.send(line)
+        alice.sync()
+    assert sum(charged) == pytest.approx(cost, abs=0.021)  # a reply of one line costs a row, too
+
+
+def test_client_waits_after_a_long_reply() -> None:
+    """The next line is read when the tokens are back."""
+    with serving(limits=replace(FAST_LIMITS, rate=10, burst=3)) as server, WireClient(server.address, "alice") as alice:
+        start = time.monotonic()
+        alice.send("/history 200")
+        alice.read_until("/end history")
+        alice.sync()
+        assert time.monotonic() - start > 0.5
 
 
 def test_repeated_refusals_do_not_fill_the_log(server: ChatServer, alice: WireClient) -> None:

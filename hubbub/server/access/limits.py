@@ -18,6 +18,12 @@ SIGN_IN_BYTES = 8_192  # that a client may send until it has a name; a name take
 RATE = 10.0  # lines a second; nobody types faster, and a paste only waits
 BURST = 50  # lines
 CHARS_PER_LINE = 200  # a longer line counts as several, because every member's socket gets it
+PARTIAL_READ_COST = 0.2  # tokens of a read that ends no line: it wakes a thread; a key held down is 30 reads a second
+REFUSAL_COST = 4.0  # tokens, beside that of the line: no user is refused so often, and an error costs more than a line
+CHANGE_COST = 4.0  # tokens of a change of room or name, beside that of the line; a CHANGE_BURST fits in a BURST
+ROWS_PER_TOKEN = 100  # of replies; the /who of a room of 5,000 costs a BURST
+HISTORY_LINES_PER_TOKEN = 20  # of /history, which are longer than rows; 1,000 of them cost a BURST
+CHANGES_PER_SECOND = 10.0  # of room and name, from one address, after a burst of as many as it may have connections
 PING_SECONDS = 45.0  # without input, then the server sends /ping
 IDLE_TIMEOUT_SECONDS = 120.0  # without input, then the server closes the connection
 GRACE_SECONDS = 60.0  # that a lost connection holds its name and place; a laptop that changes its network takes less
@@ -65,7 +71,7 @@ class TokenBucket:
         self._tokens = float(burst)
         self._updated = clock()
 
-    def consume_up_to(self, count: int, costs: Iterable[int]) -> tuple[int, float]:
+    def consume_up_to(self, count: int, costs: Iterable[float]) -> tuple[int, float]:
         """Consume tokens for the first of `count` items: for as many as there are tokens, but at least for one.
 
         `costs` are the tokens of each item. Return how many items may pass, and the seconds to wait first: more than 0
@@ -81,6 +87,12 @@ class TokenBucket:
             self._tokens -= cost
             passed += 1
         return passed, max(0.0, -self._tokens / self._rate)
+
+    def charge(self, cost: float) -> None:
+        """Consume tokens for what has been done already, more than there are if need be: later items wait for it."""
+        if self._rate:
+            self._refill()
+            self._tokens -= cost
 
     def try_consume(self) -> float:
         """Consume a token and return 0. If there is none, consume nothing and return the seconds until there is one."""

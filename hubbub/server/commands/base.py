@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from hubbub import protocol
 from hubbub.protocol import Acted, Command, End, Error, Event, ProtocolError, Said
-from hubbub.server.access.limits import CHANGE_BURST, TokenBucket
+from hubbub.server.access.limits import CHANGE_BURST, CHANGE_COST, ROWS_PER_TOKEN, TokenBucket, enforce_rate_limit
 from hubbub.server.context import ServerContext
 from hubbub.server.delivery.actions import Post, Reply
 from hubbub.server.network.admission import Admission
@@ -31,6 +31,7 @@ class Client:
         "_posts",
         "address",
         "admission",
+        "bucket",
         "context",
         "last_post",
         "member",
@@ -45,6 +46,7 @@ class Client:
         self.member = member
         self.address = address
         self.admission = admission
+        self.bucket = TokenBucket(context.limits.rate, context.limits.burst)  # for lines, and what they cost besides
         rooms, names = context.limits.room_changes_per_minute, context.limits.name_changes_per_minute
         self.room_changes = TokenBucket(rooms / 60, min(rooms, CHANGE_BURST))
         self.name_changes = TokenBucket(names / 60, min(names, CHANGE_BURST))
@@ -55,6 +57,7 @@ class Client:
 
     def reply(self, *events: Event) -> None:
         """Send events to this client alone."""
+        self.bucket.charge(len(events) / ROWS_PER_TOKEN)
         self.context.delivery.submit(Reply(self.member, b"".join([event.encode() for event in events])))
 
     def reply_in_chunks(self, rows: Iterable[Event], end: End) -> None:
@@ -64,6 +67,12 @@ class Client:
             self.reply(*chunk)
             self.context.delivery.flush(self.member)
         self.reply(*chunk)
+
+    def count_change(self, bucket: TokenBucket, limit: str) -> None:
+        """Count a change of room or name, or raise ProtocolError `too-fast` with the text `limit`."""
+        enforce_rate_limit(bucket, limit)
+        self.context.change_limiter.enforce(self.address, "your address changes rooms and names too often")
+        self.bucket.charge(CHANGE_COST)
 
     def add_post(self, kind: type[Said | Acted], texts: list[str], number: int = 0) -> None:
         """Add messages to the posts that `submit_posts` submits, all or none. With `number` it is one numbered post."""

@@ -15,6 +15,7 @@ from hubbub.protocol import (
     ProtocolError,
     Said,
 )
+from hubbub.server.access.limits import HISTORY_LINES_PER_TOKEN, REFUSAL_COST
 from hubbub.server.commands.base import Client, SessionEndedError, handles
 from hubbub.server.commands.moderation import is_operator
 from hubbub.server.delivery.actions import DeliverPrivately, RefusePost, SendHistory
@@ -44,6 +45,7 @@ def post(client: Client, command: protocol.Post) -> None:
         line = _parse_post(command.line)
         client.add_post(Said if isinstance(line, protocol.Say) else Acted, [line.text], command.number)
     except ProtocolError as error:
+        client.bucket.charge(REFUSAL_COST)
         client.submit_posts()
         client.context.delivery.submit(RefusePost(client.member, command.number, error.code, error.text))
 
@@ -81,6 +83,7 @@ def send_history(client: Client, command: protocol.History) -> None:
     """Send stored lines of the room."""
     if not 1 <= command.count <= HISTORY_LINES_MAX:
         raise ProtocolError("argument-invalid", f"COUNT is from 1 to {HISTORY_LINES_MAX}")
+    client.bucket.charge(command.count / HISTORY_LINES_PER_TOKEN)
     client.context.delivery.submit(SendHistory(client.member, client.room(), command.count, command.before))
     client.context.delivery.flush(client.member)  # before the next command, so that one reply at most waits
 

@@ -4,7 +4,6 @@ from loguru import logger
 
 from hubbub import protocol
 from hubbub.protocol import LOBBY, End
-from hubbub.server.access.limits import enforce_rate_limit
 from hubbub.server.commands.base import Client, handles
 
 
@@ -24,7 +23,7 @@ def leave(client: Client, _: protocol.Leave) -> None:
 
 def _change_room(client: Client, room: str, key: str = "") -> None:
     changes = client.context.limits.room_changes_per_minute
-    enforce_rate_limit(client.room_changes, f"you may change rooms {changes} times a minute")
+    client.count_change(client.room_changes, f"you may change rooms {changes} times a minute")
     room = client.context.room_access.join(client.member, room, key, client.address)
     logger.info("joined {!r} {!r}", client.member.name, room)
 

@@ -6,7 +6,6 @@ from loguru import logger
 
 from hubbub import protocol
 from hubbub.protocol import Notice, ProtocolError, ServerChallenge
-from hubbub.server.access.limits import enforce_rate_limit
 from hubbub.server.access.ownership import verify_client_proof
 from hubbub.server.commands.base import Client, handles
 
@@ -99,4 +98,4 @@ def change_color(client: Client, command: protocol.Color) -> None:
 
 def _limit_name_changes(client: Client) -> None:
     changes = client.context.limits.name_changes_per_minute
-    enforce_rate_limit(client.name_changes, f"you may change your name or colour {changes} times a minute")
+    client.count_change(client.name_changes, f"you may change your name or colour {changes} times a minute")
