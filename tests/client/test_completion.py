@@ -45,7 +45,7 @@ def lines(before: str) -> list[str]:
         ("/join", ["/join "]),
         ("/l", ["/leave", "/list"]),
         ("/me", ["/me ", "/mentions"]),
-        ("/r", ["/r "]),
+        ("/r", ["/r ", "/release "]),
         ("/resume", []),
         ("/x", []),
         ("//", []),
