@@ -303,7 +303,7 @@ class Session:
         self.display.ui.refresh()
 
     def _welcome(self, event: Welcome, *, is_first: bool) -> None:
-        self._connection.reset_backoff()
+        self._connection.note_good()
         with self._changed:
             self._chat.welcome(event, resumed=self._login.is_resuming)
             self._is_signed_in = True

@@ -4,6 +4,7 @@ _run -> _run_connections: _use a transport -> _exchange until the connection is 
                           _reconnect: report the loss, wait, dial, as often as it takes
 """
 
+import math
 import random
 import selectors
 import socket
@@ -24,6 +25,7 @@ from hubbub.protocol import LINE_BYTES, Command, Event, LineTooLongError, Ping, 
 
 RETRY_SECONDS = 1.0  # before the first attempt to reconnect
 RETRY_SECONDS_MAX = 30.0  # before any attempt; the time doubles from one to the next
+STABLE_SECONDS = 60.0  # of a good connection, until its loss is no sign of a server that lets clients in and drops them
 RETRY_JITTER = 0.5  # of that time, taken off at random: the clients of a lost server must not all return at once
 QUIET_SECONDS = 45.0  # without a byte from the server, before it is asked whether it is there
 ALIVE_SECONDS = 15.0  # for a byte of an answer to that
@@ -125,6 +127,7 @@ class Connection:
         self._transport = transport
         self._decoder = EventDecoder()
         self._backoff = Backoff()
+        self._good_since = math.inf  # monotonic seconds
         self._is_half_closed = False
         self._heard_at = 0.0  # monotonic seconds: when the last bytes had been received and handled
         self._was_asked = False  # whether the server is there
@@ -138,9 +141,9 @@ class Connection:
         self._buffer.add(command.encode())
         self._waker.wake()
 
-    def reset_backoff(self) -> None:
-        """Make the first attempt soon if this connection, which is a good one, is lost. For the socket thread."""
-        self._backoff.reset()
+    def note_good(self) -> None:
+        """Make the first attempt soon if this connection is lost after STABLE_SECONDS. For the socket thread."""
+        self._good_since = time.monotonic()
 
     def close(self, last: Command | None = None) -> None:
         """Send what is queued and `last`, and end the thread when the server has closed or after CLOSE_SECONDS.
@@ -206,6 +209,9 @@ class Connection:
     def _reconnect(self, reason: str) -> bool:
         """Report the loss and connect again, as often as it takes; return False when closing."""
         reported = ""
+        if time.monotonic() >= self._good_since + STABLE_SECONDS:
+            self._backoff.reset()
+        self._good_since = math.inf
         while not self._is_closing():
             seconds = self._backoff.next()
             logger.info("not connected: {}; next attempt in {:.1f} s", reason, seconds)

@@ -267,17 +267,22 @@ def test_every_failed_attempt_is_reported(monkeypatch: pytest.MonkeyPatch) -> No
             assert client.event() == Notice("back")
 
 
-def test_good_connection_is_followed_by_a_short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The caller says what is a good one."""
+@pytest.mark.parametrize(("stable_seconds", "is_short"), [(0.0, True), (60.0, False)])
+def test_stable_connection_is_followed_by_a_short_wait(
+    monkeypatch: pytest.MonkeyPatch, stable_seconds: float, *, is_short: bool
+) -> None:
+    """The caller says what is a good one; one that is lost soon after that is not stable."""
     monkeypatch.setattr(connection, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(connection, "STABLE_SECONDS", stable_seconds)
     with FakeServer() as server, running((client := Client(server.port)).connection):
         for good in (False, False, True):
             if good:
-                client.connection.reset_backoff()
+                client.connection.note_good()
             server.accept().close()
             assert client.reason() == connection.SERVER_CLOSED
         waits = [client.waits.get(timeout=WAIT_SECONDS) for _ in range(3)]
-        assert waits[1] >= 0.01 > waits[2]
+        assert waits[1] >= 0.01
+        assert (waits[2] < 0.01) == is_short
 
 
 def test_useless_connection_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
