@@ -44,6 +44,8 @@ ROOMS_SECONDS = 10.0  # for which a list of rooms is good enough to complete the
 
 WRONG_ROOM = "not sent, because you could not enter its room: {}"
 MISSING = "lines {} to {} of this room are missing; /history shows those that are stored"
+HISTORY_START = "history of {}:"
+HISTORY_END = "end of the history"
 REFUSED = "{}; not sent: {}"
 
 
@@ -78,6 +80,7 @@ class ChatState:
         self._look_up_names = look_up_names
         self._backlog = backlog
         self._entered: Entered | None = None  # the last heading, of the room in which the server has us
+        self._is_in_history = False  # showing what the user's /history asked for
         self._is_returning = False  # signed in again, but in no room yet
         self._is_resumed = False
         self._rooms_asked_at = -math.inf  # monotonic seconds
@@ -106,6 +109,7 @@ class ChatState:
 
     def lose_connection(self) -> str:
         """Keep what is not stored for the next connection; return the line of a command whose outcome is unknown."""
+        self._is_in_history = False
         if self._backlog is not None:
             self._backlog.lose_connection()
         return self.outbox.lose_connection()
@@ -165,16 +169,20 @@ class ChatState:
                 return shown + self._continue_backlog(self._backlog.refuse_page())
         is_unwanted = age is Age.PAST and not self._show_past and not is_history
         if age is not None and not is_unwanted and not _answers(event, query):
+            if is_history and age is Age.PAST and self._show_past and not self._is_in_history:
+                self._is_in_history = True
+                shown.append((Notice(HISTORY_START.format(self.room_view.room)), Age.LIVE))
             shown.append((event, age))
         return shown
 
     def _complete(self, token: str) -> Effects:
         """Complete the command before the ping with `token`."""
         query = self.outbox.current_query
+        was_in_history, self._is_in_history = self._is_in_history, False
         given_up = self.outbox.complete(token)
         self.send_ready()
         heading = self._stay()
-        shown: list[tuple[Event, Age]] = []
+        shown: list[tuple[Event, Age]] = [(Notice(HISTORY_END), Age.LIVE)] if was_in_history else []
         if self._backlog is not None and isinstance(query, History):
             shown += self._continue_backlog(self._backlog.complete_page())
         if heading is not None:

@@ -9,16 +9,18 @@ from tests.client.session_driver import connected, connected_server, said, signe
 
 
 def test_history_repeats_lines() -> None:
-    """Only those that were asked for."""
+    """Only those that were asked for, between two lines that frame them."""
     with signed_in() as (session, peer, ui):
-        peer.send(said(1, "one"))
+        peer.send(said(1, "zero"), said(2, "one"))
         ui.skip_to("bob: one")
         session.input.handle_line("/history")
-        peer.answer_command("/history", said(1, "one"), "/end history")
-        ui.skip_to("bob: one")
+        peer.answer_command("/history", said(1, "zero"), said(2, "one"), "/end history")
+        assert ui.next_line() == "--- history of lobby:"
+        assert [ui.next_line().rpartition(" ")[2] for _ in range(2)] == ["zero", "one"]
+        assert ui.next_line() == "--- end of the history"
         session.input.handle_line("hello")
         peer.acknowledge("1 hello")
-        peer.send(said(1, "one"), said(2, "two"))
+        peer.send(said(2, "one"), said(3, "two"))
         assert ui.next_line().endswith("bob: two")
 
 
