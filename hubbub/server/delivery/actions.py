@@ -66,6 +66,7 @@ class SendWelcome:
     name: str
     color: str
     token: str
+    is_sent: bool = False  # set by the delivery thread
 
 
 @dataclass(slots=True)

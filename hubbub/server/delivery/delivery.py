@@ -208,10 +208,10 @@ class Delivery:
         elif was_stalled:
             self._queue.release()
 
-    def _tell_newcomers(self, held: list[Action]) -> None:
+    def _tell_newcomers(self, actions: list[Action]) -> None:
         """Tell the clients whose sign-in waits for the journal; they are in no room yet."""
-        for action in held:
-            if isinstance(action, SendWelcome):
+        for action in actions:
+            if isinstance(action, SendWelcome) and not action.is_sent:
                 self._fanout.send_first(action.member.subscriber, Notice(SIGN_IN_STALLED).encode())
 
     def _carry_out_urgent(self, actions: list[Action]) -> list[Action]:
@@ -267,6 +267,7 @@ class Delivery:
             self._fanout.reply(action.member.subscriber, refused.encode())
 
     def _send_welcome(self, action: SendWelcome) -> None:
+        action.is_sent = True
         welcome = Welcome(action.name, action.color, action.token, accepted_number(action.member))
         self._fanout.reply(action.member.subscriber, welcome.encode())
 
