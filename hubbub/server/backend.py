@@ -117,8 +117,9 @@ class LocalBackend:
             return _state_of(row)
         return state
 
-    def prepare_room(self, key: str, seq: int = 0) -> None:
-        """Do nothing: the journal is on this machine."""
+    def prepare_room(self, key: str, seq: int = 0) -> None:  # noqa: ARG002  # the protocol's
+        """Look the room up, so that the delivery thread does not wait for that."""
+        self.journal.last_seq(key)
 
     def forward_private(self, message: DeliverPrivately) -> bool:  # noqa: ARG002  # the protocol's
         """Return False: there is no other server."""

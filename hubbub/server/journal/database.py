@@ -27,6 +27,8 @@ CREATE TABLE IF NOT EXISTS pages (
     room TEXT NOT NULL, last INTEGER NOT NULL, first INTEGER NOT NULL, time INTEGER NOT NULL, lines BLOB NOT NULL,
     PRIMARY KEY (room, last)
 );
+CREATE INDEX IF NOT EXISTS pages_by_time ON pages (time);
+CREATE INDEX IF NOT EXISTS purged_rooms ON rooms (key) WHERE purged > 0;
 CREATE TABLE IF NOT EXISTS sessions (
     token_hash BLOB PRIMARY KEY, name TEXT NOT NULL, color TEXT NOT NULL, room TEXT NOT NULL,
     accepted INTEGER NOT NULL, present INTEGER NOT NULL, seen INTEGER NOT NULL, lock TEXT NOT NULL DEFAULT ''
@@ -46,6 +48,7 @@ class Database:
         self.path = path
         self._write_lock = threading.Lock()  # guards the writing connection, one transaction at a time
         self._read_lock = threading.Lock()  # guards the reading connection
+        self._find_lock = threading.Lock()  # guards the finding connection
         self._file = Path(os.path.realpath(path))  # beside which SQLite has its other files
         self._wal = self._file.with_name(self._file.name + "-wal")
         self._check_lock = threading.Lock()  # guards the size and whether the file is truncated
@@ -78,6 +81,7 @@ class Database:
             self._writer.execute(f"PRAGMA synchronous = {'FULL' if fsync else 'NORMAL'}")
             self._writer.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
             self._reader = opened.enter_context(contextlib.closing(self._connect()))
+            self._finder = opened.enter_context(contextlib.closing(self._connect()))
             self._checkpointer = opened.enter_context(contextlib.closing(self._connect()))
             self._size = self._file_lock.stat().st_size  # which never shrinks
             self._wal_state = self._wal.stat()  # the file stays the same while it is open
@@ -143,12 +147,21 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Yield the reading connection. What it reads may raise DamagedError."""
-        with self._read_lock:
-            try:
-                yield self._reader
-            except sqlite3.Error as error:
-                kind = DamagedError if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED else JournalError
-                raise kind(f"cannot read the journal {self.path}: {error}") from error
+        with self._read_lock, self._explaining_reads():
+            yield self._reader
+
+    def find(self, statement: str, values: dict[str, Any]) -> Any:
+        """Return the row of a query that ends at once; never waits for `reading`. May raise DamagedError."""
+        with self._find_lock, self._explaining_reads():
+            return self._finder.execute(statement, values).fetchone()
+
+    @contextlib.contextmanager
+    def _explaining_reads(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            kind = DamagedError if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED else JournalError
+            raise kind(f"cannot read the journal {self.path}: {error}") from error
 
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the file, and cut a long one; for one thread. Raises sqlite3.Error, OSError."""
@@ -161,6 +174,6 @@ class Database:
 
     def close(self) -> None:
         """Close the file and release its lock. Called once."""
-        with self._write_lock, self._read_lock:
+        with self._write_lock, self._read_lock, self._find_lock:
             self._connections.close()  # the last one checkpoints, and removes the write-ahead log
         self._file_lock.release()

@@ -109,7 +109,7 @@ class Journal(Protocol):
 
 
 class LocalJournal(Journal, Protocol):
-    """A journal of one server. Its `last_seq` and `room_name` never wait."""
+    """A journal of one server. Its `last_seq` does not wait for a room that was just looked up."""
 
     def append(self, pages: Sequence[Page], sessions: Sequence[SessionRow], ended: Sequence[bytes]) -> None:
         """Store `pages` and `sessions` and delete the sessions `ended`. Raises JournalError; then nothing is stored.

@@ -14,6 +14,7 @@ from typing import Any
 
 from loguru import logger
 
+from hubbub.protocol import fold_name
 from hubbub.server.journal.database import Database
 from hubbub.server.journal.journal import (
     KEEP_DAYS,
@@ -30,6 +31,8 @@ from hubbub.server.journal.journal import (
 PAGE_BYTES = 65_536  # with which a page is stored; pages are read whole, and held until they are sent
 MAINTENANCE_SECONDS = 1.0  # between two checkpoints, while writes gather
 PURGE_SECONDS = 3_600.0  # between two searches for expired lines and sessions
+ROOMS_CACHED = 20_000  # of which the last SEQ is in memory, 3 MB
+FORGET_ROOMS = 100  # in one transaction
 PURGE_PAGES = 100  # deleted in one transaction of some milliseconds, so that other writes come between
 
 # REPLACE: a commit that failed may be stored nevertheless, and is repeated.
@@ -38,6 +41,14 @@ _SELECT_PAGES = (
     "SELECT first, last, time, lines FROM pages"
     " WHERE room = :room AND last > :after AND first <= :upto AND :after < :upto ORDER BY last"
 )
+_SELECT_ROOM = (
+    "SELECT (SELECT name FROM rooms WHERE key = :key), max("
+    "coalesce((SELECT purged FROM rooms WHERE key = :key), 0),"
+    "coalesce((SELECT max(last) FROM pages WHERE room = :key), 0))"
+)
+_IS_EMPTY = "NOT EXISTS (SELECT 1 FROM pages WHERE room = rooms.key)"
+_SELECT_EMPTY = f"SELECT key FROM rooms WHERE purged > 0 AND key > ? AND {_IS_EMPTY} ORDER BY key LIMIT ?"  # noqa: S608
+_DELETE_EMPTY = f"DELETE FROM rooms WHERE key = ? AND {_IS_EMPTY}"  # noqa: S608
 _INSERT_SESSION = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -62,24 +73,15 @@ class SqliteJournal:
         self._keep_lines = keep_lines
         self._clock = clock
         self._lock = threading.Lock()  # guards the tables below
-        self._last_seqs: dict[str, int] = {}  # by room key
-        self._room_names: dict[str, str] = {}  # by room key
+        self._rooms: dict[str, tuple[str | None, int]] = {}  # the name and the last SEQ, by room key; only a cache
+        self._long_rooms: dict[str, int] = {}  # the last SEQ, by the key of rooms that may have too many lines
         self._damaged_rooms: set[str] = set()  # keys; the log tells once of each
-        try:
-            self._load_rooms()
-        except JournalError:
-            self._database.close()
-            raise
+        self._purge_lock = threading.Lock()  # guards the next, and is held while the excess is purged
+        self._has_searched = False  # for rooms with too many lines
         self._written = threading.Event()  # since the last checkpoint
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._maintain, name="journal")  # joined by close
         self._thread.start()
-
-    def _load_rooms(self) -> None:
-        for key, name, purged in self._read_rows("SELECT key, name, purged FROM rooms"):
-            self._room_names[key] = name
-            self._last_seqs[key] = purged
-        self._last_seqs.update(dict(self._read_rows("SELECT room, max(last) FROM pages GROUP BY room")))
 
     # ------------------------------------------------------------------------------------------------- the interface
 
@@ -88,23 +90,26 @@ class SqliteJournal:
         by_room: dict[str, list[Page]] = {}
         for page in pages:
             by_room.setdefault(page.key, []).append(page)
-        rooms = {key: of_room[0].room for key, of_room in by_room.items() if key not in self._room_names}
+        rooms = {key: of_room[0].room for key, of_room in by_room.items()}
         rows = [
             (key, some[-1].last, some[0].first, some[-1].time, b"".join([page.data for page in some]))
             for key, of_room in by_room.items()
             for some in _group(of_room)
         ]
         with self._database.transaction() as writer:
-            if rooms:
-                writer.executemany("INSERT OR IGNORE INTO rooms VALUES (?, ?, 0)", rooms.items())
+            writer.executemany("INSERT OR IGNORE INTO rooms VALUES (?, ?, 0)", rooms.items())
             writer.executemany(_INSERT_PAGE, rows)
             if sessions:
                 writer.executemany(_INSERT_SESSION, sessions)
             if ended:
                 writer.executemany("DELETE FROM sessions WHERE token_hash = ?", [(token,) for token in ended])
         with self._lock:
-            self._room_names.update(rooms)
-            self._last_seqs.update((key, of_room[-1].last) for key, of_room in by_room.items())
+            for key, of_room in by_room.items():
+                name, _ = self._rooms.pop(key, (None, 0))
+                if name is not None:  # otherwise the file knows the spelling
+                    self._rooms[key] = name, of_room[-1].last
+                if of_room[-1].last > self._keep_lines:
+                    self._long_rooms[key] = of_room[-1].last
         self._written.set()
 
     def check(self) -> None:
@@ -113,13 +118,19 @@ class SqliteJournal:
 
     def last_seq(self, key: str) -> int:
         """Return the SEQ of the last line of a room, or 0."""
-        with self._lock:
-            return self._last_seqs.get(key, 0)
+        return self._find_room(key)[1]
 
     def room_name(self, key: str) -> str | None:
         """Return the spelling of a room that has history."""
-        with self._lock:
-            return self._room_names.get(key)
+        return self._find_room(key)[0]
+
+    def _find_room(self, key: str) -> tuple[str | None, int]:
+        with self._lock:  # while it is read, so that an older SEQ does not replace that of `append`
+            if key not in self._rooms:
+                self._rooms[key] = self._database.find(_SELECT_ROOM, {"key": key})
+                if len(self._rooms) > ROOMS_CACHED:
+                    del self._rooms[next(iter(self._rooms))]
+            return self._rooms[key]
 
     def read_pages(self, key: str, after: int, upto: int, size: int) -> list[Page]:
         """Return the stored lines of a room with after < SEQ <= upto, until their pages have `size` bytes.
@@ -227,24 +238,54 @@ class SqliteJournal:
 
     def purge_excess(self) -> None:
         """Delete the oldest lines of rooms that have more than the limit. Any thread."""
-        with self._lock:
-            last_seqs = dict(self._last_seqs)
-        for key, seq in last_seqs.items():
-            if seq > self._keep_lines:
+        with self._purge_lock:
+            if not self._has_searched:
+                self._find_long_rooms()
+                self._has_searched = True
+            with self._lock:
+                long_rooms, self._long_rooms = self._long_rooms, {}
+            for key, seq in long_rooms.items():
                 self._purge(key, seq - self._keep_lines)
+
+    def _find_long_rooms(self) -> None:
+        """Find the rooms that have too many lines since the limit was higher. Once, as it reads an index."""
+        found = self._read_rows(
+            "SELECT room, max(last) FROM pages GROUP BY room HAVING max(last) - min(last) >= ?", self._keep_lines
+        )
+        with self._lock:
+            self._long_rooms = {**dict(found), **self._long_rooms}
 
     def purge_expired(self) -> None:
         """Delete lines and sessions that are too old, and the oldest of too many sessions. Any thread."""
         oldest = int((self._clock() - self._keep_seconds) * 1000)
-        with self._lock:
-            keys = list(self._last_seqs)
-        for key in keys:
-            last = self.last_seq(key)  # before the search: lines that come after it are new
-            # Times ascend with SEQ, so this reads no more than is deleted.
-            first_stored = self._read_rows(
-                "SELECT first FROM pages WHERE room = ? AND time >= ? ORDER BY last LIMIT 1", key, oldest
+        while not self._closing.is_set():
+            old = self._read_rows(
+                "SELECT room, last FROM pages WHERE time < ? ORDER BY time LIMIT ?", oldest, PURGE_PAGES
             )
-            self._purge(key, first_stored[0][0] - 1 if first_stored else last)
+            if not old:
+                break
+            for key, last in dict(sorted(old)).items():  # the highest SEQ of each room
+                self._purge(key, last)
+        self._purge_sessions()
+        self._forget_rooms()
+
+    def _forget_rooms(self) -> None:
+        """Delete the rooms that have no line any more, unless a session is there: its client knows the SEQ."""
+        in_use = {fold_name(room) for (room,) in self._read_rows("SELECT DISTINCT room FROM sessions")}
+        key = ""
+        while not self._closing.is_set():
+            empty = [key for (key,) in self._read_rows(_SELECT_EMPTY, key, FORGET_ROOMS)]
+            if not empty:
+                return
+            key = empty[-1]
+            forgotten = [key for key in empty if key not in in_use]
+            with self._database.transaction() as writer:
+                writer.executemany(_DELETE_EMPTY, [(key,) for key in forgotten])
+            with self._lock:
+                for forgotten_key in forgotten:
+                    self._rooms.pop(forgotten_key, None)
+
+    def _purge_sessions(self) -> None:
         oldest_session = int((self._clock() - SESSION_SECONDS) * 1000)
         with self._database.transaction() as writer:
             writer.execute("DELETE FROM sessions WHERE NOT present AND seen < ?", (oldest_session,))

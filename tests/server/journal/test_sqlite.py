@@ -74,15 +74,54 @@ def test_lines_beyond_the_limit_are_purged(tmp_path: Path) -> None:
 
 
 def test_the_seqs_of_expired_lines_are_not_reused(tmp_path: Path) -> None:
-    """Expired lines are purged; a room without lines still has its last SEQ."""
+    """Expired lines are purged; a room that has lines or sessions still has its last SEQ."""
     with open_journal(tmp_path / "j.db", now=100.0) as journal:
-        journal.append([line("old", 1, time=90_000), line("both", 1, time=90_000)], [], [])
+        journal.append([line("old", 1, time=90_000), line("both", 1, time=90_000)], [ROW._replace(room="Old")], [])
         journal.append([line("both", 2, time=100_000)], [], [])
+    for _ in range(2):
+        with open_journal(tmp_path / "j.db", now=86_400 + 95.0) as journal:
+            journal.purge_expired()
+            assert (read_seqs(journal, "old", 0, 9), read_seqs(journal, "both", 0, 9)) == ([], [2])
+            assert (journal.last_seq("old"), journal.last_seq("both")) == (1, 2)
+            assert journal.room_name("old") == "old"
+
+
+def test_a_room_without_lines_is_forgotten(tmp_path: Path) -> None:
+    """Nothing of it stays, in memory or in the file; its next line is the first one."""
+    with open_journal(tmp_path / "j.db", now=100.0) as journal:
+        journal.append([line(f"r{number}", 7, time=90_000) for number in range(250)], [], [])
+        assert (journal.last_seq("r3"), journal.room_name("r3")) == (7, "r3")
     with open_journal(tmp_path / "j.db", now=86_400 + 95.0) as journal:
+        assert eventually(lambda: journal._read_rows("SELECT count(*) FROM rooms") == [(0,)])
         journal.purge_expired()
-        assert (read_seqs(journal, "old", 0, 9), read_seqs(journal, "both", 0, 9)) == ([], [2])
-    with open_journal(tmp_path / "j.db", now=86_400 + 95.0) as journal:
-        assert (journal.last_seq("old"), journal.last_seq("both")) == (1, 2)
+        assert (journal.last_seq("r3"), journal.room_name("r3")) == (0, None)
+        journal.append([line("r3", 1, time=86_495_000)], [], [])
+        assert (journal.last_seq("r3"), journal.room_name("r3")) == (1, "r3")
+
+
+def test_few_rooms_are_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are looked up; all have their last SEQ and spelling."""
+    monkeypatch.setattr(sqlite, "ROOMS_CACHED", 10)
+    keys = [f"r{number}" for number in range(100)]
+    with open_journal(tmp_path / "j.db") as journal:
+        for seq in (1, 2, 3):
+            for key in keys:
+                assert journal.last_seq(key) == seq - 1
+                journal.append([line(key, seq)._replace(room=key.upper())], [], [])
+                assert (journal.last_seq(key), journal.room_name(key)) == (seq, key.upper())
+        assert len(journal._rooms) == 10
+    with open_journal(tmp_path / "j.db") as journal:
+        assert not journal._rooms
+        assert {journal.last_seq(key) for key in keys} == {3}
+
+
+def test_a_lower_limit_of_lines_holds_for_rooms_that_are_silent(tmp_path: Path) -> None:
+    """Their lines are purged after the next start."""
+    with open_journal(tmp_path / "j.db") as journal:
+        for seq in range(1, 101):
+            journal.append([line("ops", seq)], [], [])
+    with open_journal(tmp_path / "j.db", keep_lines=25) as journal:
+        assert eventually(lambda: read_seqs(journal, "ops", 0, 100) == list(range(76, 101)))
 
 
 def test_a_line_that_comes_during_a_purge_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +132,7 @@ def test_a_line_that_comes_during_a_purge_stays(tmp_path: Path, monkeypatch: pyt
 
         def read_then_append(statement: str, *values: object) -> list[tuple[Any, ...]]:
             rows = read_rows(statement, *values)
-            if statement.startswith("SELECT first"):
+            if statement.startswith("SELECT room, last"):
                 journal.append([line("ops", 2, time=86_500_000)], [], [])
             return rows
 
