@@ -297,7 +297,7 @@ OPERATOR_COMMANDS = [
 
 @pytest.mark.parametrize("line", [*OPERATOR_COMMANDS, "/kick nobody"])
 def test_owner_who_is_not_an_operator(server: ChatServer, bob: WireClient, carl: WireClient, line: str) -> None:
-    """They are told whom to ask, and nothing happens."""
+    """They are told to ask an operator, and nothing happens."""
     make_owner(server, "bob")
     bob.send(line)
     assert bob.read_line() == "/error not-allowed only operators may do that; ask one of them: op, Boss"

@@ -691,7 +691,7 @@ def test_owner_takes_over_from_their_lost_connection() -> None:
 
 
 def test_owner_takes_over_after_a_restart(tmp_path: Path) -> None:
-    """The server holds the place of the absent member, whom it knows only by name."""
+    """The server holds the place of the absent member; it knows them only by name."""
     path = tmp_path / "journal.db"
     with serving(limits=WITH_GRACE, journal=SqliteJournal(path)) as server, connect_as_owner(server, ALICE, "alice"):
         server.stop()

@@ -98,7 +98,7 @@ def test_wrong_keys_are_limited(server: ChatServer, bob: WireClient) -> None:
 
 
 def lock_rooms(server: ServerProcess, count: int) -> list[WireClient]:
-    """Connect so many members, each of whom locks a room, all at once."""
+    """Connect so many members at once; each locks a room."""
     wires = [WireClient(server.address, f"locker{number}") for number in range(count)]
     for number, wire in enumerate(wires):
         wire.send(f"/join room{number} key")
