@@ -41,6 +41,8 @@ class TlsConnection:
     ) -> None:
         """Create a connection before its handshake. A client gives the `server_hostname`, which `context` may check."""
         self._send = send
+        # A stream that ends without close_notify was cut. Some versions of Python ignore that by default (3.11.2 does).
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
@@ -56,6 +58,8 @@ class TlsConnection:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
             return False
+        except ssl.SSLError as error:
+            raise _classify(error) from None
         finally:
             self.flush()  # after a failure this sends the alert that says why
         self._textless = 0
@@ -89,6 +93,8 @@ class TlsConnection:
             pass
         except ssl.SSLZeroReturnError:  # `read` raises this instead of returning b"" after our own close_notify
             self._ended = True
+        except ssl.SSLError as error:
+            raise _classify(error) from None
         self.flush()
         if len(self._held) > MAX_HELD_BYTES:
             raise ConnectionAbortedError("the peer requests TLS replies and does not receive them")
@@ -134,3 +140,10 @@ class TlsConnection:
 def fingerprint(certificate: bytes) -> str:
     """Return the SHA-256 of a certificate in DER, as `openssl x509 -fingerprint -sha256` shows it."""
     return hashlib.sha256(certificate).digest().hex(":").upper()
+
+
+def _classify(error: ssl.SSLError) -> ssl.SSLError:
+    """Return an SSLEOFError for a stream that was cut, for which Python 3.11.2 raises its base class."""
+    if error.reason == "UNEXPECTED_EOF_WHILE_READING" and not isinstance(error, ssl.SSLEOFError):
+        return ssl.SSLEOFError(*error.args)
+    return error
